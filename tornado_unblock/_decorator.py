@@ -1,0 +1,165 @@
+"""`unblock`: checks what it is put on, and glues it to the handoff."""
+
+from __future__ import annotations
+
+import concurrent.futures
+from typing import Any, Callable, Optional, TypeVar, Union, overload
+
+import wrapt
+from tornado.web import RequestHandler
+
+from tornado_unblock._executors import JSONEncoder, check_seconds
+from tornado_unblock._handoff import BodyOptions, hand_over
+from tornado_unblock._portal import running_loop
+from tornado_unblock._run_in_executor import AnyExecutor, describe, is_async
+
+_F = TypeVar("_F", bound=Callable[..., Any])
+
+# Tornado uses the result of these at once, so they cannot be awaited.
+_USED_AT_ONCE = frozenset(
+    [
+        "__init__",
+        "check_etag_header",
+        "check_origin",
+        "check_trusted_origin",
+        "check_xsrf_cookie",
+        "compute_etag",
+        "create_template_loader",
+        "get_browser_locale",
+        "get_compression_options",
+        "get_current_user",
+        "get_login_url",
+        "get_template_namespace",
+        "get_template_path",
+        "get_user_locale",
+        "initialize",
+        "log_exception",
+        "select_subprotocol",
+        "set_default_headers",
+        "write_error",
+    ]
+)
+
+
+@overload
+def unblock(body: _F, /) -> _F: ...
+
+
+@overload
+def unblock(
+    *,
+    executor: Optional[AnyExecutor] = None,
+    timeout: Optional[float] = None,
+    json_encoder: Optional[JSONEncoder] = None,
+) -> Callable[[_F], _F]: ...
+
+
+def unblock(
+    body: Any = None,
+    /,
+    *,
+    executor: Optional[AnyExecutor] = None,
+    timeout: Optional[float] = None,
+    json_encoder: Optional[JSONEncoder] = None,
+) -> Any:
+    """Run a sync handler method on a worker, so that the event loop stays free.
+
+    Put it on any sync method of a `tornado.web.RequestHandler`: a verb,
+    ``prepare``, or a helper that a coroutine awaits. The body keeps its real
+    ``self`` and may call whatever it called before; what reaches the
+    connection goes out on the loop thread. Called on a running loop the method
+    returns an `asyncio.Future`; called in a worker, or where no loop runs, it
+    runs there and then.
+
+    What a verb returns is sent: str and bytes as they are, a generator chunk
+    by chunk, other values as JSON; an awaitable is awaited.
+
+    Args:
+        body: The method, when used as ``@unblock``.
+        executor: The name of an executor, or a
+            `concurrent.futures.ThreadPoolExecutor`. Default: the global
+            executor of 50 workers.
+        timeout: Seconds the body may run before the client gets a 504 and the
+            body is abandoned. Default: the executor's, which is none.
+        json_encoder: ``value -> str | bytes`` for returned values. Default: the
+            one set by `configure`.
+
+    Raises:
+        TypeError: It is put on what it cannot serve; the message says what to
+            do instead.
+        ConfigurationError: ``timeout`` is not positive.
+        RejectedError: From the call: no worker, and no room to wait for one.
+    """
+    check_seconds("timeout", timeout)
+    _check_executor(executor)
+    if json_encoder is not None and not callable(json_encoder):
+        raise TypeError(f"json_encoder must be callable, not {json_encoder!r}")
+    options = BodyOptions(executor, timeout, json_encoder)
+    if body is None:
+        return lambda method: _unblock_method(method, options)
+    return _unblock_method(body, options)
+
+
+def _unblock_method(method: Any, options: BodyOptions) -> Any:
+    _check_method(method)
+
+    def call(
+        wrapped: Callable[..., Any], instance: Any, args: Any, kwargs: Any
+    ) -> Any:
+        if running_loop() is None:
+            return wrapped(*args, **kwargs)
+        handler = instance
+        if handler is None and args:
+            # Called through the class, as a decorator above this one does.
+            handler = args[0]
+        if not isinstance(handler, RequestHandler):
+            raise TypeError(
+                f"{describe(wrapped)}: unblock is for methods of "
+                f"tornado.web.RequestHandler, not of {type(handler).__name__}; "
+                "call it with run_in_executor instead"
+            )
+        return hand_over(handler, wrapped, args, kwargs, options)
+
+    return wrapt.FunctionWrapper(method, call)
+
+
+def _check_executor(executor: Union[AnyExecutor, None]) -> None:
+    if executor is None or isinstance(executor, str):
+        return
+    if not isinstance(executor, concurrent.futures.Executor):
+        raise TypeError(
+            "executor must be a name or a ThreadPoolExecutor, "
+            f"not {executor!r}"
+        )
+    if not isinstance(executor, concurrent.futures.ThreadPoolExecutor):
+        raise TypeError(
+            f"a handler cannot be pickled, so its body cannot run on a "
+            f"{type(executor).__name__}; unblock it on threads, and call what is "
+            "to run elsewhere with run_in_executor(fn, ..., executor=...)"
+        )
+
+
+def _check_method(method: Any) -> None:
+    if isinstance(method, (staticmethod, classmethod)):
+        raise TypeError(
+            f"unblock cannot serve a {type(method).__name__}: it has no handler; "
+            "call it with run_in_executor, or unblock the method that calls it"
+        )
+    if not callable(method) or isinstance(method, type):
+        raise TypeError(
+            f"unblock expects a method of a handler, not {method!r}; "
+            "options are given by name: @unblock(executor='reports', timeout=10)"
+        )
+    name = describe(method)
+    if is_async(method):
+        raise TypeError(
+            f"{name} is asynchronous already and does not need unblock; put it on "
+            "the sync methods it calls, or call blocking functions in it with "
+            "await run_in_executor(fn, ...)"
+        )
+    if name.rpartition(".")[2] in _USED_AT_ONCE:
+        raise TypeError(
+            f"Tornado needs the result of {name} at once, so it cannot be moved "
+            "alone; unblock the method that causes the call, in whose worker it "
+            "then runs"
+        )

@@ -1,0 +1,109 @@
+"""Every exception the library raises, and nothing else.
+
+Those that end a request also derive from `tornado.web.HTTPError`, so Tornado
+renders them through the handler's own ``write_error`` unaided.
+"""
+
+from __future__ import annotations
+
+from typing import Optional
+
+from tornado.util import TimeoutError
+from tornado.web import Finish, HTTPError
+
+__all__ = [
+    "AbandonedError",
+    "BodyExitError",
+    "ClientGoneError",
+    "ConfigurationError",
+    "LoopClosedError",
+    "LoopThreadError",
+    "RejectedError",
+    "ResultError",
+    "RunTimeoutError",
+    "UnblockError",
+]
+
+
+class UnblockError(Exception):
+    """Base of every error of this library."""
+
+
+class ConfigurationError(UnblockError, ValueError):
+    """An option has no meaning, or comes too late to take effect."""
+
+
+class LoopThreadError(UnblockError, RuntimeError):
+    """A call came from the wrong side: blocking on the loop thread, or the reverse."""
+
+
+class LoopClosedError(UnblockError, RuntimeError):
+    """The loop a worker needed is closed, or the interpreter is going down."""
+
+
+class AbandonedError(UnblockError, RuntimeError):
+    """Raised in a body that runs on after its request was answered without it.
+
+    The body's later ``write``, ``flush`` and ``finish`` raise this, so that a
+    loop over many of them ends. Ask `cancelled` to stop earlier.
+    """
+
+
+class BodyExitError(UnblockError, RuntimeError):
+    """A body raised what must not leave its worker, such as `SystemExit`.
+
+    The original is the ``__cause__``. The request ends with a 500; the loop
+    and the worker live on.
+    """
+
+
+class ResultError(UnblockError, TypeError):
+    """A body returned a value that the JSON encoder cannot encode."""
+
+
+class ClientGoneError(UnblockError, Finish):
+    """The client left while its request was waiting for a worker.
+
+    A `tornado.web.Finish`, so Tornado ends the request without an error page.
+    """
+
+
+class _HTTPUnblockError(UnblockError, HTTPError):
+    """What the two errors with an HTTP status of their own share."""
+
+    def __init__(self, status_code: int, message: str) -> None:
+        HTTPError.__init__(self, status_code, message)
+        self.message = message
+
+    def __str__(self) -> str:
+        return f"HTTP {self.status_code}: {self.message}"
+
+
+class RejectedError(_HTTPUnblockError):
+    """No worker could be had in time: HTTP 503 with ``Retry-After``.
+
+    Args:
+        message: What happened, where, and what to do.
+        reason: ``"full"``, ``"queue_timeout"``, ``"shutdown"`` or
+            ``"no_thread"``: the key under which `statistics` counts it.
+        retry_after: Seconds, sent as the ``Retry-After`` header; ``None``
+            sends none.
+    """
+
+    def __init__(
+        self, message: str, *, reason: str, retry_after: Optional[int] = None
+    ) -> None:
+        super().__init__(503, message)
+        self.rejection = reason
+        self.retry_after = retry_after
+
+
+class RunTimeoutError(_HTTPUnblockError, TimeoutError):
+    """A body ran longer than its ``timeout``: HTTP 504 (configurable).
+
+    Also an `asyncio.TimeoutError`, so the ``except`` clause that stands
+    around an awaited `run_in_executor` catches it.
+    """
+
+    def __init__(self, message: str, *, status_code: int = 504) -> None:
+        super().__init__(status_code, message)

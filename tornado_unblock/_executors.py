@@ -1,0 +1,209 @@
+"""Executors by name, and their options.
+
+An executor is made on first use. Until then `configure` may set its options;
+environment variables override what the code says, so that a deployment can be
+tuned without a release: ``TORNADO_UNBLOCK_MAX_WORKERS=80`` for the global
+executor, ``TORNADO_UNBLOCK_REPORTS_MAX_WORKERS=4`` for the one named "reports".
+
+# Threads: any; the registry is guarded by `_lock`.
+"""
+
+from __future__ import annotations
+
+import concurrent.futures
+import dataclasses
+import os
+import re
+import threading
+from typing import Any, Callable, Mapping, Optional, Union
+
+from tornado import escape
+
+from tornado_unblock._errors import ConfigurationError
+from tornado_unblock._workers import WorkerExecutor
+
+DEFAULT = "default"
+"""The name of the global executor."""
+
+JSONEncoder = Callable[[Any], Union[str, bytes]]
+
+
+@dataclasses.dataclass(frozen=True)
+class Options:
+    """What can be set for one executor; see `configure`."""
+
+    max_workers: int = 50
+    max_waiting: int = 1000
+    queue_timeout: Optional[float] = 30.0
+    timeout: Optional[float] = None
+    max_route_share: float = 0.8
+
+    def __post_init__(self) -> None:
+        for name, least in (("max_workers", 1), ("max_waiting", 0)):
+            value = getattr(self, name)
+            if not isinstance(value, int) or isinstance(value, bool) or value < least:
+                raise ConfigurationError(
+                    f"{name} must be a whole number from {least} on, not {value!r}"
+                )
+        check_seconds("queue_timeout", self.queue_timeout)
+        check_seconds("timeout", self.timeout)
+        if not is_number(self.max_route_share) or not 0 < self.max_route_share <= 1:
+            raise ConfigurationError(
+                "max_route_share must be more than 0 and at most 1 (1: not fair), "
+                f"not {self.max_route_share!r}"
+            )
+
+
+def is_number(value: object) -> bool:
+    """Whether ``value`` is an int or a float, and no bool."""
+    return isinstance(value, (int, float)) and not isinstance(value, bool)
+
+
+def check_seconds(name: str, value: object) -> None:
+    """Raise `ConfigurationError` unless ``value`` is None or positive seconds."""
+    if value is not None and not (is_number(value) and value > 0):  # type: ignore[operator]
+        raise ConfigurationError(
+            f"{name} must be a positive number of seconds or None, not {value!r}"
+        )
+
+
+_lock = threading.Lock()
+_options: dict[str, Options] = {}
+_executors: dict[str, WorkerExecutor] = {}
+# The encoder of returned values. One for the process: it says what this
+# application's JSON looks like, not how an executor runs.
+_json_encoder: JSONEncoder = escape.json_encode
+
+_FIELDS = {field.name: field for field in dataclasses.fields(Options)}
+
+
+def configure(
+    executor: str = DEFAULT,
+    *,
+    json_encoder: Optional[JSONEncoder] = None,
+    **options: Any,
+) -> None:
+    """Set the options of an executor before its first use; any thread.
+
+    Args:
+        executor: Its name; the global one by default.
+        json_encoder: For the whole process, at any time: what turns a returned
+            value into JSON, ``value -> str | bytes``. Default:
+            `tornado.escape.json_encode`.
+        **options: ``max_workers`` (threads, 50), ``max_waiting`` (requests that
+            may wait for a worker, 1000), ``queue_timeout`` (seconds one may
+            wait, 30; None for ever), ``timeout`` (seconds a body may run, None
+            for ever) and ``max_route_share`` (the share of workers one route
+            may hold, 0.8; 1 switches fairness off).
+
+    Raises:
+        ConfigurationError: An option is unknown or out of range, or the
+            executor is in use already.
+    """
+    global _json_encoder
+    unknown = sorted(set(options) - set(_FIELDS))
+    if unknown:
+        raise ConfigurationError(
+            f"configure() has no option {unknown[0]!r}; "
+            f"it takes json_encoder, {', '.join(_FIELDS)}"
+        )
+    if json_encoder is not None:
+        if not callable(json_encoder):
+            raise ConfigurationError(
+                f"json_encoder must be callable, not {json_encoder!r}"
+            )
+        _json_encoder = json_encoder
+    if not options:
+        return
+    with _lock:
+        if executor in _executors:
+            raise ConfigurationError(
+                f"executor {executor!r} is in use already; "
+                "call configure() before the first request"
+            )
+        _options[executor] = dataclasses.replace(
+            _options.get(executor, Options()), **options
+        )
+
+
+def json_encoder() -> JSONEncoder:
+    """Return the encoder of returned values that is configured now."""
+    return _json_encoder
+
+
+def get_executor(name: str = DEFAULT) -> WorkerExecutor:
+    """Return the executor called ``name``, made on first use; any thread.
+
+    Raises:
+        ConfigurationError: An environment variable for it makes no sense.
+    """
+    executor = _executors.get(name)
+    if executor is None:
+        with _lock:
+            executor = _executors.get(name)
+            if executor is None:
+                options = _options[name] = _from_environment(
+                    name, _options.get(name, Options()), os.environ
+                )
+                executor = WorkerExecutor(options.max_workers, name)
+                _executors[name] = executor
+    return executor
+
+
+def options_of(executor: concurrent.futures.Executor) -> Options:
+    """Return the options of ``executor``: its own, or defaults for a foreign one."""
+    if isinstance(executor, WorkerExecutor) and executor.name in _options:
+        return _options[executor.name]
+    workers = getattr(executor, "_max_workers", None) or Options.max_workers
+    return Options(max_workers=workers)
+
+
+def executors() -> dict[str, WorkerExecutor]:
+    """Return the named executors made so far."""
+    return dict(_executors)
+
+
+def forget_executors() -> None:
+    """Shut down every named executor, wait for its threads, forget its options."""
+    global _json_encoder
+    with _lock:
+        made = list(_executors.values())
+        _executors.clear()
+        _options.clear()
+        _json_encoder = escape.json_encode
+    for executor in made:
+        executor.shutdown(wait=True, cancel_futures=True)
+
+
+def _from_environment(
+    name: str, options: Options, environment: Mapping[str, str]
+) -> Options:
+    prefix = "TORNADO_UNBLOCK_"
+    if name != DEFAULT:
+        prefix += re.sub(r"\W", "_", name).upper() + "_"
+    changes: dict[str, Any] = {}
+    for field in _FIELDS:
+        text = environment.get(prefix + field.upper())
+        if text is not None:
+            changes[field] = _parse(prefix + field.upper(), field, text)
+    return dataclasses.replace(options, **changes)
+
+
+def _parse(variable: str, field: str, text: str) -> Any:
+    if text.lower() == "none" and "timeout" in field:
+        return None
+    try:
+        return int(text) if field.startswith("max_w") else float(text)
+    except ValueError:
+        raise ConfigurationError(
+            f"environment variable {variable}={text!r} is not a number"
+        ) from None
+
+
+def _forget_parent() -> None:
+    global _lock
+    _lock = threading.Lock()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_forget_parent)

@@ -1,0 +1,145 @@
+"""Who may have a worker, who waits, and who is turned away.
+
+One limiter stands before each executor on each loop. It counts tokens: one for
+each body that a worker runs. It knows nothing of threads or handlers.
+
+# Threads: the loop thread only; hence no lock.
+# Guarantees:
+# - never more than `total_tokens` borrowed, plus one for each that is lent;
+# - requests of one route start in the order in which they came;
+# - waiting routes take turns;
+# - no route can borrow the last free token while it holds another, so a
+#   route that has none is let in at once while any is free.
+"""
+
+from __future__ import annotations
+
+import collections
+from typing import Protocol
+
+
+class Waiter(Protocol):
+    """What waits for a token."""
+
+    route: Route
+
+    def start(self) -> None:
+        """Go: the token is yours."""
+
+
+class Route:
+    """One route's part of a limiter."""
+
+    __slots__ = ("borrowed", "completed", "name", "rejected", "waiting")
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+        self.borrowed = 0
+        self.waiting: collections.deque[Waiter] = collections.deque()
+        self.completed = 0
+        self.rejected: collections.Counter[str] = collections.Counter()
+
+
+class Limiter:
+    """Fair admission to a bounded number of workers.
+
+    A route may borrow while it holds less than ``share / (1 - share)`` times
+    the free tokens, the dynamic threshold of Choudhury and Hahne ("Dynamic
+    queue length thresholds for shared-memory packet switches", 1998): alone it
+    gets at most ``share`` of all, several saturated ones share equally, and
+    some tokens always stay free. The room to wait is shared by the same rule.
+
+    Args:
+        total_tokens: Bodies that may run at once.
+        max_waiting: Requests that may wait at once.
+        max_route_share: The share of both that one route may hold, in (0, 1];
+            1 switches fairness off.
+    """
+
+    def __init__(
+        self, total_tokens: int, max_waiting: int, max_route_share: float
+    ) -> None:
+        self.total_tokens = total_tokens
+        self.borrowed_tokens = 0
+        self.max_waiting = max_waiting
+        self.waiting = 0
+        self.routes: dict[str, Route] = {}
+        self._factor = (
+            max_route_share / (1 - max_route_share) if max_route_share < 1 else None
+        )
+        # Routes with waiting requests, the one whose turn it is first.
+        self._turns: collections.deque[Route] = collections.deque()
+
+    def route(self, name: str) -> Route:
+        """Return the route called ``name``, made on first use."""
+        route = self.routes.get(name)
+        if route is None:
+            route = self.routes[name] = Route(name)
+        return route
+
+    def borrow(self, route: Route) -> bool:
+        """Take a token for ``route`` if it may have one now."""
+        if route.waiting or not self._may_borrow(route):
+            return False
+        route.borrowed += 1
+        self.borrowed_tokens += 1
+        return True
+
+    def wait(self, waiter: Waiter) -> bool:
+        """Put ``waiter`` in line; False when there is no room for its route."""
+        route = waiter.route
+        room = self.max_waiting - self.waiting
+        if not self._fits(len(route.waiting), room):
+            return False
+        if not route.waiting:
+            self._turns.append(route)
+        route.waiting.append(waiter)
+        self.waiting += 1
+        return True
+
+    def leave(self, waiter: Waiter) -> None:
+        """Take ``waiter`` out of the line; it has not started."""
+        route = waiter.route
+        route.waiting.remove(waiter)
+        self.waiting -= 1
+        if not route.waiting:
+            self._turns.remove(route)
+
+    def give_back(self, route: Route) -> None:
+        """Return a token, and start whoever may have it now."""
+        route.borrowed -= 1
+        self.borrowed_tokens -= 1
+        if self._turns:
+            self.start_waiting()
+
+    def lend(self, tokens: int) -> None:
+        """Add ``tokens`` (or take them back, when negative) for nested work."""
+        self.total_tokens += tokens
+        self.start_waiting()
+
+    def start_waiting(self) -> None:
+        """Start waiting requests, route by route, while tokens allow."""
+        passed_over = 0
+        while passed_over < len(self._turns):
+            route = self._turns[0]
+            if not self._may_borrow(route):
+                self._turns.rotate(-1)
+                passed_over += 1
+                continue
+            passed_over = 0
+            self._turns.popleft()
+            waiter = route.waiting.popleft()
+            if route.waiting:
+                self._turns.append(route)
+            self.waiting -= 1
+            route.borrowed += 1
+            self.borrowed_tokens += 1
+            waiter.start()
+
+    def _may_borrow(self, route: Route) -> bool:
+        return self._fits(route.borrowed, self.total_tokens - self.borrowed_tokens)
+
+    def _fits(self, held: int, free: int) -> bool:
+        if held == 0 or self._factor is None:
+            return free > 0
+        return free > 1 and held < self._factor * free

@@ -1,0 +1,84 @@
+"""Sending what a body returns, in its worker, as if the body had written it.
+
+| returned                  | sent                                             |
+|---------------------------|--------------------------------------------------|
+| None                      | nothing: Tornado finishes as ever                |
+| an awaitable              | nothing: it is awaited on the loop thread        |
+| a generator               | chunk by chunk, waiting for the client           |
+| str, bytes                | as `write` does                                  |
+| dict, list, number, bool… | JSON with its content type                       |
+"""
+
+from __future__ import annotations
+
+import asyncio
+import collections.abc
+import concurrent.futures
+import contextlib
+from typing import Any, Iterator
+
+from tornado.web import RequestHandler
+
+from tornado_unblock._errors import ResultError
+from tornado_unblock._executors import JSONEncoder
+
+JSON = "application/json; charset=UTF-8"
+
+
+def send(
+    handler: RequestHandler, value: Any, encoder: JSONEncoder, route: str
+) -> Any:
+    """Send ``value``; returns it when it is for the loop thread to await.
+
+    Raises:
+        ResultError: It cannot be encoded as JSON.
+    """
+    if is_awaitable(value):
+        return value
+    if isinstance(value, (str, bytes)):
+        handler.write(value)
+    elif isinstance(value, collections.abc.Iterator):
+        _stream(handler, value)
+    else:
+        text = _encode(value, encoder, route)
+        handler.set_header("Content-Type", JSON)
+        handler.write(text)
+    return None
+
+
+def is_awaitable(value: object) -> bool:
+    """Whether Tornado would wait for ``value``."""
+    return isinstance(value, (asyncio.Future, concurrent.futures.Future)) or hasattr(
+        value, "__await__"
+    )
+
+
+def client_gone(handler: RequestHandler) -> bool:
+    """Whether the client is known to have left; any thread."""
+    stream = getattr(handler.request.connection, "stream", None)
+    return stream is None or bool(stream.closed())
+
+
+def _encode(value: Any, encoder: JSONEncoder, route: str) -> Any:
+    try:
+        return encoder(value)
+    except (TypeError, ValueError, OverflowError, RecursionError) as error:
+        raise ResultError(
+            f"{route} returned a {type(value).__name__} that cannot be sent as "
+            f"JSON: {error}; return str, bytes or JSON-able values, or set an "
+            "encoder with configure(json_encoder=...)"
+        ) from error
+
+
+def _stream(handler: RequestHandler, chunks: Iterator[Any]) -> None:
+    close = getattr(chunks, "close", None)
+    with contextlib.ExitStack() as stack:
+        if close is not None:
+            stack.callback(close)
+        for chunk in chunks:
+            if chunk is not None:
+                handler.write(chunk)
+            # Waits until the chunk before this one has left for the client.
+            handler.flush()
+            if client_gone(handler):
+                return

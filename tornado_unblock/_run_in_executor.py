@@ -1,0 +1,240 @@
+"""`run_in_executor`: any function, on any executor, from the loop or a worker.
+
+Threads get the caller's context variables; other executors (processes, a
+cluster) pickle the function and its arguments, and get no context.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import concurrent.futures
+import functools
+import inspect
+import pickle
+from typing import Any, Callable, Optional, TypeVar, Union, cast
+
+from tornado import gen
+
+from tornado_unblock._executors import (
+    DEFAULT,
+    check_seconds,
+    get_executor,
+    options_of,
+)
+from tornado_unblock._offload import Offload, OffloadFuture
+from tornado_unblock._portal import (
+    Latch,
+    Portal,
+    current_lease,
+    current_portal,
+    running_loop,
+)
+
+_T = TypeVar("_T")
+
+AnyExecutor = Union[str, concurrent.futures.Executor]
+
+
+def run_in_executor(
+    fn: Callable[..., _T],
+    /,
+    *args: Any,
+    executor: Optional[AnyExecutor] = None,
+    timeout: Optional[float] = None,
+    **kwargs: Any,
+) -> asyncio.Future[_T]:
+    """Run ``fn(*args, **kwargs)`` on an executor; loop thread or worker.
+
+    It starts at once, also when nothing awaits it.
+
+    Args:
+        fn: A sync function.
+        *args: Its positional arguments.
+        executor: A name, or any `concurrent.futures.Executor`. Default: the
+            global executor.
+        timeout: Seconds it may run. Default: the executor's.
+        **kwargs: Its keyword arguments. For ones named like an option, use
+            `functools.partial`.
+
+    Returns:
+        An `asyncio.Future` of the running loop. In a worker its
+        ``result(timeout)`` waits, and meanwhile the worker's place serves
+        others, so that nested work cannot deadlock a full executor.
+
+    Raises:
+        TypeError: ``fn`` is no sync function, or ``executor`` no executor.
+        ConfigurationError: ``timeout`` is not positive.
+        LoopThreadError: No loop runs in this thread, and it is no worker.
+        RejectedError: The executor is full; also from the Future, when no
+            worker came free within ``queue_timeout``.
+        RunTimeoutError: From the Future, when ``timeout`` passed.
+    """
+    check_function(fn)
+    check_seconds("timeout", timeout)
+    chosen = resolve_executor(executor)
+    lease = current_lease()
+    if running_loop() is None and lease is not None:
+        return _from_worker(lease.portal, chosen, fn, args, kwargs, timeout)
+    offload = _make(current_portal(), chosen, fn, args, kwargs, timeout)
+    return cast("asyncio.Future[_T]", offload.admit())
+
+
+class WorkerFuture(OffloadFuture):
+    """The Future of an offload that a worker asked for."""
+
+    def result(self, timeout: Optional[float] = None) -> Any:
+        """Return the outcome; in a worker, wait for it first.
+
+        Args:
+            timeout: Seconds to wait; None for ever. On the loop thread nothing
+                waits.
+
+        Raises:
+            asyncio.InvalidStateError: There is no outcome yet, on the loop thread.
+            asyncio.TimeoutError: None came in time.
+        """
+        lease = current_lease()
+        if not self.done() and running_loop() is None and isinstance(lease, Offload):
+            self._wait(lease, timeout)
+        return super().result()
+
+    def _wait(self, lease: Offload, timeout: Optional[float]) -> None:
+        latch = Latch()
+        lease.portal.call_soon(self.add_done_callback, lambda _: latch.open())
+        with lease.lending():
+            if not latch.wait(lease.portal.loop, timeout):
+                raise asyncio.TimeoutError(
+                    f"no result within {timeout:g} s; the work goes on"
+                )
+
+
+def check_function(fn: object) -> None:
+    """Raise `TypeError` unless ``fn`` is a callable that is not asynchronous."""
+    if not callable(fn):
+        raise TypeError(f"expected a function, not {fn!r}")
+    if is_async(fn):
+        raise TypeError(
+            f"{describe(fn)} is asynchronous already: await it instead of "
+            "running it on an executor"
+        )
+
+
+def is_async(fn: Any) -> bool:
+    """Whether calling ``fn`` makes a coroutine or an asynchronous generator."""
+    while isinstance(fn, functools.partial):
+        fn = fn.func
+    if not inspect.isroutine(fn) and not inspect.isclass(fn):
+        fn = getattr(type(fn), "__call__", fn)
+    flags = getattr(getattr(fn, "__code__", None), "co_flags", 0)
+    return (
+        inspect.iscoroutinefunction(fn)
+        or inspect.isasyncgenfunction(fn)
+        or bool(gen.is_coroutine_function(fn))
+        or bool(flags & inspect.CO_ITERABLE_COROUTINE)
+    )
+
+
+def describe(fn: Any) -> str:
+    """Return what errors and statistics call ``fn``."""
+    while isinstance(fn, functools.partial):
+        fn = fn.func
+    return str(getattr(fn, "__qualname__", None) or repr(fn))
+
+
+def resolve_executor(executor: Optional[AnyExecutor]) -> concurrent.futures.Executor:
+    """Return the executor meant by a name, an executor or None.
+
+    Raises:
+        TypeError: It is none of these.
+    """
+    if executor is None or isinstance(executor, str):
+        return get_executor(executor or DEFAULT)
+    if not isinstance(executor, concurrent.futures.Executor):
+        raise TypeError(
+            "executor must be a name or a concurrent.futures.Executor, "
+            f"not {executor!r}"
+        )
+    return executor
+
+
+def _make(
+    portal: Portal,
+    executor: concurrent.futures.Executor,
+    fn: Callable[..., Any],
+    args: Any,
+    kwargs: Any,
+    timeout: Optional[float],
+    future_type: type[OffloadFuture] = OffloadFuture,
+) -> Offload:
+    if timeout is None:
+        timeout = options_of(executor).timeout
+    call = functools.partial(fn, *args, **kwargs)
+    kind = (
+        Offload
+        if isinstance(executor, concurrent.futures.ThreadPoolExecutor)
+        else RemoteOffload
+    )
+    return kind(portal, executor, describe(fn), call, timeout, future_type)
+
+
+def _from_worker(
+    portal: Portal,
+    executor: concurrent.futures.Executor,
+    fn: Callable[..., Any],
+    args: Any,
+    kwargs: Any,
+    timeout: Optional[float],
+) -> Any:
+    offload = _make(portal, executor, fn, args, kwargs, timeout, WorkerFuture)
+    future = offload.future
+    portal.call_soon(_admit, offload, future)
+    return future
+
+
+def _admit(offload: Offload, future: OffloadFuture) -> None:
+    try:
+        offload.admit()
+    except Exception as error:
+        future.set_exception(error)
+
+
+class RemoteOffload(Offload):
+    """An offload to an executor that pickles what it is given."""
+
+    __slots__ = ()
+
+    def _put(self) -> None:
+        call = self._fn
+        assert isinstance(call, functools.partial)
+        job = self._executor.submit(call.func, *call.args, **call.keywords)
+        job.add_done_callback(functools.partial(self._take, call))
+
+    def _take(self, call: Any, job: concurrent.futures.Future[Any]) -> None:
+        # Runs in a thread of the executor's own.
+        if job.cancelled():
+            self._error = concurrent.futures.CancelledError("the executor was shut down")
+        else:
+            self._error = job.exception()
+            if self._error is None:
+                self._value = job.result()
+            elif "pickle" in f"{type(self._error).__name__} {self._error}".lower():
+                self._error = _name_unpicklable(call, self._error)
+        self._post_end()
+
+
+def _name_unpicklable(call: Any, error: BaseException) -> BaseException:
+    parts = [("the function", call.func)]
+    parts += [(f"positional argument {i}", a) for i, a in enumerate(call.args, 1)]
+    parts += [(f"argument {name!r}", a) for name, a in call.keywords.items()]
+    for name, part in parts:
+        try:
+            pickle.dumps(part)
+        except Exception as cause:
+            named = TypeError(
+                f"{describe(call.func)}: {name} ({type(part).__name__}) cannot be "
+                f"pickled for an executor of processes: {cause}; pass plain data, "
+                "or use an executor of threads"
+            )
+            named.__cause__ = error
+            return named
+    return error
