@@ -7,20 +7,25 @@
         def get(self):
             self.write(query("SELECT ..."))
 
-The modules, lowest first; each imports only those above it in this list:
+The modules by rank; each imports only modules of a lower one:
 
-    _errors             every exception
-    _workers            the threads: a ThreadPoolExecutor of our own
-    _limiter            who may have a worker, and who waits
-    _portal             worker -> loop thread
-    _executors          executors by name, and their options
-    _offload            loop thread -> worker
-    _connection         a request's connection, safe from any thread
-    _run_in_executor    any function on any executor
-    _results            sending what a body returns
-    _handoff            giving a handler to a worker and taking it back
-    _decorator          unblock
-    testing             for tests of code that uses this
+    0  _errors            every exception
+    0  _limiter           who may have a worker, and who waits
+    0  _loop_calls        timers and tasks that a body asks for
+    0  _offload_future    the Future that stands for work on a worker
+    0  _workers           the threads: a ThreadPoolExecutor of our own
+    1  _latch             waiting for the loop thread, not for ever
+    1  _executors         executors by name, and their options
+    2  _portal            worker -> loop thread: the only door
+    3  _loop_affine       what belongs to the loop thread, usable from a worker
+    3  _sites             where an offload runs, and its limiter
+    4  _connection        a request's connection
+    4  _offload           loop thread -> worker: the only door
+    5  _run_in_executor   any function on any executor
+    5  _results           sending what a body returns
+    6  _handoff           giving a handler to a worker and taking it back
+    7  _decorator         unblock
+    8  testing            for the tests of code that uses this
 """
 
 from tornado_unblock._decorator import unblock

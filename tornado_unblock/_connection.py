@@ -22,19 +22,14 @@ import functools
 import re
 from typing import Any, Callable, Optional, Protocol
 
-import wrapt
 from tornado.httputil import HTTPConnection, HTTPHeaders, ResponseStartLine
 from tornado.iostream import StreamClosedError
 from tornado.log import app_log
 
-from tornado_unblock._errors import AbandonedError
-from tornado_unblock._portal import (
-    Latch,
-    Portal,
-    copy_outcome,
-    current_lease,
-    running_loop,
-)
+from tornado_unblock._latch import Latch
+from tornado_unblock._loop_affine import LoopAffine, LoopAffineStream, check_lease
+from tornado_unblock._loop_calls import copy_outcome
+from tornado_unblock._portal import Lease, Portal, current_lease
 
 # Header text that HTTP1Connection takes without complaint in every supported
 # Tornado: Latin-1 without control characters.
@@ -54,68 +49,30 @@ class Listener(Protocol):
         """The loop thread ends the response."""
 
 
-def check_lease() -> None:
-    """Raise `AbandonedError` in a worker whose request was taken from it."""
-    lease = current_lease()
-    if lease is not None and lease.revoked is not None:
-        raise AbandonedError(lease.revoked)
-
-
-class LoopAffine(wrapt.ObjectProxy):  # type: ignore[misc]
-    """Any object whose methods must run on the loop thread.
-
-    Called elsewhere, a method runs there and its result is waited for.
-    """
-
-    def __init__(self, wrapped: Any, portal: Portal) -> None:
-        super().__init__(wrapped)
-        self._self_portal = portal
-
-    def __getattr__(self, name: str) -> Any:
-        value = getattr(self.__wrapped__, name)
-        if self._self_on_loop() or not callable(value):
-            return value
-        return functools.partial(self._self_call, value)
-
-    def _self_on_loop(self) -> bool:
-        return running_loop() is self._self_portal.loop
-
-    def _self_call(self, method: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
-        check_lease()
-        return self._self_portal.call(functools.partial(method, *args, **kwargs))
-
-
 class RequestConnection(LoopAffine):
     """What stands in for the connection of one request."""
 
-    def __init__(
-        self,
-        wrapped: HTTPConnection,
-        portal: Portal,
-        listener: Listener,
-        *,
-        method: str,
-        untouched: bool,
-    ) -> None:
-        """Take the place of ``wrapped``; loop thread only.
+    # As class attributes, so that making one costs little.
 
-        Args:
-            wrapped: The connection.
-            portal: The way to its loop.
-            listener: Who is told what becomes of it.
-            method: The request's method; a HEAD response has no body.
-            untouched: Whether nothing was written to it yet.
-        """
+    # The request's method; a HEAD response has no body.
+    _self_method: Optional[str] = None
+    # Whether it is known what the connection expects; once it is not, each
+    # call waits for the loop's answer.
+    _self_known = True
+    # Whether any byte of the response has left; the loop thread's view.
+    _self_sent = False
+    # Bytes that Content-Length still promises; None when it is not given.
+    _self_remaining: Optional[int] = None
+    # The latch of the chunk that is on its way, if any.
+    _self_unsent: Optional[Latch] = None
+    _self_close_callback: Optional[Callable[[], None]] = None
+    # Calls kept back until `release`, or None when they are posted at once.
+    _self_held: Optional[list[tuple[Any, ...]]] = None
+
+    def __init__(
+        self, wrapped: HTTPConnection, portal: Portal, listener: Listener
+    ) -> None:
         super().__init__(wrapped, portal)
-        self._self_method = method
-        # Whether it is known what the connection expects; False for good once
-        # it is not, and then each call waits for the loop's answer.
-        self._self_known = untouched
-        # Bytes that Content-Length still promises; None when it is not given.
-        self._self_remaining: Optional[int] = None
-        # The latch of the chunk that is on its way, if any.
-        self._self_unsent: Optional[Latch] = None
-        self._self_close_callback: Optional[Callable[[], None]] = None
         self._self_listener = listener
 
     @property
@@ -124,7 +81,7 @@ class RequestConnection(LoopAffine):
         stream = self.__wrapped__.stream
         if stream is None or self._self_on_loop():
             return stream
-        return _Stream(stream, self._self_portal)
+        return LoopAffineStream(stream, self._self_portal)
 
     def write_headers(
         self,
@@ -135,8 +92,12 @@ class RequestConnection(LoopAffine):
         """Implements `HTTPConnection.write_headers`."""
         if self._self_on_loop():
             self._self_known = False
+            self._self_sent = True
             self._self_add_retry_after(start_line, headers)
-            return self.__wrapped__.write_headers(start_line, headers, chunk)  # type: ignore[no-any-return]
+            written: asyncio.Future[None] = self.__wrapped__.write_headers(
+                start_line, headers, chunk
+            )
+            return written
         check_lease()
         self._self_wait_until_sent()
         self._self_add_retry_after(start_line, headers)
@@ -150,7 +111,8 @@ class RequestConnection(LoopAffine):
         """Implements `HTTPConnection.write`."""
         if self._self_on_loop():
             self._self_known = False
-            return self.__wrapped__.write(chunk)  # type: ignore[no-any-return]
+            written: asyncio.Future[None] = self.__wrapped__.write(chunk)
+            return written
         check_lease()
         self._self_wait_until_sent()
         if not self._self_known or not self._self_fits(chunk):
@@ -164,35 +126,66 @@ class RequestConnection(LoopAffine):
             self.__wrapped__.finish()
             return
         check_lease()
+        lease = current_lease()
+        if lease is not None and not lease.take_right_to_finish():
+            check_lease()
         if self._self_known and not self._self_remaining:
-            self._self_portal.call_soon(self._self_perform, self.__wrapped__.finish)
+            self._self_post(self._self_perform, lease, self.__wrapped__.finish)
         else:
             self._self_answered("finish")
 
     def set_close_callback(self, callback: Optional[Callable[[], None]]) -> None:
         """Have ``callback`` called on the loop thread when the client leaves."""
         self._self_close_callback = callback
-        own = None if callback is None else self._self_closed
         if self._self_on_loop():
+            own = None if callback is None else self._self_closed
             self.__wrapped__.set_close_callback(own)
-            return
-        check_lease()
-        self._self_portal.call_soon(
-            self._self_perform, self.__wrapped__.set_close_callback, own
-        )
+        else:
+            # The connection keeps calling this object, which has forgotten the
+            # old callback, until the response is finished.
+            check_lease()
 
     def detach(self) -> Any:
         """Take the stream out of the connection; it is as safe as this."""
         if self._self_on_loop():
             return self.__wrapped__.detach()
         stream = self._self_call(self.__wrapped__.detach)
-        return _Stream(stream, self._self_portal)
+        return LoopAffineStream(stream, self._self_portal)
+
+    def hold(self) -> None:
+        """Keep what follows back until `release`, to wake the loop once for all."""
+        self._self_held = []
+
+    def release(self) -> None:
+        """Do what was kept back; loop thread, once the body has ended."""
+        held, self._self_held = self._self_held, None
+        _do_all(held or [])
+
+    @property
+    def sent(self) -> bool:
+        """Whether any byte of the response has left."""
+        return self._self_sent
 
     # --- any thread but the loop's ------------------------------------------
 
-    def _self_answered(self, name: str, *args: Any) -> Any:
+    def _self_post_held(self) -> None:
+        held, self._self_held = self._self_held, None
+        if held:
+            self._self_portal.call_soon(_do_all, held)
+
+    def _self_post(self, fn: Callable[..., Any], *args: Any) -> None:
+        if self._self_held is not None:
+            self._self_held.append((fn, *args))
+        else:
+            self._self_portal.call_soon(fn, *args)
+
+    def _self_answered(self, name: str, *args: Any) -> asyncio.Future[None]:
         self._self_known = False
-        return self._self_call(getattr(self.__wrapped__, name), *args)
+        self._self_post_held()
+        method = getattr(self.__wrapped__, name)
+        self._self_sent = True
+        future: asyncio.Future[None] = self._self_call(method, *args)
+        return future
 
     def _self_wait_until_sent(self) -> None:
         unsent = self._self_unsent
@@ -209,9 +202,7 @@ class RequestConnection(LoopAffine):
         if not _harmless(start_line.reason):
             return False
         for name, value in headers.get_all():
-            if not (
-                isinstance(value, str) and _harmless(name) and _harmless(value)
-            ):
+            if not (isinstance(value, str) and _harmless(name) and _harmless(value)):
                 return False
         if self._self_method == "HEAD" or start_line.code == 304:
             self._self_remaining = 0
@@ -231,15 +222,20 @@ class RequestConnection(LoopAffine):
     def _self_post_write(
         self, method: Callable[..., Any], *args: Any
     ) -> asyncio.Future[None]:
-        portal = self._self_portal
-        future: asyncio.Future[None] = portal.loop.create_future()
+        future: asyncio.Future[None] = self._self_portal.loop.create_future()
         latch = self._self_unsent = Latch()
-        portal.call_soon(self._self_perform_write, future, latch, method, args)
+        lease = current_lease()
+        self._self_post(self._self_perform_write, future, latch, lease, method, args)
         return future
 
     # --- loop thread ----------------------------------------------------------
 
-    def _self_perform(self, method: Callable[..., Any], *args: Any) -> Any:
+    def _self_perform(
+        self, lease: Optional[Lease], method: Callable[..., Any], *args: Any
+    ) -> Any:
+        if lease is not None and lease.revoked is not None:
+            return None  # it was on its way when the request was taken
+        self._self_sent = True
         try:
             return method(*args)
         except Exception:
@@ -252,10 +248,11 @@ class RequestConnection(LoopAffine):
         self,
         future: asyncio.Future[None],
         latch: Latch,
+        lease: Optional[Lease],
         method: Callable[..., Any],
         args: Any,
     ) -> None:
-        sent = self._self_perform(method, *args)
+        sent = self._self_perform(lease, method, *args)
         if sent is None:
             latch.open()
             future.set_exception(StreamClosedError())
@@ -282,18 +279,9 @@ class RequestConnection(LoopAffine):
             callback()
 
 
-class _Stream(LoopAffine):
-    """A stream reached from a worker."""
-
-    def closed(self) -> bool:
-        """Whether the stream is closed; a look, so it does not wait."""
-        return bool(self.__wrapped__.closed())
-
-    @property
-    def socket(self) -> Any:
-        """The stream's socket; its methods run on the loop thread too."""
-        socket = self.__wrapped__.socket
-        return socket if self._self_on_loop() else LoopAffine(socket, self._self_portal)
+def _do_all(calls: list[tuple[Any, ...]]) -> None:
+    for fn, *args in calls:
+        fn(*args)
 
 
 def _open(latch: Latch, future: object) -> None:

@@ -103,9 +103,7 @@ def unblock(
 def _unblock_method(method: Any, options: BodyOptions) -> Any:
     _check_method(method)
 
-    def call(
-        wrapped: Callable[..., Any], instance: Any, args: Any, kwargs: Any
-    ) -> Any:
+    def call(wrapped: Callable[..., Any], instance: Any, args: Any, kwargs: Any) -> Any:
         if running_loop() is None:
             return wrapped(*args, **kwargs)
         handler = instance
@@ -128,8 +126,7 @@ def _check_executor(executor: Union[AnyExecutor, None]) -> None:
         return
     if not isinstance(executor, concurrent.futures.Executor):
         raise TypeError(
-            "executor must be a name or a ThreadPoolExecutor, "
-            f"not {executor!r}"
+            f"executor must be a name or a ThreadPoolExecutor, not {executor!r}"
         )
     if not isinstance(executor, concurrent.futures.ThreadPoolExecutor):
         raise TypeError(

@@ -6,6 +6,7 @@ renders them through the handler's own ``write_error`` unaided.
 
 from __future__ import annotations
 
+import asyncio
 from typing import Optional
 
 from tornado.util import TimeoutError
@@ -107,3 +108,41 @@ class RunTimeoutError(_HTTPUnblockError, TimeoutError):
 
     def __init__(self, message: str, *, status_code: int = 504) -> None:
         super().__init__(status_code, message)
+
+
+# What asyncio says to a body that treats its worker as the loop thread, and
+# what to do instead.
+_ADVICE = {
+    "no running event loop": (
+        "no event loop runs in a worker: use IOLoop.current().spawn_callback(...) "
+        "or asyncio.ensure_future(...), which start it on the loop thread"
+    ),
+    "This event loop is already running": (
+        "the application's event loop is running already: a worker cannot run it "
+        "again; wait for a coroutine with "
+        "asyncio.run_coroutine_threadsafe(coroutine, loop).result()"
+    ),
+    "Result is not set.": (
+        "this Future of the event loop has no result yet, and a worker cannot "
+        "wait for it with result(): return it from the body to have it awaited"
+    ),
+}
+
+
+def crossing_error(error: BaseException, route: str) -> Exception:
+    """Return what can be raised on the loop thread for ``error``.
+
+    `SystemExit` and `KeyboardInterrupt` there stop the server, and a Future
+    cannot carry `StopIteration`.
+    """
+    if not isinstance(error, Exception) or isinstance(error, StopIteration):
+        exit_error = BodyExitError(
+            f"{route} raised {error!r} in a worker; only its request ends"
+        )
+        exit_error.__cause__ = error
+        return exit_error
+    if isinstance(error, (RuntimeError, asyncio.InvalidStateError)):
+        advice = _ADVICE.get(str(error))
+        if advice is not None:
+            error.args = (f"{error}: {advice}",)
+    return error

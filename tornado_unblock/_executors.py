@@ -15,7 +15,8 @@ import dataclasses
 import os
 import re
 import threading
-from typing import Any, Callable, Mapping, Optional, Union
+from collections.abc import Mapping
+from typing import Any, Callable, Optional, Union
 
 from tornado import escape
 

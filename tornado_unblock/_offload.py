@@ -15,76 +15,40 @@ import asyncio
 import concurrent.futures
 import contextlib
 import contextvars
-import functools
 import sys
 import threading
 import traceback
-from typing import Any, Callable, Generator, Iterator, Optional
+from collections.abc import Iterator
+from typing import Any, Callable, Optional, Protocol
 
 from tornado.log import app_log
 
 from tornado_unblock._errors import (
     AbandonedError,
-    BodyExitError,
     LoopClosedError,
-    LoopThreadError,
     RejectedError,
     RunTimeoutError,
+    crossing_error,
 )
 from tornado_unblock._executors import options_of
-from tornado_unblock._limiter import Limiter
-from tornado_unblock._portal import (
-    Latch,
-    Lease,
-    Portal,
-    copy_outcome,
-    current_lease,
-    running_loop,
-    set_current_lease,
-)
+from tornado_unblock._loop_calls import copy_outcome
+from tornado_unblock._offload_future import OffloadFuture
+from tornado_unblock._portal import Lease, Portal, current_lease, set_current_lease
+from tornado_unblock._sites import Site
 from tornado_unblock._workers import WorkerExecutor
 
-# What asyncio says to a body that treats its worker as the loop thread, and
-# what to do instead.
-_ADVICE = {
-    "no running event loop": (
-        "no event loop runs in a worker: use IOLoop.current().spawn_callback(...) "
-        "or asyncio.ensure_future(...), which start it on the loop thread"
-    ),
-    "This event loop is already running": (
-        "the application's event loop is running already: a worker cannot run it "
-        "again; wait for a coroutine with "
-        "asyncio.run_coroutine_threadsafe(coroutine, loop).result()"
-    ),
-    "Result is not set.": (
-        "this Future of the event loop has no result yet, and a worker cannot "
-        "wait for it with result(): return it from the body to have it awaited"
-    ),
-}
 
+class Keeper(Protocol):
+    """Who hands over more than a function: a handler, say."""
 
-class OffloadFuture(asyncio.Future):  # type: ignore[type-arg]
-    """The Future of one offload; awaiting it brings its context changes back."""
+    def left(self, offload: Offload, error: Optional[BaseException]) -> None:
+        """``offload`` ended, with ``error`` or well; loop thread."""
 
-    offload: Optional[Offload] = None
-    # The context variables that the function changed, with their new values.
-    changes: tuple[tuple[contextvars.ContextVar[Any], Any], ...] = ()
+    def abandoned(self, offload: Offload) -> None:
+        """Nobody waits for ``offload`` any more, and it runs on; loop thread."""
 
-    def __await__(self) -> Generator[Any, None, Any]:
-        try:
-            return (yield from super().__await__())
-        finally:
-            for variable, value in self.changes:
-                variable.set(value)
-
-    __iter__ = __await__
-
-    def cancel(self, *args: Any, **kwargs: Any) -> bool:
-        """Stop waiting; what has started runs on, abandoned. Loop thread only."""
-        cancelled = super().cancel(*args, **kwargs)
-        if cancelled and self.offload is not None:
-            self.offload.abandon("whoever awaited it was cancelled")
-        return cancelled
+    def gone(self, offload: Offload) -> bool:
+        """Whether the client has left; any thread."""
 
 
 class Offload(Lease):
@@ -103,30 +67,24 @@ class Offload(Lease):
         "_thread_id",
         "_timer",
         "_value",
-        "gone",
-        "on_abandon",
-        "on_end",
+        "keeper",
+        "parting",
         "route",
         "started",
+        "subject",
         "timeout",
     )
 
     def __init__(
         self,
         portal: Portal,
-        executor: concurrent.futures.Executor,
-        route_name: str,
+        site: Site,
         fn: Callable[[], Any],
-        timeout: Optional[float],
-        future_type: type[OffloadFuture] = OffloadFuture,
+        future: Optional[OffloadFuture] = None,
     ) -> None:
-        self.portal = portal
-        self.revoked = None
-        self._executor = executor
-        self._limiter = limiter_for(portal, executor)
-        self.route = self._limiter.route(route_name)
+        super().__init__(portal)
+        self._executor, self._limiter, self.route, self.timeout = site
         self._fn: Optional[Callable[[], Any]] = fn
-        self.timeout = timeout
         self._before = contextvars.copy_context()
         self._context = self._before.copy()
         self.started = False
@@ -138,15 +96,14 @@ class Offload(Lease):
         # leaves something to do at the end: list.pop is atomic, one of them wins.
         self._alive = [True]
         self._at_end: Optional[Callable[[], object]] = None
-        # Set by who hands over more than a function: told of the end and of
-        # being abandoned, on the loop thread; asked, in the worker, whether
-        # the result still matters.
-        self.on_end: Optional[
-            Callable[[Offload, Optional[BaseException]], object]
-        ] = None
-        self.on_abandon: Optional[Callable[[], object]] = None
-        self.gone: Optional[Callable[[], bool]] = None
-        future = future_type(loop=portal.loop)
+        # Set by who hands over more than a function.
+        self.keeper: Optional[Keeper] = None
+        self.subject: Any = None
+        # Set by the worker: what the loop thread does first when it is told of
+        # the end. Saves waking it twice.
+        self.parting: Optional[Callable[[], object]] = None
+        if future is None:
+            future = OffloadFuture(loop=portal.loop)
         future.offload = self
         self._future: Optional[OffloadFuture] = future
 
@@ -217,14 +174,22 @@ class Offload(Lease):
         self._end_unstarted(error, False)
         return True
 
-    def abandon(self, why: str) -> None:
-        """Stop waiting for it. What reaches the loop from it is refused from now on."""
+    def abandon(self, why: str) -> bool:
+        """Stop waiting for it. What reaches the loop from it is refused from now on.
+
+        Returns:
+            False when it has finished its response already, and keeps it.
+        """
         if self._future is None or self.revoked is not None:
-            return
-        if not self.withdraw(AbandonedError(why), "cancelled"):
-            self.revoked = f"{self.route.name}: {why}; nothing more can be sent"
-            if self.on_abandon is not None:
-                self.on_abandon()
+            return True
+        if self.withdraw(AbandonedError(why), "cancelled"):
+            return True
+        if not self.take_right_to_finish():
+            return False
+        self.revoked = f"{self.route.name}: {why}; nothing more can be sent"
+        if self.keeper is not None:
+            self.keeper.abandoned(self)
+        return True
 
     def at_end(self, fn: Callable[[], object]) -> bool:
         """Have its worker call ``fn`` when the body ends; False if it has ended."""
@@ -263,16 +228,16 @@ class Offload(Lease):
 
     def _time_out(self) -> None:
         self._timer = None
+        future = self.future
+        answered = not self.abandon(f"its timeout of {self.timeout:g} s is over")
         app_log.warning(
-            "%s: still running after %g s; its client is answered without it. "
-            "It is at\n%s",
+            "%s: still running after %g s%s. It is at\n%s",
             self.route.name,
             self.timeout,
+            ", its response sent" if answered else "; its client is answered for it",
             self.stack(),
         )
-        future = self._future
-        self.abandon(f"its timeout of {self.timeout:g} s is over")
-        if future is not None and not future.done():
+        if not answered and not future.done():
             message = f"{self.route.name} ran longer than {self.timeout:g} s"
             future.set_exception(RunTimeoutError(message))
 
@@ -287,12 +252,15 @@ class Offload(Lease):
             self._timer = None
         future, self._future = self._future, None
         self._fn = None
+        if self.parting is not None:
+            parting, self.parting = self.parting, None
+            parting()
         if holds_token:
             self.route.completed += 1
             self._limiter.give_back(self.route)
-        if self.on_end is not None:
-            on_end, self.on_end = self.on_end, None
-            on_end(self, self._error)
+        if self.keeper is not None:
+            self.keeper.left(self, self._error)
+            self.keeper = self.subject = None
         value, self._value = self._value, None
         error, self._error = self._error, None
         assert future is not None
@@ -309,9 +277,8 @@ class Offload(Lease):
 
     def _changes(self) -> tuple[tuple[contextvars.ContextVar[Any], Any], ...]:
         before = self._before.get
-        return tuple(
-            item for item in self._context.items() if before(item[0], self) is not item[1]
-        )
+        after = self._context.items()
+        return tuple(item for item in after if before(item[0], self) is not item[1])
 
     def _deliver(self, future: OffloadFuture, value: Any) -> None:
         if isinstance(value, asyncio.Future):
@@ -347,7 +314,7 @@ class Offload(Lease):
                 assert self._fn is not None
                 self._value = self._context.run(self._fn)
         except BaseException as error:
-            self._error = _sane(error, self.route.name)
+            self._error = crossing_error(error, self.route.name)
         try:
             self._alive.pop()
         except IndexError:
@@ -389,36 +356,6 @@ class Offload(Lease):
         self._at_end = None
 
 
-def limiter_for(portal: Portal, executor: concurrent.futures.Executor) -> Limiter:
-    """Return the limiter before ``executor`` on the portal's loop."""
-    limiter: Optional[Limiter] = portal.locals.get(executor)
-    if limiter is None:
-        options = options_of(executor)
-        limiter = portal.locals[executor] = Limiter(
-            options.max_workers, options.max_waiting, options.max_route_share
-        )
-    return limiter
-
-
-def _sane(error: BaseException, route: str) -> Exception:
-    """Return what can be raised on the loop thread for ``error``.
-
-    `SystemExit` and `KeyboardInterrupt` there stop the server, and a Future
-    cannot carry `StopIteration`.
-    """
-    if not isinstance(error, Exception) or isinstance(error, StopIteration):
-        exit_error = BodyExitError(
-            f"{route} raised {error!r} in a worker; only its request ends"
-        )
-        exit_error.__cause__ = error
-        return exit_error
-    if isinstance(error, (RuntimeError, asyncio.InvalidStateError)):
-        advice = _ADVICE.get(str(error))
-        if advice is not None:
-            error.args = (f"{error}: {advice}",)
-    return error
-
-
 def cancelled() -> bool:
     """Whether the work of this worker is still wanted; for bodies to ask.
 
@@ -429,5 +366,5 @@ def cancelled() -> bool:
     lease = current_lease()
     if not isinstance(lease, Offload):
         return False
-    gone = lease.gone
-    return lease.revoked is not None or (gone is not None and gone())
+    keeper = lease.keeper
+    return lease.revoked is not None or (keeper is not None and keeper.gone(lease))

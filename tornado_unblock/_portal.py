@@ -17,7 +17,6 @@ from __future__ import annotations
 import asyncio
 import collections
 import contextvars
-import functools
 import os
 import threading
 from typing import Any, Callable, Optional, TypeVar
@@ -26,6 +25,8 @@ from tornado.ioloop import IOLoop
 from tornado.log import app_log
 
 from tornado_unblock._errors import LoopClosedError, LoopThreadError
+from tornado_unblock._latch import Answer
+from tornado_unblock._loop_calls import guard
 
 _T = TypeVar("_T")
 
@@ -33,10 +34,6 @@ running_loop: Callable[[], Optional[asyncio.AbstractEventLoop]] = (
     asyncio._get_running_loop
 )
 """The loop that runs in this thread, or None: how "on the loop thread" is asked."""
-
-# How often a waiting worker looks whether its loop still lives, in seconds.
-# Loops have no close hook, so asking is the only way to know.
-_LOOK_AGAIN = 0.5
 
 # How long a round trip to the loop may take before it is given up, in seconds.
 # Only a loop thread that waits for a lock of this very worker, or a stalled
@@ -47,15 +44,28 @@ CALL_TIMEOUT = 5.0
 class Lease:
     """A worker's claim to the loop, for as long as one body runs.
 
-    Set ``revoked`` on the loop thread, read by the worker: a plain attribute,
-    because it goes from None to an exception once.
+    ``revoked`` says why nothing it does may reach the client any more. Set on
+    the loop thread, read by the worker: it goes from None to a text once.
     """
 
-    __slots__ = ("__weakref__", "portal", "revoked")
+    __slots__ = ("__weakref__", "_right_to_finish", "portal", "revoked")
 
     def __init__(self, portal: Portal) -> None:
         self.portal = portal
-        self.revoked: Optional[BaseException] = None
+        self.revoked: Optional[str] = None
+        # One token: list.pop is atomic, so it has one taker.
+        self._right_to_finish = [True]
+
+    def take_right_to_finish(self) -> bool:
+        """Take the right to finish the response; any thread, the first one gets it.
+
+        The worker takes it when it finishes, the loop thread when it answers
+        in the worker's place.
+        """
+        try:
+            return self._right_to_finish.pop()
+        except IndexError:
+            return False
 
 
 class _Here(threading.local):
@@ -76,6 +86,17 @@ def current_lease() -> Optional[Lease]:
 def set_current_lease(lease: Optional[Lease]) -> None:
     """Say under which lease this worker runs from now on."""
     _here.lease = lease
+
+
+def in_worker() -> bool:
+    """Whether this thread runs a body, and no event loop of its own meanwhile."""
+    return _here.lease is not None and running_loop() is None
+
+
+def forget_locals() -> None:
+    """Forget what higher modules keep per loop."""
+    for portal in list(_portals.values()):
+        portal.locals.clear()
 
 
 def current_portal() -> Portal:
@@ -105,51 +126,6 @@ def _open_portal(loop: asyncio.AbstractEventLoop) -> Portal:
     return portal
 
 
-def interpreter_is_ending() -> bool:
-    """Whether the main thread has ended, so that nothing will run a loop again."""
-    return not threading.main_thread().is_alive()
-
-
-class Latch:
-    """A one-shot signal from the loop thread to one waiting worker."""
-
-    __slots__ = ("_lock",)
-
-    def __init__(self) -> None:
-        # A lock released by another thread is the cheapest signal there is.
-        self._lock = threading.Lock()
-        self._lock.acquire()
-
-    def open(self) -> None:
-        """Let the waiter go on; any thread, any number of times."""
-        try:
-            self._lock.release()
-        except RuntimeError:  # it was open already
-            pass
-
-    def wait(
-        self, loop: asyncio.AbstractEventLoop, timeout: Optional[float] = None
-    ) -> bool:
-        """Wait until opened; False when ``timeout`` seconds passed first.
-
-        Raises:
-            LoopClosedError: The loop closed, or the interpreter is ending.
-        """
-        left = timeout
-        while not self._lock.acquire(timeout=min(_LOOK_AGAIN, left or _LOOK_AGAIN)):
-            if loop.is_closed() or interpreter_is_ending():
-                raise LoopClosedError(
-                    "the event loop this body waits for is closed; "
-                    "its request can no longer be answered"
-                )
-            if left is not None:
-                left -= _LOOK_AGAIN
-                if left <= 0:
-                    return False
-        self._lock.release()
-        return True
-
-
 class Portal:
     """The door to one loop."""
 
@@ -170,7 +146,7 @@ class Portal:
         # Callbacks of many requests run in one go: none may see the context
         # of the one that happened to wake the loop.
         self._context = contextvars.Context()
-        _guard(self)
+        guard(self.loop, in_worker, self.call_soon)
 
     def call_soon(self, fn: Callable[..., object], *args: Any) -> None:
         """Run ``fn(*args)`` on the loop thread, soon and in order; any thread.
@@ -211,7 +187,7 @@ class Portal:
             raise LoopThreadError(
                 "the loop thread cannot wait for itself; call the function directly"
             )
-        answer = _Answer(fn, args)
+        answer = Answer(fn, args)
         self.call_soon(answer.give)
         if not answer.latch.wait(self.loop, timeout):
             raise LoopThreadError(
@@ -231,133 +207,6 @@ class Portal:
                 fn(*args)
             except Exception:
                 app_log.error("Exception in callback %r", fn, exc_info=True)
-
-
-class _Answer:
-    """One result on its way back from the loop thread to a waiting worker."""
-
-    __slots__ = ("_args", "_error", "_fn", "_value", "latch")
-
-    def __init__(self, fn: Callable[..., Any], args: Any) -> None:
-        self._fn, self._args = fn, args
-        self._value: Any = None
-        self._error: Optional[BaseException] = None
-        self.latch = Latch()
-
-    def give(self) -> None:
-        try:
-            self._value = self._fn(*self._args)
-        except Exception as error:
-            self._error = error
-        self.latch.open()
-
-    def take(self) -> Any:
-        try:
-            if self._error is not None:
-                raise self._error
-            return self._value
-        finally:
-            self._error = None  # the traceback refers to this frame: no cycle
-
-
-def _guard(portal: Portal) -> None:
-    """Make timers and tasks asked for from a worker start on the loop thread.
-
-    A body that says ``IOLoop.current().call_later(...)`` or
-    ``asyncio.ensure_future(...)`` reaches the loop's own methods, of which
-    asyncio allows only ``call_soon_threadsafe`` off its thread
-    (https://docs.python.org/3/library/asyncio-dev.html#concurrency-and-multithreading).
-    """
-    loop = portal.loop
-    for name, posted in (
-        ("call_later", _post_timer),
-        ("call_at", _post_timer),
-        ("create_task", _post_task),
-    ):
-        original = getattr(loop, name)
-
-        @functools.wraps(original)
-        def either(
-            *args: Any, _own: Any = original, _posted: Any = posted, **kwargs: Any
-        ) -> Any:
-            if running_loop() is None and current_lease() is not None:
-                return _posted(portal, _own, args, kwargs)
-            return _own(*args, **kwargs)
-
-        setattr(loop, name, either)
-
-
-class _Timer:
-    """The handle of a timer asked for from a worker."""
-
-    def __init__(self, portal: Portal) -> None:
-        self._portal = portal
-        self._handle: Any = None  # loop thread only
-        self._cancelled = False
-
-    def start(self, own: Callable[..., Any], args: Any, kwargs: Any) -> None:
-        if not self._cancelled:
-            self._handle = own(*args, **kwargs)
-
-    def cancel(self) -> None:
-        """Stop the timer; any thread."""
-        self._cancelled = True
-        self._portal.call_soon(self._stop)
-
-    def cancelled(self) -> bool:
-        """Whether `cancel` was called."""
-        return self._cancelled
-
-    def _stop(self) -> None:
-        if self._handle is not None:
-            self._handle.cancel()
-
-
-def _post_timer(
-    portal: Portal, own: Callable[..., Any], args: Any, kwargs: Any
-) -> _Timer:
-    timer = _Timer(portal)
-    portal.call_soon(contextvars.copy_context().run, timer.start, own, args, kwargs)
-    return timer
-
-
-def _post_task(
-    portal: Portal, own: Callable[..., Any], args: Any, kwargs: Any
-) -> asyncio.Future[Any]:
-    future: asyncio.Future[Any] = portal.loop.create_future()
-
-    def start() -> None:
-        copy_outcome(own(*args, **kwargs), future)
-
-    portal.call_soon(contextvars.copy_context().run, start)
-    return future
-
-
-def copy_outcome(source: asyncio.Future[Any], target: asyncio.Future[Any]) -> None:
-    """Give ``target`` what ``source`` has or will have; loop thread only."""
-    if source.done():
-        _copy_now(target, source)
-        return
-    source.add_done_callback(functools.partial(_copy_now, target))
-    target.add_done_callback(functools.partial(_pass_cancel, source))
-
-
-def _copy_now(target: asyncio.Future[Any], source: asyncio.Future[Any]) -> None:
-    if target.done():
-        return
-    if source.cancelled():
-        target.cancel()
-        return
-    error = source.exception()
-    if error is not None:
-        target.set_exception(error)
-    else:
-        target.set_result(source.result())
-
-
-def _pass_cancel(source: asyncio.Future[Any], target: asyncio.Future[Any]) -> None:
-    if target.cancelled() and not source.done():
-        source.cancel()
 
 
 def _forget_parent() -> None:

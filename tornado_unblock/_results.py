@@ -15,7 +15,8 @@ import asyncio
 import collections.abc
 import concurrent.futures
 import contextlib
-from typing import Any, Iterator
+from collections.abc import Iterator
+from typing import Any
 
 from tornado.web import RequestHandler
 
@@ -25,9 +26,7 @@ from tornado_unblock._executors import JSONEncoder
 JSON = "application/json; charset=UTF-8"
 
 
-def send(
-    handler: RequestHandler, value: Any, encoder: JSONEncoder, route: str
-) -> Any:
+def send(handler: RequestHandler, value: Any, encoder: JSONEncoder, route: str) -> Any:
     """Send ``value``; returns it when it is for the loop thread to await.
 
     Raises:

@@ -8,27 +8,25 @@ from __future__ import annotations
 
 import asyncio
 import concurrent.futures
+import contextvars
 import functools
 import inspect
 import pickle
-from typing import Any, Callable, Optional, TypeVar, Union, cast
+from typing import Any, Callable, Optional, TypeVar, Union
 
 from tornado import gen
 
-from tornado_unblock._executors import (
-    DEFAULT,
-    check_seconds,
-    get_executor,
-    options_of,
-)
-from tornado_unblock._offload import Offload, OffloadFuture
+from tornado_unblock._executors import DEFAULT, check_seconds, get_executor
+from tornado_unblock._latch import Latch
+from tornado_unblock._offload import Offload
+from tornado_unblock._offload_future import OffloadFuture
 from tornado_unblock._portal import (
-    Latch,
     Portal,
     current_lease,
     current_portal,
     running_loop,
 )
+from tornado_unblock._sites import site
 
 _T = TypeVar("_T")
 
@@ -72,11 +70,11 @@ def run_in_executor(
     check_function(fn)
     check_seconds("timeout", timeout)
     chosen = resolve_executor(executor)
+    call = functools.partial(fn, *args, **kwargs)
     lease = current_lease()
     if running_loop() is None and lease is not None:
-        return _from_worker(lease.portal, chosen, fn, args, kwargs, timeout)
-    offload = _make(current_portal(), chosen, fn, args, kwargs, timeout)
-    return cast("asyncio.Future[_T]", offload.admit())
+        return _from_worker(lease.portal, chosen, call, timeout)
+    return _make(current_portal(), chosen, call, timeout, None).admit()
 
 
 class WorkerFuture(OffloadFuture):
@@ -124,7 +122,7 @@ def is_async(fn: Any) -> bool:
     while isinstance(fn, functools.partial):
         fn = fn.func
     if not inspect.isroutine(fn) and not inspect.isclass(fn):
-        fn = getattr(type(fn), "__call__", fn)
+        fn = type(fn).__call__
     flags = getattr(getattr(fn, "__code__", None), "co_flags", 0)
     return (
         inspect.iscoroutinefunction(fn)
@@ -160,40 +158,37 @@ def resolve_executor(executor: Optional[AnyExecutor]) -> concurrent.futures.Exec
 def _make(
     portal: Portal,
     executor: concurrent.futures.Executor,
-    fn: Callable[..., Any],
-    args: Any,
-    kwargs: Any,
+    call: functools.partial[Any],
     timeout: Optional[float],
-    future_type: type[OffloadFuture] = OffloadFuture,
+    future: Optional[OffloadFuture],
 ) -> Offload:
-    if timeout is None:
-        timeout = options_of(executor).timeout
-    call = functools.partial(fn, *args, **kwargs)
-    kind = (
-        Offload
-        if isinstance(executor, concurrent.futures.ThreadPoolExecutor)
-        else RemoteOffload
-    )
-    return kind(portal, executor, describe(fn), call, timeout, future_type)
+    in_threads = isinstance(executor, concurrent.futures.ThreadPoolExecutor)
+    kind = Offload if in_threads else RemoteOffload
+    where = site(portal, executor, describe(call), timeout)
+    return kind(portal, where, call, future)
 
 
 def _from_worker(
     portal: Portal,
     executor: concurrent.futures.Executor,
-    fn: Callable[..., Any],
-    args: Any,
-    kwargs: Any,
+    call: functools.partial[Any],
     timeout: Optional[float],
-) -> Any:
-    offload = _make(portal, executor, fn, args, kwargs, timeout, WorkerFuture)
-    future = offload.future
-    portal.call_soon(_admit, offload, future)
+) -> WorkerFuture:
+    future = WorkerFuture(loop=portal.loop)
+    context = contextvars.copy_context()
+    portal.call_soon(context.run, _admit, portal, executor, call, timeout, future)
     return future
 
 
-def _admit(offload: Offload, future: OffloadFuture) -> None:
+def _admit(
+    portal: Portal,
+    executor: concurrent.futures.Executor,
+    call: functools.partial[Any],
+    timeout: Optional[float],
+    future: WorkerFuture,
+) -> None:
     try:
-        offload.admit()
+        _make(portal, executor, call, timeout, future).admit()
     except Exception as error:
         future.set_exception(error)
 
@@ -212,7 +207,9 @@ class RemoteOffload(Offload):
     def _take(self, call: Any, job: concurrent.futures.Future[Any]) -> None:
         # Runs in a thread of the executor's own.
         if job.cancelled():
-            self._error = concurrent.futures.CancelledError("the executor was shut down")
+            self._error = concurrent.futures.CancelledError(
+                "the executor was shut down"
+            )
         else:
             self._error = job.exception()
             if self._error is None:

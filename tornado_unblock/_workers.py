@@ -4,6 +4,11 @@
 workers of its own: started on demand, the one that went idle last is reused
 first, and one that idles long enough ends.
 
+Workers are woken one at a time, each by the one before it: a worker that takes
+a job while more are waiting wakes the next. Short jobs are then all done by the
+first few, where waking one for each job would set them all fighting for the
+interpreter; a job that blocks lets the next worker run at once.
+
 # Threads: any thread may submit; state is guarded by `_lock`.
 # Guarantees:
 # - at most `max_workers` threads, and one more for each worker that `lend`s;
@@ -21,7 +26,8 @@ import itertools
 import os
 import threading
 import weakref
-from typing import Any, Callable, Iterator, Optional, TypeVar
+from collections.abc import Iterator
+from typing import Any, Callable, Optional, TypeVar
 
 from tornado.log import app_log
 
@@ -38,10 +44,9 @@ _all: weakref.WeakSet[WorkerExecutor] = weakref.WeakSet()
 
 
 class _Worker:
-    __slots__ = ("job", "thread", "wake_up")
+    __slots__ = ("thread", "wake_up")
 
     def __init__(self) -> None:
-        self.job: Optional[Job] = None
         self.wake_up = threading.Lock()
         self.wake_up.acquire()
         self.thread: threading.Thread
@@ -74,6 +79,8 @@ class WorkerExecutor(concurrent.futures.ThreadPoolExecutor):
         self._jobs: collections.deque[Job] = collections.deque()
         self._workers: set[_Worker] = set()
         self._lent = 0
+        # Whether a worker was woken that has not run yet.
+        self._waking = False
         self._closed = False
 
     def put(self, job: Job) -> None:
@@ -90,15 +97,13 @@ class WorkerExecutor(concurrent.futures.ThreadPoolExecutor):
         with self._lock:
             if self._closed:
                 raise RuntimeError(f"executor {self.name!r} is shut down")
-            if self._idle:
-                worker = self._idle.pop()
-                worker.job = job
-                worker.wake_up.release()
-                return
-            if len(self._workers) >= self.max_workers + self._lent:
-                self._jobs.append(job)
-                return
-            self._start(job)
+            self._jobs.append(job)
+            if not self._waking:
+                try:
+                    self._wake_one()
+                except RuntimeError:
+                    self._jobs.remove(job)
+                    raise
 
     def submit(
         self, fn: Callable[..., _T], /, *args: Any, **kwargs: Any
@@ -120,8 +125,8 @@ class WorkerExecutor(concurrent.futures.ThreadPoolExecutor):
         """Have one more thread while the calling worker waits for nested work."""
         with self._lock:
             self._lent += 1
-            if self._jobs and not self._idle:
-                self._start(self._jobs.popleft())
+            if self._jobs and not self._waking:
+                self._wake_one()
         try:
             yield
         finally:
@@ -157,28 +162,36 @@ class WorkerExecutor(concurrent.futures.ThreadPoolExecutor):
         """Return how many threads it has now, idle ones included."""
         return len(self._workers)
 
-    def _start(self, job: Job) -> None:
-        # Holds _lock: nobody may see a worker whose thread has not started.
-        worker = _Worker()
-        worker.thread = threading.Thread(
-            target=self._work,
-            args=(worker, job),
-            name=f"{self._thread_name_prefix}-{next(self._numbers)}",
-            daemon=True,
-        )
-        try:
-            worker.thread.start()
-        except RuntimeError:
-            # The system is short of threads: the ones there are will do.
-            if not self._workers:
-                raise
-            self._jobs.append(job)
-        else:
-            self._workers.add(worker)
+    def _wake_one(self) -> None:
+        """Wake or start a worker, unless all are busy already; holds `_lock`.
 
-    def _work(self, worker: _Worker, first: Job) -> None:
-        job: Optional[Job] = first
-        del first
+        Raises:
+            RuntimeError: The system refuses the first thread.
+        """
+        if self._idle:
+            self._waking = True
+            self._idle.pop().wake_up.release()
+        elif len(self._workers) < self.max_workers + self._lent:
+            self._waking = True
+            worker = _Worker()
+            worker.thread = threading.Thread(
+                target=self._work,
+                args=(worker,),
+                name=f"{self._thread_name_prefix}-{next(self._numbers)}",
+                daemon=True,
+            )
+            self._workers.add(worker)
+            try:
+                worker.thread.start()
+            except RuntimeError:
+                self._waking = False
+                self._workers.discard(worker)
+                if not self._workers:
+                    raise
+                # The system is short of threads: the ones there are will do.
+
+    def _work(self, worker: _Worker) -> None:
+        job = self._next_job(worker, woken=True)
         while job is not None:
             try:
                 job()
@@ -189,28 +202,38 @@ class WorkerExecutor(concurrent.futures.ThreadPoolExecutor):
             del job  # an idle worker must not keep its last request alive
             job = self._next_job(worker)
 
-    def _next_job(self, worker: _Worker) -> Optional[Job]:
-        with self._lock:
-            surplus = len(self._workers) > self.max_workers + self._lent
-            if self._jobs and not surplus:
-                return self._jobs.popleft()
-            if surplus or self._closed:
-                self._workers.discard(worker)
-                return None
-            self._idle.append(worker)
-        if not worker.wake_up.acquire(timeout=self._idle_seconds):
+    def _next_job(self, worker: _Worker, woken: bool = False) -> Optional[Job]:
+        while True:
             with self._lock:
-                if worker in self._idle:
-                    self._idle.remove(worker)
-                    self._workers.discard(worker)
+                if woken:
+                    self._waking = False
+                if len(self._workers) > self.max_workers + self._lent:
+                    self._dismiss(worker)
                     return None
-            # A job came in the very moment the wait ended.
-            worker.wake_up.acquire()
-        job, worker.job = worker.job, None
-        if job is None:  # shut down
-            with self._lock:
-                self._workers.discard(worker)
-        return job
+                if self._jobs:
+                    job = self._jobs.popleft()
+                    if self._jobs and not self._waking:
+                        self._wake_one()
+                    return job
+                if self._closed:
+                    self._dismiss(worker)
+                    return None
+                self._idle.append(worker)
+            woken = worker.wake_up.acquire(timeout=self._idle_seconds)
+            if not woken:
+                with self._lock:
+                    if worker in self._idle:
+                        self._idle.remove(worker)
+                        self._dismiss(worker)
+                        return None
+                # Woken the very moment the wait ended.
+                woken = worker.wake_up.acquire()
+
+    def _dismiss(self, worker: _Worker) -> None:
+        """Let ``worker`` end; holds `_lock`."""
+        self._workers.discard(worker)
+        if self._jobs and not self._waking:
+            self._wake_one()
 
 
 class _Submitted:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from tornado_unblock._executors import forget_executors
+from tornado_unblock._portal import forget_locals
 
 __all__ = ["reset"]
 
@@ -12,4 +13,5 @@ def reset() -> None:
 
     Call it between tests, when no body runs, from any thread but a worker.
     """
+    forget_locals()
     forget_executors()

@@ -1,0 +1,90 @@
+"""Waiting for the loop thread without waiting for ever.
+
+# Threads: the loop thread opens, a worker waits.
+# Guarantees: a wait ends when the latch opens, after its timeout, when the loop
+# closes, or when the interpreter goes down.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from typing import Any, Callable, Optional
+
+from tornado_unblock._errors import LoopClosedError
+
+# How often a waiting worker looks whether its loop still lives, in seconds.
+# Loops have no close hook, so asking is the only way to know.
+_LOOK_AGAIN = 0.5
+
+
+def interpreter_is_ending() -> bool:
+    """Whether the main thread has ended, so that nothing will run a loop again."""
+    return not threading.main_thread().is_alive()
+
+
+class Latch:
+    """A one-shot signal from the loop thread to one waiting worker."""
+
+    __slots__ = ("_lock",)
+
+    def __init__(self) -> None:
+        # A lock released by another thread is the cheapest signal there is.
+        self._lock = threading.Lock()
+        self._lock.acquire()
+
+    def open(self) -> None:
+        """Let the waiter go on; any thread, any number of times."""
+        try:
+            self._lock.release()
+        except RuntimeError:  # it was open already
+            pass
+
+    def wait(
+        self, loop: asyncio.AbstractEventLoop, timeout: Optional[float] = None
+    ) -> bool:
+        """Wait until opened; False when ``timeout`` seconds passed first.
+
+        Raises:
+            LoopClosedError: The loop closed, or the interpreter is ending.
+        """
+        left = timeout
+        while not self._lock.acquire(timeout=min(_LOOK_AGAIN, left or _LOOK_AGAIN)):
+            if loop.is_closed() or interpreter_is_ending():
+                raise LoopClosedError(
+                    "the event loop this body waits for is closed; "
+                    "its request can no longer be answered"
+                )
+            if left is not None:
+                left -= _LOOK_AGAIN
+                if left <= 0:
+                    return False
+        self._lock.release()
+        return True
+
+
+class Answer:
+    """One result on its way back from the loop thread to a waiting worker."""
+
+    __slots__ = ("_args", "_error", "_fn", "_value", "latch")
+
+    def __init__(self, fn: Callable[..., Any], args: Any) -> None:
+        self._fn, self._args = fn, args
+        self._value: Any = None
+        self._error: Optional[BaseException] = None
+        self.latch = Latch()
+
+    def give(self) -> None:
+        try:
+            self._value = self._fn(*self._args)
+        except Exception as error:
+            self._error = error
+        self.latch.open()
+
+    def take(self) -> Any:
+        try:
+            if self._error is not None:
+                raise self._error
+            return self._value
+        finally:
+            self._error = None  # the traceback refers to this frame: no cycle

@@ -1,0 +1,125 @@
+"""Timers and tasks that a body asks for, started on the loop thread.
+
+A body that says ``IOLoop.current().call_later(...)`` or
+``asyncio.ensure_future(...)`` reaches the loop's own methods, of which asyncio
+allows only ``call_soon_threadsafe`` off its thread
+(https://docs.python.org/3/library/asyncio-dev.html#concurrency-and-multithreading).
+`guard` makes these methods post when a worker calls them.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextvars
+import functools
+from typing import Any, Callable
+
+Post = Callable[..., None]
+"""``post(fn, *args)`` runs ``fn(*args)`` on the loop thread, soon."""
+
+
+def guard(
+    loop: asyncio.AbstractEventLoop, in_worker: Callable[[], bool], post: Post
+) -> None:
+    """Make ``loop`` start timers and tasks on its own thread, whoever asks.
+
+    Args:
+        loop: The running loop.
+        in_worker: Whether the calling thread is a worker.
+        post: How a worker reaches the loop thread.
+    """
+    for name, posted in (
+        ("call_later", _post_timer),
+        ("call_at", _post_timer),
+        ("create_task", _post_task),
+    ):
+        setattr(loop, name, _either(loop, getattr(loop, name), posted, in_worker, post))
+
+
+def _either(
+    loop: asyncio.AbstractEventLoop,
+    own: Callable[..., Any],
+    posted: Callable[..., Any],
+    in_worker: Callable[[], bool],
+    post: Post,
+) -> Callable[..., Any]:
+    @functools.wraps(own)
+    def call(*args: Any, **kwargs: Any) -> Any:
+        if in_worker():
+            return posted(loop, post, functools.partial(own, *args, **kwargs))
+        return own(*args, **kwargs)
+
+    return call
+
+
+class _Timer:
+    """The handle of a timer that a worker asked for."""
+
+    def __init__(self, post: Post) -> None:
+        self._post = post
+        self._handle: Any = None  # loop thread only
+        self._cancelled = False
+
+    def start(self, own: Callable[[], Any]) -> None:
+        if not self._cancelled:
+            self._handle = own()
+
+    def cancel(self) -> None:
+        """Stop the timer; any thread."""
+        self._cancelled = True
+        self._post(self._stop)
+
+    def cancelled(self) -> bool:
+        """Whether `cancel` was called."""
+        return self._cancelled
+
+    def _stop(self) -> None:
+        if self._handle is not None:
+            self._handle.cancel()
+
+
+def _post_timer(
+    loop: asyncio.AbstractEventLoop, post: Post, own: Callable[[], Any]
+) -> _Timer:
+    timer = _Timer(post)
+    post(contextvars.copy_context().run, timer.start, own)
+    return timer
+
+
+def _post_task(
+    loop: asyncio.AbstractEventLoop, post: Post, own: Callable[[], Any]
+) -> asyncio.Future[Any]:
+    future: asyncio.Future[Any] = loop.create_future()
+
+    def start() -> None:
+        copy_outcome(own(), future)
+
+    post(contextvars.copy_context().run, start)
+    return future
+
+
+def copy_outcome(source: asyncio.Future[Any], target: asyncio.Future[Any]) -> None:
+    """Give ``target`` what ``source`` has or will have; loop thread only."""
+    if source.done():
+        _copy_now(target, source)
+        return
+    source.add_done_callback(functools.partial(_copy_now, target))
+    target.add_done_callback(functools.partial(_pass_cancel, source))
+
+
+def _copy_now(target: asyncio.Future[Any], source: asyncio.Future[Any]) -> None:
+    if target.done():
+        return
+    if source.cancelled():
+        target.cancel()
+        return
+    error = source.exception()
+    if error is not None:
+        target.set_exception(error)
+    else:
+        target.set_result(source.result())
+
+
+def _pass_cancel(source: asyncio.Future[Any], target: asyncio.Future[Any]) -> None:
+    if target.cancelled() and not source.done():
+        source.cancel()

@@ -1,0 +1,45 @@
+"""The Future that stands for work on a worker.
+
+# Threads: the loop thread only, as any `asyncio.Future`.
+# Guarantees:
+# - awaiting it brings the context variables that the work changed to who awaits;
+# - cancelling it abandons the work.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextvars
+from collections.abc import Generator
+from typing import Any, Optional, Protocol
+
+
+class Abandonable(Protocol):
+    """What a Future stands for."""
+
+    def abandon(self, why: str) -> object:
+        """Nobody waits for it any more."""
+
+
+class OffloadFuture(asyncio.Future):  # type: ignore[type-arg]
+    """The Future of one offload; awaiting it brings its context changes back."""
+
+    offload: Optional[Abandonable] = None
+    # The context variables that the function changed, with their new values.
+    changes: tuple[tuple[contextvars.ContextVar[Any], Any], ...] = ()
+
+    def __await__(self) -> Generator[Any, None, Any]:
+        try:
+            return (yield from super().__await__())
+        finally:
+            for variable, value in self.changes:
+                variable.set(value)
+
+    __iter__ = __await__
+
+    def cancel(self, *args: Any, **kwargs: Any) -> bool:
+        """Stop waiting; what has started runs on, abandoned. Loop thread only."""
+        cancelled = super().cancel(*args, **kwargs)
+        if cancelled and self.offload is not None:
+            self.offload.abandon("whoever awaited it was cancelled")
+        return cancelled
