@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import concurrent.futures
-from typing import Any, Callable, Optional, TypeVar, Union, overload
+from typing import TYPE_CHECKING, Any, Callable, Optional, Union, overload
 
 import wrapt
 from tornado.web import RequestHandler
@@ -13,7 +13,10 @@ from tornado_unblock._handoff import BodyOptions, hand_over
 from tornado_unblock._portal import running_loop
 from tornado_unblock._run_in_executor import AnyExecutor, describe, is_async
 
-_F = TypeVar("_F", bound=Callable[..., Any])
+if TYPE_CHECKING:
+    from typing_extensions import ParamSpec
+
+    _P = ParamSpec("_P")
 
 # Tornado uses the result of these at once, so they cannot be awaited.
 _USED_AT_ONCE = frozenset(
@@ -42,7 +45,7 @@ _USED_AT_ONCE = frozenset(
 
 
 @overload
-def unblock(body: _F, /) -> _F: ...
+def unblock(body: Callable[_P, Any], /) -> Callable[_P, Any]: ...
 
 
 @overload
@@ -51,7 +54,7 @@ def unblock(
     executor: Optional[AnyExecutor] = None,
     timeout: Optional[float] = None,
     json_encoder: Optional[JSONEncoder] = None,
-) -> Callable[[_F], _F]: ...
+) -> Callable[[Callable[_P, Any]], Callable[_P, Any]]: ...
 
 
 def unblock(

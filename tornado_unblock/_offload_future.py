@@ -34,6 +34,8 @@ class OffloadFuture(asyncio.Future):  # type: ignore[type-arg]
         finally:
             for variable, value in self.changes:
                 variable.set(value)
+            # error -> traceback -> this frame -> Future -> error: no cycle.
+            del self
 
     __iter__ = __await__
 

@@ -1,0 +1,84 @@
+# The one entry point for every task: `make help` lists them.
+#
+#   PYTHON=python3.12          the interpreter to build environments with
+#   ARGS="tests/x.py -k name"  passed on to pytest, or to the demo
+#   CELLS="3.9-lowest *-latest"  which cells `make test-all` runs
+
+SHELL := /bin/bash
+.SHELLFLAGS := -eu -o pipefail -c
+.DELETE_ON_ERROR:
+.DEFAULT_GOAL := help
+.PHONY: help demo env lint format test test-debug test-all conformance stress dist clean
+
+# What a shell may carry must not decide which code is tested.
+unexport PYTHONPATH PYTHONHOME PYTHONWARNINGS
+
+ifndef PYTHON
+PYTHON = $(eval PYTHON := $(shell tools/find-python))$(PYTHON)
+endif
+ARGS ?=
+CELLS ?=
+export DATABASE
+
+TEST_ENV := .venvs/test
+BIN := $(TEST_ENV)/bin
+# The gate on coverage needs the whole suite.
+COVERAGE = $(if $(ARGS),,--cov --cov-report=term-missing:skip-covered)
+# The suite then insists on testing the built wheel: tests/packaging.
+PYTEST := TORNADO_UNBLOCK_DIST="$(CURDIR)/dist" $(BIN)/pytest
+TYPED := tornado_unblock tools $(wildcard tests/packaging/typing_checks.py)
+
+help: ## List the tasks
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) \
+	  | awk -F ':.*## ' '{ printf "  make %-12s %s\n", $$1, $$2 }'
+
+demo: .venv/ready ## Run the example service (DATABASE=mysql://… or postgresql://…)
+	.venv/bin/python -m examples.order_service \
+	  $${DATABASE:+--database "$$DATABASE"} $(ARGS)
+
+.venv/ready: setup.cfg pyproject.toml
+	test -n "$(PYTHON)"
+	test -x .venv/bin/python || "$(PYTHON)" -m venv .venv
+	.venv/bin/python -m pip install -q --disable-pip-version-check -e '.[examples]'
+	touch $@
+
+env: # The wheel of this tree, installed with all tools into $(TEST_ENV)
+	@test -n "$(PYTHON)"
+	@"$(PYTHON)" tools/environments.py $(TEST_ENV) test lint
+
+lint: env ## Check style, formatting and types
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy --strict $(TYPED)
+	$(if $(filter %.py,$(TYPED)),$(BIN)/basedpyright --pythonpath $(BIN)/python $(filter %.py,$(TYPED)))
+
+format: env ## Rewrite the sources the way lint wants them
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+test: lint ## Lint, then test the built wheel, with branch coverage
+	$(PYTEST) $(COVERAGE) $(ARGS)
+
+test-debug: env ## The tests under asyncio's debug mode
+	PYTHONASYNCIODEBUG=1 $(PYTEST) --ignore=tests/packaging $(ARGS)
+
+test-all: ## The tests on every Python found, lowest and latest versions (CELLS=…)
+	@test -n "$(PYTHON)"
+	@TORNADO_UNBLOCK_DIST="$(CURDIR)/dist" \
+	  "$(PYTHON)" tools/matrix.py --cells "$(CELLS)" -- $(ARGS)
+
+conformance: env ## Only Tornado's own tests, with bodies moved to workers
+	$(PYTEST) tests/conformance $(ARGS)
+
+stress: env ## The stress tests: a crash proves a bug, a clean run proves little
+	$(PYTEST) --timeout=600 tests/stress $(ARGS)
+
+dist: ## Build the sdist and the wheel into dist/
+	@test -n "$(PYTHON)"
+	@"$(PYTHON)" -c 'import sys; sys.path.insert(0, "tools"); \
+	  import environments; print(environments.build())'
+
+clean: ## Remove everything that was built, installed or cached
+	rm -rf .venv .venvs build dist htmlcov .coverage .coverage.* *.egg-info
+	rm -rf .hypothesis .mypy_cache .pytest_cache .ruff_cache
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +

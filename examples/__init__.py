@@ -1,0 +1,1 @@
+"""Programs that show tornado-unblock at work."""

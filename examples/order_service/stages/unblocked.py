@@ -1,0 +1,80 @@
+"""Order detail: SQL, an HTTP call with retries, a file, a log line, JSON."""
+
+import contextlib
+import logging
+import time
+from typing import Any
+
+import requests
+import tornado.web
+
+from examples.order_service.database import Database
+from tornado_unblock import unblock
+
+ATTEMPTS = 3
+RETRY_PAUSE = 0.05  # seconds
+
+log = logging.getLogger("orders")
+
+
+class OrderDetailHandler(tornado.web.RequestHandler):
+    """What the customer bought, and where the parcel is."""
+
+    @unblock
+    def get(self) -> None:
+        order_id = int(self.get_argument("id"))
+        order = self.load_order(order_id)
+        order["parcel"] = self.track_parcel(order_id)
+        with open(self.settings["footer"], encoding="utf-8") as footer:
+            order["footer"] = footer.read().strip()
+        log.info("order %d shown to %s", order_id, self.request.remote_ip)
+        self.write(order)
+
+    def load_order(self, order_id: int) -> dict[str, Any]:
+        database: Database = self.settings["database"]
+        with contextlib.closing(database.connect()) as connection:
+            cursor = connection.cursor()
+            cursor.execute(database.order_query, (order_id,))
+            row = cursor.fetchone()
+            if row is None:
+                raise tornado.web.HTTPError(404, "no order %d", order_id)
+            cursor.execute(database.items_query, (order_id,))
+            items = cursor.fetchall()
+        names = (
+            "id",
+            "status",
+            "placed_on",
+            "customer",
+            "customer_orders",
+            "customer_cents",
+        )
+        order: dict[str, Any] = dict(zip(names, row))
+        order["customer_cents"] = int(order["customer_cents"])
+        order["items"] = [
+            dict(zip(("sku", "quantity", "cents"), item)) for item in items
+        ]
+        return order
+
+    def track_parcel(self, order_id: int) -> Any:
+        for _ in range(ATTEMPTS):
+            response = requests.get(
+                self.settings["logistics"], params={"order": order_id}, timeout=30
+            )
+            if response.status_code != 503:
+                break
+            time.sleep(RETRY_PAUSE)
+        response.raise_for_status()
+        return response.json()
+
+
+class PingHandler(tornado.web.RequestHandler):
+    """The route that a load balancer asks: it only has to answer."""
+
+    def get(self) -> None:
+        self.write("pong")
+
+
+ROUTES = [
+    (r"/api/v1/order/detail", OrderDetailHandler),
+    (r"/ping", PingHandler),
+]

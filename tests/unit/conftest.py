@@ -1,0 +1,137 @@
+"""A real server on its own loop thread, and a raw client for it."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import socket
+import threading
+from collections.abc import Awaitable, Iterator
+from typing import Any, Callable, Optional
+
+import pytest
+from tornado.httpserver import HTTPServer
+from tornado.netutil import bind_sockets
+from tornado.web import Application
+
+WAIT = 10.0
+
+
+class Server:
+    """An application served by a loop of its own, in a thread of its own."""
+
+    def __init__(self, debug: bool, new_loop: Callable[[], Any]) -> None:
+        self.loop = new_loop()
+        self.loop.set_debug(debug or self.loop.get_debug())
+        self.thread = threading.Thread(target=self._run, name="loop")
+        self.port = 0
+        self.server: Optional[HTTPServer] = None
+        self._clients: list[socket.socket] = []
+        self.thread.start()
+
+    def _run(self) -> None:
+        asyncio.set_event_loop(self.loop)
+        self.loop.run_forever()
+
+    def call(self, fn: Callable[..., Any], *args: Any) -> Any:
+        """Run ``fn(*args)``, a function or coroutine function, on the loop thread."""
+
+        async def run() -> Any:
+            result = fn(*args)
+            return await result if isinstance(result, Awaitable) else result
+
+        return asyncio.run_coroutine_threadsafe(run(), self.loop).result(WAIT)
+
+    def serve(self, app: Application) -> None:
+        def start() -> None:
+            sockets = bind_sockets(0, "127.0.0.1")
+            self.port = sockets[0].getsockname()[1]
+            self.server = HTTPServer(app)
+            self.server.add_sockets(sockets)
+
+        self.call(start)
+
+    def connect(self, **options: int) -> socket.socket:
+        client = socket.socket()
+        for name, value in options.items():
+            client.setsockopt(socket.SOL_SOCKET, getattr(socket, name), value)
+        client.settimeout(WAIT)
+        client.connect(("127.0.0.1", self.port))
+        self._clients.append(client)
+        return client
+
+    def send(self, path: str, *, method: str = "GET", headers: str = "") -> Any:
+        """Send one request, and return its socket."""
+        client = self.connect()
+        client.sendall(
+            f"{method} {path} HTTP/1.1\r\nHost: x\r\nConnection: close\r\n"
+            f"{headers}\r\n".encode()
+        )
+        return client
+
+    def get(self, path: str, **options: Any) -> Response:
+        """Send one request, and return its whole response."""
+        return read(self.send(path, **options))
+
+    def close(self) -> None:
+        with contextlib.ExitStack() as stack:
+            for client in self._clients:
+                stack.callback(client.close)
+        if self.loop.is_closed():
+            return
+        if self.thread.is_alive():
+            self.call(self._close)
+            self.loop.call_soon_threadsafe(self.loop.stop)
+            self.thread.join(WAIT)
+        self.loop.close()
+
+    async def _close(self) -> None:
+        if self.server is not None:
+            self.server.stop()
+            await self.server.close_all_connections()
+
+
+class Response:
+    """What came back, as bytes and in parts."""
+
+    def __init__(self, raw: bytes) -> None:
+        self.raw = raw
+        head, _, self.body = raw.partition(b"\r\n\r\n")
+        lines = head.decode("latin1").split("\r\n")
+        self.status = int(lines[0].split()[1]) if raw else 0
+        self.headers = dict(line.split(": ", 1) for line in lines[1:])
+
+
+def read(client: socket.socket) -> Response:
+    """Read until the server closes."""
+    parts = []
+    while True:
+        try:
+            part = client.recv(65536)
+        except ConnectionResetError:
+            break
+        if not part:
+            break
+        parts.append(part)
+    client.close()
+    return Response(b"".join(parts))
+
+
+@pytest.fixture
+def make_server() -> Iterator[Callable[..., Server]]:
+    servers: list[Server] = []
+
+    def make(
+        *rules: Any,
+        debug: bool = False,
+        new_loop: Callable[[], Any] = asyncio.new_event_loop,
+        **settings: Any,
+    ) -> Server:
+        server = Server(debug, new_loop)
+        servers.append(server)
+        server.serve(Application(list(rules), **settings))
+        return server
+
+    yield make
+    for server in servers:
+        server.close()

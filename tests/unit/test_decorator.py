@@ -1,0 +1,318 @@
+"""`unblock` keeps what it wraps, and refuses what it cannot serve."""
+
+from __future__ import annotations
+
+import concurrent.futures
+import functools
+import inspect
+import threading
+import types
+from typing import Any
+
+import pytest
+from tornado import gen
+from tornado.web import RequestHandler, addslash, authenticated, removeslash
+
+from tornado_unblock import ConfigurationError, run_in_executor, unblock
+
+
+class Documented(RequestHandler):
+    @unblock
+    def get(self, key: str, *, deep: bool = False) -> str:
+        """Return the order."""
+        return key
+
+    @unblock(executor="reports", timeout=2.5)
+    def post(self) -> None:
+        """Make a report."""
+
+
+@pytest.mark.parametrize("bound", [False, True])
+def test_introspection(bound):
+    """Signature, docstring, name, module, annotations and source survive."""
+    method = Documented.__new__(Documented).get if bound else Documented.get
+    parameters = list(inspect.signature(method).parameters)
+    assert parameters == (["key", "deep"] if bound else ["self", "key", "deep"])
+    assert method.__doc__ == "Return the order."
+    assert method.__name__ == "get"
+    assert method.__qualname__ == "Documented.get"
+    assert method.__module__ == __name__
+    assert "deep: bool" in inspect.getsource(method)
+    assert inspect.ismethod(method) if bound else inspect.isroutine(method)
+    assert not inspect.iscoroutinefunction(method)
+
+
+def test_without_a_loop_it_is_the_plain_method():
+    """A unit test may call it on a handler that no server made."""
+    handler = Documented.__new__(Documented)
+    assert handler.get("7") == "7"
+    assert Documented.get(handler, "7", deep=True) == "7"
+
+
+class Bad:
+    async def coroutine(self) -> None: ...
+
+    async def generator(self) -> Any:
+        yield
+
+    @gen.coroutine
+    def decorated(self) -> Any:
+        yield gen.moment
+
+    @types.coroutine
+    def generator_based(self) -> Any:
+        yield
+
+
+class AsyncCallable:
+    async def __call__(self) -> None: ...
+
+
+def get_current_user(self: Any) -> None: ...
+
+
+@pytest.mark.parametrize(
+    ("what", "advice"),
+    [
+        (Bad.coroutine, "await run_in_executor"),
+        (Bad.generator, "await run_in_executor"),
+        (Bad.decorated, "await run_in_executor"),
+        (Bad.generator_based, "await run_in_executor"),
+        (functools.partial(Bad.coroutine), "await run_in_executor"),
+        (AsyncCallable(), "await run_in_executor"),
+        (staticmethod(len), "run_in_executor"),
+        (classmethod(len), "run_in_executor"),
+        (7, "options are given by name"),
+        ("reports", "options are given by name"),
+        (property(len), "options are given by name"),
+        (get_current_user, "unblock the method that causes the call"),
+    ],
+)
+def test_misuse_raises_at_decoration(what, advice):
+    """The message says what to do instead."""
+    with pytest.raises(TypeError, match=advice):
+        unblock(what)
+    with pytest.raises(TypeError, match=advice):
+        unblock(timeout=1)(what)
+
+
+@pytest.mark.parametrize(
+    ("options", "error", "message"),
+    [
+        ({"timeout": 0}, ConfigurationError, "positive number of seconds"),
+        ({"timeout": "5"}, ConfigurationError, "positive number of seconds"),
+        ({"timeout": True}, ConfigurationError, "positive number of seconds"),
+        ({"executor": 5}, TypeError, "a name or a ThreadPoolExecutor"),
+        ({"json_encoder": 5}, TypeError, "must be callable"),
+        ({"workers": 5}, TypeError, "workers"),
+    ],
+)
+def test_bad_options_raise_at_decoration(options, error, message):
+    """An option with no meaning never reaches a request."""
+    with pytest.raises(error, match=message):
+        unblock(**options)
+
+
+def test_process_executor_is_refused():
+    """A handler cannot be pickled."""
+    with concurrent.futures.ProcessPoolExecutor(1) as processes:
+        with pytest.raises(TypeError, match="cannot be pickled"):
+            unblock(executor=processes)
+
+
+def test_a_class_that_is_no_handler(make_server, expect_log):
+    """The call says so, since the decorator could not know."""
+    expect_log("tornado.application", "(?s)Uncaught exception GET /")
+    expect_log("tornado.access", "500 GET /")
+
+    class Model:
+        @unblock
+        def load(self) -> None: ...
+
+    class Handler(RequestHandler):
+        async def get(self) -> None:
+            await Model().load()
+
+    server = make_server(("/", Handler), serve_traceback=True)
+    body = server.get("/").body.decode()
+    assert "unblock is for methods of tornado.web.RequestHandler" in body
+
+
+def plain(method: Any) -> Any:
+    def around(self: Any, *args: Any, **kwargs: Any) -> Any:
+        self.set_header("X-Around", "plain")
+        return method(self, *args, **kwargs)
+
+    return around
+
+
+def wrapping(method: Any) -> Any:
+    return functools.wraps(method)(plain(method))
+
+
+def awaiting(method: Any) -> Any:
+    @functools.wraps(method)
+    async def around(self: Any, *args: Any, **kwargs: Any) -> None:
+        result = method(self, *args, **kwargs)
+        if result is not None:
+            await result
+        self.write(" after")
+        self.set_header("X-Around", "awaiting")
+
+    return around
+
+
+@pytest.mark.parametrize("outer", [plain, wrapping, awaiting])
+def test_below_another_decorator(make_server, outer):
+    """The other decorator runs on the loop thread, the body in a worker."""
+    threads: list[str] = []
+
+    class Handler(RequestHandler):
+        @outer
+        @unblock
+        def get(self) -> None:
+            threads.append(threading.current_thread().name)
+            self.write("body")
+
+    response = make_server(("/", Handler)).get("/")
+    assert response.body.startswith(b"body")
+    assert response.body.endswith(b"after" if outer is awaiting else b"body")
+    assert response.headers["X-Around"] in ("plain", "awaiting")
+    assert threads[0].startswith("unblock-default")
+
+
+@pytest.mark.parametrize("inner", [plain, wrapping])
+def test_above_another_decorator(make_server, inner):
+    """The other decorator moves with the body."""
+    threads: list[str] = []
+
+    class Handler(RequestHandler):
+        @unblock
+        @inner
+        def get(self) -> str:
+            threads.append(threading.current_thread().name)
+            return "body"
+
+    response = make_server(("/", Handler)).get("/")
+    assert response.body == b"body"
+    assert response.headers["X-Around"] == "plain"
+    assert threads[0].startswith("unblock-default")
+
+
+def stacked(*decorators: Any) -> type[RequestHandler]:
+    def get(self: RequestHandler) -> None:
+        self.write("served")
+
+    for decorator in decorators:
+        get = decorator(get)
+
+    def get_current_user(self: RequestHandler) -> Any:
+        return self.get_argument("user", None)
+
+    return type(
+        "Handler", (RequestHandler,), {"get": get, "get_current_user": get_current_user}
+    )
+
+
+@pytest.mark.parametrize("order", ["unblock outside", "unblock inside"])
+@pytest.mark.parametrize(
+    ("decorator", "path", "served"),
+    [
+        (authenticated, "/a?user=me", True),
+        (authenticated, "/a", False),
+        (addslash, "/a/", True),
+        (addslash, "/a", False),
+        (removeslash, "/a", True),
+        (removeslash, "/a/", False),
+    ],
+)
+def test_tornado_decorators_in_either_order(
+    make_server, decorator, path, served, order
+):
+    """`authenticated`, `addslash` and `removeslash` do what they do inline."""
+    pair = (decorator, unblock) if order == "unblock outside" else (unblock, decorator)
+    server = make_server(("/a/?", stacked(*pair)), login_url="/login")
+    response = server.get(path)
+    assert response.status == (
+        200 if served else 301 if "slash" in str(decorator) else 302
+    )
+    assert (response.body == b"served") is served
+
+
+def test_unblocked_twice_is_unblocked(make_server):
+    """The inner one runs inline."""
+
+    class Handler(RequestHandler):
+        @unblock
+        @unblock
+        def get(self) -> str:
+            return "once"
+
+    assert make_server(("/", Handler)).get("/").body == b"once"
+
+
+def test_executor_of_the_user(make_server):
+    """Any ThreadPoolExecutor serves bodies."""
+    with concurrent.futures.ThreadPoolExecutor(1, "mine") as mine:
+
+        class Handler(RequestHandler):
+            @unblock(executor=mine)
+            def get(self) -> str:
+                return threading.current_thread().name
+
+        assert make_server(("/", Handler)).get("/").body == b"mine_0"
+
+
+def test_named_executor(make_server):
+    """A name is a bulkhead of its own."""
+
+    class Handler(RequestHandler):
+        @unblock(executor="reports")
+        def get(self) -> str:
+            return threading.current_thread().name
+
+    assert make_server(("/", Handler)).get("/").body == b"unblock-reports-1"
+
+
+def test_chain_of_unblocked_methods_on_one_worker(make_server):
+    """Called in a worker, an unblocked method runs there: no second hop."""
+    one = concurrent.futures.ThreadPoolExecutor(1)
+
+    class Base(RequestHandler):
+        @unblock(executor=one)
+        def get(self) -> None:
+            self.write(self.second() + threading.current_thread().name)
+
+        @unblock(executor=one)
+        def second(self) -> str:
+            return self.third() + threading.current_thread().name + " "
+
+        @unblock(executor=one)
+        def third(self) -> str:
+            return threading.current_thread().name + " "
+
+    class Child(Base):
+        @unblock(executor=one)
+        def get(self) -> None:
+            super().get()
+
+    with one:
+        names = make_server(("/", Child)).get("/").body.split()
+    assert len(names) == 3
+    assert len(set(names)) == 1
+
+
+def test_async_child_awaits_its_parents_verb(make_server):
+    """``await super().get()`` from a coroutine hops."""
+
+    class Parent(RequestHandler):
+        @unblock
+        def get(self) -> None:
+            self.write("parent ")
+
+    class Child(Parent):
+        async def get(self) -> None:
+            await super().get()
+            self.write(str(await run_in_executor(int, "7")))
+
+    assert make_server(("/", Child)).get("/").body == b"parent 7"
