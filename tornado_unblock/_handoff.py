@@ -192,7 +192,8 @@ class Handoff:
         """
         self._parted = True
         running = [o for o, h in self._running.items() if h is handler]
-        if not all([offload.abandon(why) for offload in running]):
+        kept = [offload for offload in running if not offload.abandon(why)]
+        if kept:
             return False
         on_finish = handler.on_finish
         shown.on_finish = _nothing  # type: ignore[method-assign]
@@ -308,6 +309,5 @@ def _clean_up(
     """End a request whose body outlived it; the last body to end does it."""
     if left.pop() == 0:
         handler._finished = True
-        vars(handler).pop("on_finish", None)
         on_finish()
         handler._break_cycles()

@@ -66,15 +66,30 @@ class Latch:
 class Answer:
     """One result on its way back from the loop thread to a waiting worker."""
 
-    __slots__ = ("_args", "_error", "_fn", "_value", "latch")
+    __slots__ = ("_args", "_error", "_fn", "_token", "_value", "latch")
 
     def __init__(self, fn: Callable[..., Any], args: Any) -> None:
         self._fn, self._args = fn, args
         self._value: Any = None
         self._error: Optional[BaseException] = None
+        # list.pop is atomic: who gets it decides whether the function runs.
+        self._token = [True]
         self.latch = Latch()
 
+    def withdraw(self) -> bool:
+        """Want no answer any more; False when it is being given already."""
+        return self._take_token()
+
+    def _take_token(self) -> bool:
+        try:
+            return self._token.pop()
+        except IndexError:
+            return False
+
     def give(self) -> None:
+        """Run the function; loop thread."""
+        if not self._take_token():
+            return
         try:
             self._value = self._fn(*self._args)
         except Exception as error:
@@ -82,6 +97,7 @@ class Answer:
         self.latch.open()
 
     def take(self) -> Any:
+        """Return or raise the outcome; the worker, once the latch is open."""
         try:
             if self._error is not None:
                 raise self._error

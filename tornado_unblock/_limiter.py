@@ -5,7 +5,8 @@ each body that a worker runs. It knows nothing of threads or handlers.
 
 # Threads: the loop thread only; hence no lock.
 # Guarantees:
-# - never more than `total_tokens` borrowed, plus one for each that is lent;
+# - never more than `total_tokens` borrowed, but for those taken again after
+#   they were lent;
 # - requests of one route start in the order in which they came;
 # - waiting routes take turns;
 # - no route can borrow the last free token while it holds another, so a
@@ -112,10 +113,14 @@ class Limiter:
         if self._turns:
             self.start_waiting()
 
-    def lend(self, tokens: int) -> None:
-        """Add ``tokens`` (or take them back, when negative) for nested work."""
-        self.total_tokens += tokens
-        self.start_waiting()
+    def lend(self, route: Route) -> None:
+        """Let others have a token while who holds it waits for their work."""
+        self.give_back(route)
+
+    def take_again(self, route: Route) -> None:
+        """End a `lend`: hold the token again, over the total if need be."""
+        route.borrowed += 1
+        self.borrowed_tokens += 1
 
     def start_waiting(self) -> None:
         """Start waiting requests, route by route, while tokens allow."""

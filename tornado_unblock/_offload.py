@@ -337,7 +337,7 @@ class Offload(Lease):
     def lending(self) -> Iterator[None]:
         """While this worker waits for other work, let one more body run."""
         executor = self._executor
-        self.portal.call_soon(self._limiter.lend, 1)
+        self.portal.call_soon(self._limiter.lend, self.route)
         try:
             if isinstance(executor, WorkerExecutor):
                 with executor.lend():
@@ -345,7 +345,7 @@ class Offload(Lease):
             else:
                 yield
         finally:
-            self.portal.call_soon(self._limiter.lend, -1)
+            self.portal.call_soon(self._limiter.take_again, self.route)
 
     def _run_at_end(self) -> None:
         assert self._at_end is not None

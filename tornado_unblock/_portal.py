@@ -189,11 +189,12 @@ class Portal:
             )
         answer = Answer(fn, args)
         self.call_soon(answer.give)
-        if not answer.latch.wait(self.loop, timeout):
+        if not answer.latch.wait(self.loop, timeout) and answer.withdraw():
             raise LoopThreadError(
                 f"the event loop did not answer within {timeout:g} s: something "
                 "blocks it, maybe a callback waiting for a lock this body holds"
             )
+        answer.latch.wait(self.loop)
         return answer.take()  # type: ignore[no-any-return]
 
     def _drain(self) -> None:

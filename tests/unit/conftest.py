@@ -73,6 +73,15 @@ class Server:
         """Send one request, and return its whole response."""
         return read(self.send(path, **options))
 
+    def until(self, condition: Callable[[], Any]) -> None:
+        """Wait until ``condition()``, something that sets no event, holds."""
+
+        async def poll() -> None:
+            while not condition():  # noqa: ASYNC110
+                await asyncio.sleep(0.001)
+
+        self.call(poll)
+
     def close(self) -> None:
         with contextlib.ExitStack() as stack:
             for client in self._clients:
@@ -98,7 +107,7 @@ class Response:
         self.raw = raw
         head, _, self.body = raw.partition(b"\r\n\r\n")
         lines = head.decode("latin1").split("\r\n")
-        self.status = int(lines[0].split()[1]) if raw else 0
+        self.status = int(lines[0].split()[1]) if raw.startswith(b"HTTP/") else 0
         self.headers = dict(line.split(": ", 1) for line in lines[1:])
 
 

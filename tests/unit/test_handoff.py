@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import datetime
 import threading
 from typing import Any
 
@@ -58,9 +59,9 @@ def slow_handler(gate: Gate, **more: Any) -> type[RequestHandler]:
             for attempt in (
                 lambda: self.write("late"),
                 self.finish,
-                self.flush,
                 lambda: self.render_late(),
                 lambda: self.redirect("/elsewhere"),
+                self.flush,
             ):
                 try:
                     attempt()
@@ -100,7 +101,8 @@ def test_timeout_answers_while_the_body_runs(make_server, gate, timeout_logs):
     assert gate.done.wait(10)
     assert gate.notes[0] is True
     advice = "Slow.get: its timeout of 0.05 s is over; nothing more can be sent"
-    assert gate.notes[1:6] == [advice] * 5
+    assert len(gate.notes) == 8
+    assert all(note.endswith(advice) for note in gate.notes[1:6])
     assert gate.notes[6:] == ["unblock-default-1", True]
 
 
@@ -181,17 +183,9 @@ def test_timeout_after_the_response_is_only_a_warning(make_server, gate, expect_
 
     server = make_server(("/", Handler))
     assert server.get("/").body == b"in time"
-    wait_for(server, lambda: warned.messages)
+    server.until(lambda: warned.messages)
     gate.open.set()
     assert gate.done.wait(10)
-
-
-def wait_for(server: Any, condition: Any) -> None:
-    async def poll() -> None:
-        while not condition():  # noqa: ASYNC110 - a log record sets no event
-            await asyncio.sleep(0.001)
-
-    server.call(poll)
 
 
 def test_timeout_after_headers_ends_the_connection(make_server, gate, expect_log):
@@ -268,7 +262,7 @@ def test_timeouts_of_the_caller(make_server, gate, expect_log, how):
             if how == "wait_for":
                 await asyncio.wait_for(self.load(), TIMEOUT)
             else:
-                deadline = asyncio.get_running_loop().time() + TIMEOUT
+                deadline = datetime.timedelta(seconds=TIMEOUT)
                 await gen.with_timeout(deadline, self.load())
 
         def on_finish(self) -> None:
@@ -436,7 +430,7 @@ def test_unheard_hooks_log_their_errors(make_server, expect_log):
     server = make_server(("/", Handler))
     assert server.get("/").body == b"fine"
     assert done.wait(10)
-    wait_for(server, lambda: record.messages)
+    server.until(lambda: record.messages)
 
 
 def test_on_finish_of_a_verb_that_is_finished_for_it(make_server):

@@ -1,0 +1,247 @@
+"""`run_in_executor` from the loop, from workers, on threads and processes."""
+
+from __future__ import annotations
+
+import asyncio
+import concurrent.futures
+import functools
+import multiprocessing
+import operator
+import os
+import threading
+from typing import Any
+
+import pytest
+
+from tornado_unblock import (
+    ConfigurationError,
+    LoopThreadError,
+    RejectedError,
+    RunTimeoutError,
+    configure,
+    run_in_executor,
+)
+
+
+def test_result_arguments_and_thread():
+    """Positional and keyword arguments go in, the result comes back."""
+
+    def body(a: int, *, b: int) -> Any:
+        return a + b, threading.current_thread().name
+
+    async def main() -> Any:
+        return await run_in_executor(body, 1, b=2)
+
+    assert asyncio.run(main()) == (3, "unblock-default-1")
+
+
+def test_it_is_a_plain_future():
+    """`asyncio.gather` and `wait_for` take it, and work starts at once."""
+    started = threading.Event()
+
+    async def main() -> list[int]:
+        future = run_in_executor(started.set)
+        assert isinstance(future, asyncio.Future)
+        assert started.wait(10)
+        await future
+        return await asyncio.wait_for(
+            asyncio.gather(*(run_in_executor(operator.neg, n) for n in range(100))), 10
+        )
+
+    assert asyncio.run(main()) == [-n for n in range(100)]
+
+
+async def coroutine() -> None: ...
+
+
+@pytest.mark.parametrize(
+    ("fn", "options", "error", "message"),
+    [
+        (coroutine, {}, TypeError, "await it instead"),
+        (functools.partial(coroutine), {}, TypeError, "await it instead"),
+        (7, {}, TypeError, "expected a function"),
+        (int, {"executor": 7}, TypeError, "a name or a concurrent.futures.Executor"),
+        (int, {"timeout": -1}, ConfigurationError, "positive number of seconds"),
+        (int, {}, LoopThreadError, "no event loop runs in thread 'MainThread'"),
+    ],
+)
+def test_misuse(fn, options, error, message):
+    """Each mistake is named at the call."""
+    with pytest.raises(error, match=message):
+        run_in_executor(fn, **options)
+
+
+def test_timeout():
+    """The Future fails at the time-out; the token comes back at the end only."""
+    gate = threading.Event()
+
+    async def main() -> None:
+        with pytest.raises(RunTimeoutError, match=r"ran longer than 0\.01 s"):
+            await run_in_executor(gate.wait, 10, timeout=0.01)
+        gate.set()
+        assert await run_in_executor(int, "7") == 7
+
+    with pytest.MonkeyPatch.context() as patch:
+        from tornado.log import app_log
+
+        patch.setattr(app_log, "disabled", True)
+        asyncio.run(main())
+
+
+def test_timeout_of_the_executor(expect_log):
+    """The default for all that run there."""
+    expect_log("tornado.application", r"(?s)wait: still running after 0\.01 s")
+    configure("slow", timeout=0.01)
+    gate = threading.Event()
+
+    async def main() -> None:
+        with pytest.raises(asyncio.TimeoutError):
+            await run_in_executor(gate.wait, 10, executor="slow")
+        gate.set()
+
+    asyncio.run(main())
+
+
+def test_rejection():
+    """A full executor refuses at the call."""
+    configure(max_workers=1, max_waiting=0)
+    gate = threading.Event()
+
+    async def main() -> None:
+        first = run_in_executor(gate.wait, 10)
+        with pytest.raises(RejectedError, match="max_waiting=0") as caught:
+            run_in_executor(int)
+        assert caught.value.rejection == "full"
+        gate.set()
+        assert await first
+
+    asyncio.run(main())
+
+
+def test_nested_work_of_a_full_executor():
+    """A waiting worker's place serves others: depth 20 on one worker finishes."""
+    configure(max_workers=1)
+
+    def body(depth: int) -> int:
+        if not depth:
+            return 0
+        return 1 + run_in_executor(body, depth - 1).result(10)
+
+    async def main() -> int:
+        return await run_in_executor(body, 20)
+
+    assert asyncio.run(main()) == 20
+
+
+def test_nested_wide_on_a_full_executor():
+    """All workers wait for work of their own executor, and it is done."""
+    configure(max_workers=4, max_waiting=100, max_route_share=1)
+    together = threading.Barrier(4)
+
+    def body() -> int:
+        together.wait(10)
+        return sum(run_in_executor(int, "1").result(10) for _ in range(5))
+
+    async def main() -> list[int]:
+        return await asyncio.gather(*(run_in_executor(body) for _ in range(4)))
+
+    assert asyncio.run(main()) == [5] * 4
+
+
+def test_future_of_a_worker():
+    """`result` waits there, takes a timeout, and raises what the function raised."""
+    gate = threading.Event()
+
+    def body() -> Any:
+        slow = run_in_executor(gate.wait, 10)
+        with pytest.raises(asyncio.TimeoutError, match="the work goes on"):
+            slow.result(0.01)
+        gate.set()
+        with pytest.raises(ZeroDivisionError):
+            run_in_executor(operator.truediv, 1, 0).result()
+        return slow.result(), run_in_executor(int, "7")
+
+    async def main() -> None:
+        done, pending = await run_in_executor(body)
+        assert done
+        assert await pending == 7
+
+    asyncio.run(main())
+
+
+def test_rejection_in_a_worker():
+    """It comes through the Future: the limits live on the loop thread."""
+    configure("tiny", max_workers=1, max_waiting=0)
+    gate = threading.Event()
+
+    def body() -> None:
+        run_in_executor(gate.wait, 10, executor="tiny")
+        with pytest.raises(RejectedError):
+            run_in_executor(int, executor="tiny").result(10)
+        gate.set()
+
+    async def main() -> None:
+        await run_in_executor(body)
+
+    asyncio.run(main())
+
+
+def test_foreign_thread_executor():
+    """Any ThreadPoolExecutor, and its width is its limit."""
+
+    async def main() -> str:
+        with concurrent.futures.ThreadPoolExecutor(1, "mine") as mine:
+            return await run_in_executor(
+                lambda: threading.current_thread().name, executor=mine
+            )
+
+    assert asyncio.run(main()) == "mine_0"
+
+
+@pytest.mark.parametrize("method", ["spawn", "forkserver"])
+def test_process_executor(method):
+    """Results, exceptions and pids of real processes."""
+    context = multiprocessing.get_context(method)
+
+    async def main() -> None:
+        with concurrent.futures.ProcessPoolExecutor(1, context) as processes:
+            run = functools.partial(run_in_executor, executor=processes)
+            assert await run(os.getpid) != os.getpid()
+            with pytest.raises(ZeroDivisionError):
+                await run(operator.truediv, 1, 0)
+            with pytest.raises(TypeError, match=r"argument 'key' \(lock\) cannot be"):
+                await run(sorted, [1], key=threading.Lock())
+            with pytest.raises(TypeError, match=r"the function .* cannot be pickled"):
+                await run(lambda: 0)
+            with pytest.raises(TypeError, match="positional argument 1"):
+                await run(print, threading.Lock())
+
+    asyncio.run(main())
+
+
+def test_process_executor_from_a_worker():
+    """A body may use processes too."""
+    context = multiprocessing.get_context("spawn")
+
+    async def main() -> int:
+        with concurrent.futures.ProcessPoolExecutor(1, context) as processes:
+
+            def body() -> int:
+                return run_in_executor(abs, -7, executor=processes).result(50)
+
+            return await run_in_executor(body)
+
+    assert asyncio.run(main()) == 7
+
+
+def test_executor_that_was_shut_down():
+    """A clear rejection, and no token is lost."""
+    executor = concurrent.futures.ThreadPoolExecutor(1)
+    executor.shutdown()
+
+    async def main() -> None:
+        for _ in range(3):
+            with pytest.raises(RejectedError, match="cannot schedule new futures"):
+                await run_in_executor(int, executor=executor)
+
+    asyncio.run(main())
