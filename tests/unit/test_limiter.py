@@ -15,7 +15,7 @@ from hypothesis.stateful import (
     rule,
 )
 
-from tornado_unblock._limiter import Limiter, Route
+from tornado_unblock._limiter import Limiter
 
 ROUTES = ["orders", "reports", "search", "stats"]
 # Each is exact as a float, so that the rule can be stated in fractions.
@@ -72,16 +72,16 @@ class LimiterMachine(RuleBasedStateMachine):
     )
     def make(self, total: int, max_waiting: int, share: Fraction) -> None:
         self.limiter = Limiter(total, max_waiting, float(share))
-        self.total, self.lent, self.share = total, 0, share
-        self.max_waiting = max_waiting
+        self.total, self.max_waiting, self.share = total, max_waiting, share
         self.running: list[Ticket] = []
+        self.lending: list[Ticket] = []
         self.lines: dict[str, list[Ticket]] = collections.defaultdict(list)
         # When each route was last served from its line, or began to have one.
         self.served: dict[str, int] = {}
         self.clock = 0
 
     def free(self) -> int:
-        return self.total + self.lent - len(self.running)
+        return self.total - len(self.running)
 
     def held(self, name: str) -> int:
         return sum(ticket.route.name == name for ticket in self.running)
@@ -141,21 +141,26 @@ class LimiterMachine(RuleBasedStateMachine):
         line.remove(ticket)
         self.limiter.leave(ticket)
 
-    @rule()
-    def lend(self) -> None:
-        self.lent += 1
-        self.limiter.lend(1)
+    @precondition(lambda self: self.running)
+    @rule(data=st.data())
+    def lend(self, data: st.DataObject) -> None:
+        ticket = data.draw(st.sampled_from(self.running))
+        self.running.remove(ticket)
+        self.lending.append(ticket)
+        self.limiter.lend(ticket.route)
 
-    @precondition(lambda self: self.lent)
-    @rule()
-    def take_back(self) -> None:
-        self.lent -= 1
-        self.limiter.lend(-1)
+    @precondition(lambda self: self.lending)
+    @rule(data=st.data())
+    def take_again(self, data: st.DataObject) -> None:
+        ticket = data.draw(st.sampled_from(self.lending))
+        self.lending.remove(ticket)
+        self.running.append(ticket)
+        self.limiter.take_again(ticket.route)
 
     @invariant()
     def counts_are_right(self) -> None:
         limiter = self.limiter
-        assert limiter.total_tokens == self.total + self.lent
+        assert limiter.total_tokens == self.total
         assert limiter.borrowed_tokens == len(self.running)
         assert limiter.waiting == self.waiting() <= self.max_waiting
         for name, route in limiter.routes.items():
@@ -175,9 +180,6 @@ TestLimiterMachine.__doc__ = "Whatever happens, in whatever order, the guarantee
 def ask(limiter: Limiter, route: str, times: int) -> list[Request]:
     return [Request(limiter, route).ask() for _ in range(times)]
 
-
-def end_one(limiter: Limiter, route: Route) -> None:
-    limiter.give_back(route)
 
 
 @pytest.mark.parametrize(
@@ -208,7 +210,7 @@ def test_two_saturated_routes_share_and_a_third_starts_at_once():
     ask(limiter, "a", 200)
     ask(limiter, "b", 200)
     for _ in range(100):
-        end_one(limiter, max(first, second, key=lambda route: route.borrowed))
+        limiter.give_back(max(first, second, key=lambda route: route.borrowed))
     assert abs(first.borrowed - second.borrowed) <= 1
     assert 40 < limiter.borrowed_tokens < 50
     assert Request(limiter, "c").ask().started
@@ -246,23 +248,23 @@ def test_waiting_routes_take_turns():
     waiting = ask(limiter, "a", 3) + ask(limiter, "b", 2) + ask(limiter, "c", 1)
     order = []
     for _ in range(len(waiting)):
-        end_one(limiter, running.route)
+        limiter.give_back(running.route)
         [running] = [r for r in waiting if r.started and r not in order]
         order.append(running)
     assert "".join(request.route.name for request in order) == "abcaba"
 
 
 def test_one_more_for_each_that_is_lent():
-    """A lent token starts who waits; taken back, it is missed at the next end."""
+    """A lent token starts who waits; taken again, it is owed by the next end."""
     limiter = Limiter(1, 10, 1.0)
     first, second, third = ask(limiter, "a", 3)
-    limiter.lend(1)
+    limiter.lend(first.route)
     assert (second.started, third.started) == (True, False)
-    limiter.lend(-1)
+    limiter.take_again(first.route)
     assert (limiter.total_tokens, limiter.borrowed_tokens) == (1, 2)
-    end_one(limiter, first.route)
+    limiter.give_back(first.route)
     assert not third.started
-    end_one(limiter, second.route)
+    limiter.give_back(second.route)
     assert third.started
 
 
@@ -272,7 +274,7 @@ def test_who_leaves_the_line_is_not_started():
     first, second, third = ask(limiter, "a", 3)
     limiter.leave(second)
     assert limiter.waiting == 1
-    end_one(limiter, first.route)
+    limiter.give_back(first.route)
     assert (second.started, third.started) == (False, True)
 
 
