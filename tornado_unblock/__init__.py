@@ -10,6 +10,7 @@
 The modules by rank; each imports only modules of a lower one:
 
     0  _errors            every exception
+    0  _hooks             standing before a method of one handler
     0  _limiter           who may have a worker, and who waits
     0  _loop_calls        timers and tasks that a body asks for
     0  _offload_future    the Future that stands for work on a worker
@@ -24,8 +25,9 @@ The modules by rank; each imports only modules of a lower one:
     5  _run_in_executor   any function on any executor
     5  _results           sending what a body returns
     6  _handoff           giving a handler to a worker and taking it back
-    7  _decorator         unblock
-    8  testing            for the tests of code that uses this
+    7  _one_method        one decorated method
+    9  _decorator         unblock
+   10  testing            for the tests of code that uses this
 """
 
 from tornado_unblock._decorator import unblock

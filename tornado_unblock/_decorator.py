@@ -9,7 +9,7 @@ import wrapt
 from tornado.web import RequestHandler
 
 from tornado_unblock._executors import JSONEncoder, check_seconds
-from tornado_unblock._handoff import BodyOptions, hand_over
+from tornado_unblock._one_method import BodyOptions, hand_over
 from tornado_unblock._portal import running_loop
 from tornado_unblock._run_in_executor import AnyExecutor, describe, is_async
 

@@ -1,10 +1,9 @@
 """Giving a handler to a worker, and taking it back.
 
-# Threads: `_run_body` and `_clean_up` run in the worker, all else on the loop
+# Threads: `_clean_up` and `_write` run in the worker, all else on the loop
 # thread.
 # Guarantees:
 # - while a body runs, the loop thread does not touch its handler;
-# - what a body returns is sent as if it had written it;
 # - once nobody waits for a body any more, nothing it does reaches the client;
 # - an error page wanted while a body still runs is rendered on a copy of the
 #   handler, and `on_finish` waits for the body's end, on its worker;
@@ -13,10 +12,10 @@
 
 from __future__ import annotations
 
+import collections
 import copy
-import dataclasses
 import functools
-from typing import Any, Callable, NamedTuple, Optional
+from typing import Any, Callable, Optional
 
 from tornado.log import app_log
 from tornado.util import ObjectDict
@@ -24,111 +23,82 @@ from tornado.web import RequestHandler
 
 from tornado_unblock._connection import RequestConnection
 from tornado_unblock._errors import ClientGoneError, RejectedError
-from tornado_unblock._executors import JSONEncoder, json_encoder
+from tornado_unblock._hooks import Hook, bare, hide
 from tornado_unblock._loop_affine import check_lease
 from tornado_unblock._offload import Offload
 from tornado_unblock._offload_future import OffloadFuture
-from tornado_unblock._portal import Portal, current_lease, current_portal
-from tornado_unblock._results import client_gone, send
-from tornado_unblock._run_in_executor import AnyExecutor, resolve_executor
-from tornado_unblock._sites import Site, site
-
-VERBS = frozenset(name.lower() for name in RequestHandler.SUPPORTED_METHODS)
-
-# Hooks whose result Tornado ignores: nobody awaits what they return.
-UNHEARD = frozenset(["on_finish", "on_close", "on_connection_close", "on_ping"])
+from tornado_unblock._portal import Portal
+from tornado_unblock._results import client_gone
+from tornado_unblock._sites import Site
 
 
-@dataclasses.dataclass(frozen=True, eq=False)
-class BodyOptions:
-    """How one decorated body runs; see `unblock`."""
-
-    executor: Optional[AnyExecutor] = None
-    timeout: Optional[float] = None
-    json_encoder: Optional[JSONEncoder] = None
-
-
-class BodySite(NamedTuple):
-    """Where and how the bodies of one handler class's method run."""
-
-    site: Site
-    # Encodes what a verb returns; None for other methods, whose result is
-    # their caller's.
-    encoder: Optional[JSONEncoder]
-    # Whether Tornado calls it with nothing in between, and so finishes next.
-    finishes: bool
-    # Whether work that may take long follows the last byte of a response.
-    lingers: bool
-    unheard: bool
-
-
-def hand_over(
+def dispatch(
+    portal: Portal,
     handler: RequestHandler,
-    fn: Callable[..., Any],
-    args: Any,
-    kwargs: Any,
-    options: BodyOptions,
+    where: Site,
+    body: Callable[[], Any],
+    *,
+    direct: bool,
 ) -> OffloadFuture:
-    """Run ``fn(*args, **kwargs)``, a method of ``handler``, on a worker.
+    """Run ``body``, which may do anything with ``handler``, on a worker.
+
+    Args:
+        portal: The way to the handler's loop.
+        handler: Not touched by the loop thread until the Future is done.
+        where: The site.
+        body: What to run.
+        direct: Whether Tornado itself awaits it, and so waits for its end.
 
     Raises:
         RejectedError: There is no worker for it, and no room to wait.
     """
-    portal = current_portal()
-    key = (options, type(handler))
-    where: Optional[BodySite] = portal.locals.get(key)
-    if where is None:
-        where = portal.locals[key] = _site(portal, handler, fn, options)
     handoff = _take(handler, portal)
-    body = functools.partial(_run_body, handler, fn, args, kwargs, where)
-    offload = Offload(portal, where.site, body)
+    offload = Offload(portal, where, body)
     handoff.enter(offload, handler)
-    if not where.finishes:
+    if not direct:
         # Somebody else awaits it, and may give up before it ends.
         handoff.answer_on_copy(handler)
     try:
-        future = offload.admit()
+        return offload.admit()
     except RejectedError as error:
         handoff.left(offload, error)
         raise
-    if where.unheard:
-        future.add_done_callback(functools.partial(_log_unheard, where.site.route.name))
-    return future
 
 
-def _site(
-    portal: Portal, handler: RequestHandler, fn: Any, options: BodyOptions
-) -> BodySite:
-    name, cls = fn.__name__, type(handler)
-    verb = (handler.request.method or "").lower()
-    serving = getattr(getattr(cls, verb, None), "__wrapped__", None)
-    serves = serving is not None and serving is getattr(fn, "__func__", fn)
-    is_verb = name in VERBS or serves
-    return BodySite(
-        site(
-            portal,
-            resolve_executor(options.executor),
-            f"{cls.__qualname__}.{name}",
-            options.timeout,
-        ),
-        (options.json_encoder or json_encoder()) if is_verb else None,
-        serves,
-        cls.on_finish is not RequestHandler.on_finish
-        or cls._log is not RequestHandler._log,
-        name in UNHEARD,
-    )
+def dispatch_unheard(
+    portal: Portal, handler: RequestHandler, where: Site, body: Callable[[], Any]
+) -> None:
+    """Run ``body``, whose result Tornado does not wait for, on a worker.
+
+    It starts when whatever else holds ``handler`` has ended, however full the
+    executor is: such hooks clean up. Its error is logged.
+    """
+    handoff = _take(handler, portal)
+    offload = Offload(portal, where, body)
+    offload.future.add_done_callback(functools.partial(_log_unheard, where.route.name))
+    if not handoff.follow(offload, handler):
+        handoff.enter(offload, handler)
+        offload.admit_always()
 
 
 class Handoff:
     """What the loop thread knows of one request that goes to workers."""
 
-    __slots__ = ("_parted", "_running", "retry_after")
+    __slots__ = ("_hooked", "_parted", "_running", "_waiting", "retry_after")
 
     def __init__(self) -> None:
-        # Offloads that have not ended, with their handler. Loop thread only.
+        # All for the loop thread only.
+        # Offloads that have not ended, with their handler.
         self._running: dict[Offload, RequestHandler] = {}
-        # Whether the response is made without those that run. Loop thread only.
+        # Those that wait for one of these to end; see `follow`.
+        self._waiting: collections.deque[tuple[Offload, RequestHandler]] = (
+            collections.deque()
+        )
+        # The methods that stand behind a hook of ours.
+        self._hooked: set[str] = set()
+        # Whether the response is made without those that run.
         self._parted = False
+        # Seconds that a 503 names.
         self.retry_after: Optional[int] = None
 
     def enter(self, offload: Offload, handler: RequestHandler) -> None:
@@ -142,16 +112,32 @@ class Handoff:
         handler = self._running.pop(offload)
         if isinstance(error, RejectedError):
             self.retry_after = error.retry_after
-        if handler not in self._running.values():
+        if self._hooked and handler not in self._running.values():
             self._parted = False
-            vars(handler).pop("_handle_request_exception", None)
-            if offload.revoked is not None:
-                vars(handler).pop("write", None)
+            for name in self._hooked:
+                bare(handler, name)
+            self._hooked.clear()
+        if self._waiting:
+            follower, handler = self._waiting.popleft()
+            self.enter(follower, handler)
+            follower.admit_always()
+
+    def follow(self, offload: Offload, handler: RequestHandler) -> bool:
+        """Have ``offload`` start when what runs has ended; False if nothing runs."""
+        if self._running:
+            self._waiting.append((offload, handler))
+        return bool(self._running)
 
     def abandoned(self, offload: Offload) -> None:
         """``offload`` runs on, and its handler with it."""
-        _guard_write(offload.subject)
-        self.answer_on_copy(offload.subject)
+        handler = offload.subject
+        self._hook(handler, "write", Hook(_write, handler.write))
+        self.answer_on_copy(handler)
+
+    def _hook(self, handler: RequestHandler, name: str, hook: Hook) -> None:
+        if name not in self._hooked:
+            self._hooked.add(name)
+            hide(handler, name, hook)
 
     def gone(self, offload: Offload) -> bool:
         """Whether the client of ``offload`` has left; any thread."""
@@ -159,9 +145,8 @@ class Handoff:
 
     def answer_on_copy(self, handler: RequestHandler) -> None:
         """Have an error rendered on a copy while a worker holds ``handler``."""
-        handler._handle_request_exception = functools.partial(  # type: ignore[method-assign]
-            self._answer_on_copy, handler
-        )
+        hook = Hook(self._answer_on_copy, handler)
+        self._hook(handler, "_handle_request_exception", hook)
 
     def closing(self) -> None:
         """The client left: what has not started will not."""
@@ -228,9 +213,8 @@ def _take(handler: RequestHandler, portal: Portal) -> Handoff:
 def _copy(handler: RequestHandler) -> RequestHandler:
     """Return a copy of ``handler`` that can render an error page beside it."""
     twin: RequestHandler = object.__new__(type(handler))
-    vars(twin).update(vars(handler))
-    for name in ("_handle_request_exception", "write"):
-        vars(twin).pop(name, None)
+    own = {n: v for n, v in vars(handler).items() if not isinstance(v, Hook)}
+    vars(twin).update(own)
     twin.request = copy.copy(handler.request)
     connection = handler.request.connection
     if isinstance(connection, RequestConnection):
@@ -247,15 +231,10 @@ def _copy(handler: RequestHandler) -> RequestHandler:
     return twin
 
 
-def _guard_write(handler: RequestHandler) -> None:
-    """Have `write` raise in a worker that ``handler`` was taken from."""
-    own = handler.write
-
-    def write(chunk: Any) -> None:
-        check_lease()
-        own(chunk)
-
-    handler.write = write  # type: ignore[method-assign]
+def _write(own: Callable[[Any], None], chunk: Any) -> None:
+    """`write`, refused in a worker that the handler was taken from."""
+    check_lease()
+    own(chunk)
 
 
 def _nothing() -> None:
@@ -273,34 +252,6 @@ def _log_unheard(route: str, future: OffloadFuture) -> None:
 
 
 # --- worker -----------------------------------------------------------------
-
-
-def _run_body(
-    handler: RequestHandler,
-    fn: Callable[..., Any],
-    args: Any,
-    kwargs: Any,
-    where: BodySite,
-) -> Any:
-    value = fn(*args, **kwargs)
-    if value is not None and where.encoder is not None:
-        value = send(handler, value, where.encoder, where.site.route.name)
-    if value is None and where.finishes:
-        _auto_finish(handler, where)
-    return value
-
-
-def _auto_finish(handler: RequestHandler, where: BodySite) -> None:
-    """Finish as Tornado would next, here, to spare the loop thread the work."""
-    lease = current_lease()
-    if not handler._auto_finish or handler._finished or lease is None:
-        return
-    if lease.revoked is None and not where.lingers and isinstance(lease, Offload):
-        connection = handler.request.connection
-        if isinstance(connection, RequestConnection):
-            connection.hold()
-            lease.parting = connection.release
-    handler.finish()
 
 
 def _clean_up(

@@ -142,6 +142,13 @@ class Offload(Lease):
             )
         return future
 
+    def admit_always(self) -> OffloadFuture:
+        """Start now, whatever the limits say: for clean-up that must not be lost."""
+        future = self.future
+        self._limiter.take_again(self.route)
+        self.start()
+        return future
+
     def start(self) -> None:
         """Go to a worker; the token is held."""
         if self._timer is not None:

@@ -20,8 +20,11 @@ from typing import Any
 
 from tornado.web import RequestHandler
 
+from tornado_unblock._connection import RequestConnection
 from tornado_unblock._errors import ResultError
 from tornado_unblock._executors import JSONEncoder
+from tornado_unblock._offload import Offload
+from tornado_unblock._portal import current_lease
 
 JSON = "application/json; charset=UTF-8"
 
@@ -49,6 +52,33 @@ def is_awaitable(value: object) -> bool:
     """Whether Tornado would wait for ``value``."""
     return isinstance(value, (asyncio.Future, concurrent.futures.Future)) or hasattr(
         value, "__await__"
+    )
+
+
+def auto_finish(handler: RequestHandler, lingers: bool) -> None:
+    """Finish as Tornado would next, in the worker, to spare the loop thread.
+
+    Args:
+        handler: Finished already, or told not to be, it is left alone.
+        lingers: See `lingers`.
+    """
+    lease = current_lease()
+    if not handler._auto_finish or handler._finished or lease is None:
+        return
+    if lease.revoked is None and not lingers and isinstance(lease, Offload):
+        connection = handler.request.connection
+        if isinstance(connection, RequestConnection):
+            # The response leaves with the news that the body has ended.
+            connection.hold()
+            lease.parting = connection.release
+    handler.finish()
+
+
+def lingers(cls: type[RequestHandler]) -> bool:
+    """Whether work that may take long follows the last byte of a response."""
+    return (
+        cls.on_finish is not RequestHandler.on_finish
+        or cls._log is not RequestHandler._log
     )
 
 

@@ -1,0 +1,170 @@
+"""A worker executor when things go wrong: errors, leaks, and a lack of threads."""
+
+from __future__ import annotations
+
+import concurrent.futures
+import contextlib
+import functools
+import gc
+import itertools
+import logging
+import threading
+import weakref
+from collections.abc import Iterator
+from typing import Any, Callable
+
+import pytest
+
+from tornado_unblock._workers import WorkerExecutor
+
+WAIT = 10.0
+
+
+class IdleList(list):  # type: ignore[type-arg]
+    """A list of idle workers on which to wait for the next to become idle."""
+
+    def __init__(self) -> None:
+        self.added = threading.Semaphore(0)
+
+    def append(self, worker: Any) -> None:
+        super().append(worker)
+        self.added.release()
+
+
+class Gate:
+    """A job that says when it runs, and ends when it is let."""
+
+    def __init__(self) -> None:
+        self.running, self.open = threading.Event(), threading.Event()
+        self.thread: Any = None
+
+    def __call__(self) -> None:
+        self.thread = threading.current_thread()
+        self.running.set()
+        assert self.open.wait(WAIT)
+
+
+@pytest.fixture
+def make() -> Iterator[Callable[..., WorkerExecutor]]:
+    """Make executors that are shut down when the test is over."""
+    with contextlib.ExitStack() as stack:
+
+        def make(max_workers: int, **options: Any) -> WorkerExecutor:
+            executor = WorkerExecutor(max_workers, "test", **options)
+            executor._idle = IdleList()
+            stack.callback(executor.shutdown, cancel_futures=True)
+            return executor
+
+        yield make
+
+
+def wait_idle(executor: WorkerExecutor, times: int = 1) -> None:
+    """Wait until so many more times a worker has become idle."""
+    for _ in range(times):
+        assert executor._idle.added.acquire(timeout=WAIT)  # type: ignore[attr-defined]
+
+
+def raise_(error: BaseException) -> None:
+    raise error
+
+
+@pytest.mark.parametrize("error", [ValueError, SystemExit, KeyboardInterrupt])
+def test_job_that_lets_an_error_out(make, expect_log, error):
+    """It is logged as critical, and the worker goes on."""
+    executor = make(1)
+    thread = executor.submit(threading.current_thread).result(WAIT)
+    with expect_log(
+        "tornado.application",
+        "^A job of executor 'test' let an error out$",
+        level=logging.CRITICAL,
+    ):
+        executor.put(functools.partial(raise_, error("job")))
+        assert executor.submit(threading.current_thread).result(WAIT) is thread
+
+
+@pytest.mark.parametrize("error", [SystemExit(3), KeyboardInterrupt()])
+def test_submitted_function_raises_anything(make, error):
+    """It arrives in the Future, as with the stdlib's executor."""
+    future = make(1).submit(raise_, error)
+    assert future.exception(WAIT) is error
+
+
+class Job:
+    """Something to refer to weakly."""
+
+    def __init__(self, error: bool) -> None:
+        self.error = error
+
+    def __call__(self) -> None:
+        if self.error:
+            raise LookupError(self)
+
+
+@pytest.mark.parametrize("error", [False, True])
+def test_idle_worker_keeps_no_reference(make, error):
+    """A job, its outcome and all it refers to are free once it is done."""
+    executor, job = make(1), Job(error)
+    gone = weakref.ref(job)
+    gc.disable()
+    try:
+        future = executor.submit(job)
+        concurrent.futures.wait([future], WAIT)
+        wait_idle(executor)
+        del job, future
+        assert gone() is None
+    finally:
+        gc.enable()
+
+
+class NoThreads:
+    """A system that refuses to start threads from the given one on."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch, after: int = 0) -> None:
+        starts, start = itertools.count(), threading.Thread.start
+
+        def refuse(thread: threading.Thread) -> None:
+            if next(starts) >= after:
+                raise RuntimeError("can't start new thread")
+            start(thread)
+
+        monkeypatch.setattr(threading.Thread, "start", refuse)
+
+
+def test_first_thread_is_refused(make, monkeypatch):
+    """Who put the job in is told, and nothing is left behind."""
+    executor, calls = make(2), []
+    with monkeypatch.context() as patch:
+        NoThreads(patch)
+        with pytest.raises(RuntimeError, match="can't start new thread"):
+            executor.put(functools.partial(calls.append, "refused"))
+    assert executor.thread_count() == 0
+    executor.submit(calls.append, "taken").result(WAIT)
+    assert calls == ["taken"]
+
+
+def test_later_thread_is_refused(make, monkeypatch):
+    """The threads there are do the work of those that could not be had."""
+    executor, gate = make(2), Gate()
+    with monkeypatch.context() as patch:
+        NoThreads(patch, after=1)
+        executor.put(gate)
+        assert gate.running.wait(WAIT)
+        futures = [executor.submit(threading.current_thread) for _ in range(3)]
+        gate.open.set()
+        assert {future.result(WAIT) for future in futures} == {gate.thread}
+        wait_idle(executor)
+    assert executor.thread_count() == 1
+
+
+def test_thread_count_recovers_after_a_refusal(make, monkeypatch):
+    """A refused thread is not counted: the next one is asked for again."""
+    executor, first, second = make(2), Gate(), Gate()
+    with monkeypatch.context() as patch:
+        NoThreads(patch, after=1)
+        executor.put(first)
+        assert first.running.wait(WAIT)
+        executor.put(second)
+    executor.put(lambda: None)
+    assert second.running.wait(WAIT)
+    first.open.set()
+    second.open.set()

@@ -1,0 +1,112 @@
+"""One decorated method of a handler, run on a worker.
+
+# Threads: `hand_over` runs on the loop thread, `_run_body` in the worker.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import functools
+from typing import Any, Callable, NamedTuple, Optional
+
+from tornado.web import RequestHandler
+
+from tornado_unblock._executors import JSONEncoder, json_encoder
+from tornado_unblock._handoff import dispatch, dispatch_unheard
+from tornado_unblock._offload_future import OffloadFuture
+from tornado_unblock._portal import Portal, current_portal
+from tornado_unblock._results import auto_finish, lingers, send
+from tornado_unblock._run_in_executor import AnyExecutor, resolve_executor
+from tornado_unblock._sites import Site, site
+
+VERBS = frozenset(name.lower() for name in RequestHandler.SUPPORTED_METHODS)
+
+# Hooks whose result Tornado ignores: nobody awaits what they return.
+UNHEARD = frozenset(["on_finish", "on_close", "on_connection_close", "on_ping"])
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class BodyOptions:
+    """How one decorated body runs; see `unblock`."""
+
+    executor: Optional[AnyExecutor] = None
+    timeout: Optional[float] = None
+    json_encoder: Optional[JSONEncoder] = None
+
+
+class BodySite(NamedTuple):
+    """Where and how the bodies of one handler class's method run."""
+
+    site: Site
+    # Encodes what a verb returns; None for other methods, whose result is
+    # their caller's.
+    encoder: Optional[JSONEncoder]
+    # Whether Tornado calls it with nothing in between, and so finishes next.
+    finishes: bool
+    # Whether work that may take long follows the last byte of a response.
+    lingers: bool
+    unheard: bool
+
+
+def hand_over(
+    handler: RequestHandler,
+    fn: Callable[..., Any],
+    args: Any,
+    kwargs: Any,
+    options: BodyOptions,
+) -> Optional[OffloadFuture]:
+    """Run ``fn(*args, **kwargs)``, a method of ``handler``, on a worker.
+
+    Returns:
+        Its Future; None for a hook whose result Tornado ignores.
+
+    Raises:
+        RejectedError: There is no worker for it, and no room to wait.
+    """
+    portal = current_portal()
+    key = (options, type(handler))
+    where: Optional[BodySite] = portal.locals.get(key)
+    if where is None:
+        where = portal.locals[key] = _site(portal, handler, fn, options)
+    body = functools.partial(_run_body, handler, fn, args, kwargs, where)
+    if where.unheard:
+        dispatch_unheard(portal, handler, where.site, body)
+        return None
+    return dispatch(portal, handler, where.site, body, direct=where.finishes)
+
+
+def _site(
+    portal: Portal, handler: RequestHandler, fn: Any, options: BodyOptions
+) -> BodySite:
+    name, cls = fn.__name__, type(handler)
+    verb = (handler.request.method or "").lower()
+    serving = getattr(getattr(cls, verb, None), "__wrapped__", None)
+    serves = serving is not None and serving is getattr(fn, "__func__", fn)
+    is_verb = name in VERBS or serves
+    return BodySite(
+        site(
+            portal,
+            resolve_executor(options.executor),
+            f"{cls.__qualname__}.{name}",
+            options.timeout,
+        ),
+        (options.json_encoder or json_encoder()) if is_verb else None,
+        serves,
+        lingers(cls),
+        name in UNHEARD,
+    )
+
+
+def _run_body(
+    handler: RequestHandler,
+    fn: Callable[..., Any],
+    args: Any,
+    kwargs: Any,
+    where: BodySite,
+) -> Any:
+    value = fn(*args, **kwargs)
+    if value is not None and where.encoder is not None:
+        value = send(handler, value, where.encoder, where.site.route.name)
+    if value is None and where.finishes:
+        auto_finish(handler, where.lingers)
+    return value
