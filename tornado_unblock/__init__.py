@@ -25,11 +25,23 @@ The modules by rank; each imports only modules of a lower one:
     5  _run_in_executor   any function on any executor
     5  _results           sending what a body returns
     6  _handoff           giving a handler to a worker and taking it back
+    3  _drive             a coroutine run in a worker
+    4  _websocket         a WebSocket's connection, and questions asked ahead
     7  _one_method        one decorated method
-    9  _decorator         unblock
-   10  testing            for the tests of code that uses this
+    8  _plan              what of a handler class runs where
+    9  _whole_request     the whole request in one hop
+   10  _decorator         unblock
+   11  _application       unblock_application
+   12  testing            for the tests of code that uses this
 """
 
+from tornado_unblock._application import (
+    RouteReport,
+    format_report,
+    report,
+    unblock_application,
+)
+from tornado_unblock._body import cancelled
 from tornado_unblock._decorator import unblock
 from tornado_unblock._errors import (
     AbandonedError,
@@ -44,8 +56,13 @@ from tornado_unblock._errors import (
     UnblockError,
 )
 from tornado_unblock._executors import configure
-from tornado_unblock._offload import cancelled
 from tornado_unblock._run_in_executor import run_in_executor
+from tornado_unblock._statistics import (
+    ExecutorStatistics,
+    Histogram,
+    RouteStatistics,
+    statistics,
+)
 
 __version__ = "0.1.0"
 
@@ -54,14 +71,21 @@ __all__ = [
     "BodyExitError",
     "ClientGoneError",
     "ConfigurationError",
+    "ExecutorStatistics",
+    "Histogram",
     "LoopClosedError",
     "LoopThreadError",
     "RejectedError",
     "ResultError",
+    "RouteReport",
     "RunTimeoutError",
     "UnblockError",
     "cancelled",
     "configure",
+    "format_report",
+    "report",
     "run_in_executor",
+    "statistics",
     "unblock",
+    "unblock_application",
 ]

@@ -3,20 +3,46 @@
 from __future__ import annotations
 
 import concurrent.futures
-from typing import TYPE_CHECKING, Any, Callable, Optional, Union, overload
+import functools
+from typing import (
+    TYPE_CHECKING,
+    Any,
+    Callable,
+    Optional,
+    Protocol,
+    TypeVar,
+    Union,
+    overload,
+)
 
 import wrapt
 from tornado.web import RequestHandler
+from tornado.websocket import WebSocketHandler
 
 from tornado_unblock._executors import JSONEncoder, check_seconds
 from tornado_unblock._one_method import BodyOptions, hand_over
 from tornado_unblock._portal import running_loop
 from tornado_unblock._run_in_executor import AnyExecutor, describe, is_async
+from tornado_unblock._websocket import guard_socket_class
+from tornado_unblock._whole_request import begin
 
 if TYPE_CHECKING:
     from typing_extensions import ParamSpec
 
     _P = ParamSpec("_P")
+
+_H = TypeVar("_H", bound=RequestHandler)
+
+
+class _Decorator(Protocol):
+    """``unblock`` with options, for a class or a method."""
+
+    @overload
+    def __call__(self, body: type[_H], /) -> type[_H]: ...
+
+    @overload
+    def __call__(self, body: Callable[_P, Any], /) -> Callable[_P, Any]: ...
+
 
 # Tornado uses the result of these at once, so they cannot be awaited.
 _USED_AT_ONCE = frozenset(
@@ -45,6 +71,10 @@ _USED_AT_ONCE = frozenset(
 
 
 @overload
+def unblock(body: type[_H], /) -> type[_H]: ...
+
+
+@overload
 def unblock(body: Callable[_P, Any], /) -> Callable[_P, Any]: ...
 
 
@@ -54,7 +84,7 @@ def unblock(
     executor: Optional[AnyExecutor] = None,
     timeout: Optional[float] = None,
     json_encoder: Optional[JSONEncoder] = None,
-) -> Callable[[Callable[_P, Any]], Callable[_P, Any]]: ...
+) -> _Decorator: ...
 
 
 def unblock(
@@ -65,10 +95,15 @@ def unblock(
     timeout: Optional[float] = None,
     json_encoder: Optional[JSONEncoder] = None,
 ) -> Any:
-    """Run a sync handler method on a worker, so that the event loop stays free.
+    """Run sync handler code on a worker, so that the event loop stays free.
 
-    Put it on any sync method of a `tornado.web.RequestHandler`: a verb,
-    ``prepare``, or a helper that a coroutine awaits. The body keeps its real
+    Put it on a `tornado.web.RequestHandler` subclass, and each request runs
+    there as a whole: ``prepare``, the verb, ``finish`` and ``on_finish`` in one
+    hop on one worker, for its subclasses too. Coroutines stay on the loop
+    thread.
+
+    Or put it on any sync method: a verb, ``prepare``, or a helper that a
+    coroutine awaits. The body keeps its real
     ``self`` and may call whatever it called before; what reaches the
     connection goes out on the loop thread. Called on a running loop the method
     returns an `asyncio.Future`; called in a worker, or where no loop runs, it
@@ -78,7 +113,7 @@ def unblock(
     by chunk, other values as JSON; an awaitable is awaited.
 
     Args:
-        body: The method, when used as ``@unblock``.
+        body: The class or method, when used as ``@unblock``.
         executor: The name of an executor, or a
             `concurrent.futures.ThreadPoolExecutor`. Default: the global
             executor of 50 workers.
@@ -93,35 +128,93 @@ def unblock(
         ConfigurationError: ``timeout`` is not positive.
         RejectedError: From the call: no worker, and no room to wait for one.
     """
+    options = body_options(executor, timeout, json_encoder)
+    if body is None:
+        return lambda target: _unblock(target, options)
+    return _unblock(body, options)
+
+
+def body_options(
+    executor: Optional[AnyExecutor] = None,
+    timeout: Optional[float] = None,
+    json_encoder: Optional[JSONEncoder] = None,
+) -> BodyOptions:
+    """Return the options of `unblock`, checked."""
     check_seconds("timeout", timeout)
     _check_executor(executor)
     if json_encoder is not None and not callable(json_encoder):
         raise TypeError(f"json_encoder must be callable, not {json_encoder!r}")
-    options = BodyOptions(executor, timeout, json_encoder)
-    if body is None:
-        return lambda method: _unblock_method(method, options)
-    return _unblock_method(body, options)
+    return BodyOptions(executor, timeout, json_encoder)
+
+
+def _unblock(target: Any, options: BodyOptions) -> Any:
+    if isinstance(target, type):
+        return _unblock_class(target, options)
+    return _unblock_method(target, options)
 
 
 def _unblock_method(method: Any, options: BodyOptions) -> Any:
     _check_method(method)
+    unblocked = _Unblocked(method, functools.partial(_call, options))
+    unblocked._self_unblock_options = options
+    return unblocked
 
-    def call(wrapped: Callable[..., Any], instance: Any, args: Any, kwargs: Any) -> Any:
-        if running_loop() is None:
-            return wrapped(*args, **kwargs)
-        handler = instance
-        if handler is None and args:
-            # Called through the class, as a decorator above this one does.
-            handler = args[0]
-        if not isinstance(handler, RequestHandler):
-            raise TypeError(
-                f"{describe(wrapped)}: unblock is for methods of "
-                f"tornado.web.RequestHandler, not of {type(handler).__name__}; "
-                "call it with run_in_executor instead"
-            )
-        return hand_over(handler, wrapped, args, kwargs, options)
 
-    return wrapt.FunctionWrapper(method, call)
+if TYPE_CHECKING:
+    _Wrapper = wrapt.FunctionWrapper[..., Any]
+else:
+    _Wrapper = wrapt.FunctionWrapper
+
+
+class _Unblocked(_Wrapper):
+    """An unblocked method, in its class."""
+
+    _self_unblock_options: BodyOptions
+
+    def __set_name__(self, owner: type, name: str) -> None:
+        if issubclass(owner, WebSocketHandler):
+            # Its workers may write to sockets of others of its kind.
+            guard_socket_class(owner)
+
+
+def _call(
+    options: BodyOptions,
+    wrapped: Callable[..., Any],
+    instance: Any,
+    args: Any,
+    kwargs: Any,
+) -> Any:
+    if running_loop() is None:
+        return wrapped(*args, **kwargs)
+    handler = instance
+    if handler is None and args:
+        # Called through the class, as a decorator above this one does.
+        handler = args[0]
+    if not isinstance(handler, RequestHandler):
+        raise TypeError(
+            f"{describe(wrapped)}: unblock is for methods of "
+            f"tornado.web.RequestHandler, not of {type(handler).__name__}; "
+            "call it with run_in_executor instead"
+        )
+    return hand_over(handler, wrapped, args, kwargs, options)
+
+
+def _unblock_class(cls: type, options: BodyOptions) -> type:
+    if not issubclass(cls, RequestHandler):
+        raise TypeError(
+            f"unblock expects a subclass of tornado.web.RequestHandler, not {cls!r}; "
+            "for the methods of other classes use run_in_executor"
+        )
+    own = cls._execute
+
+    @functools.wraps(own)
+    def _execute(self: RequestHandler, *args: Any, **kwargs: Any) -> Any:
+        begin(self, options)
+        return own(self, *args, **kwargs)
+
+    cls._execute = _execute  # type: ignore[method-assign]
+    cls._unblock_class_options = options  # type: ignore[attr-defined]
+    return cls
 
 
 def _check_executor(executor: Union[AnyExecutor, None]) -> None:
@@ -145,7 +238,7 @@ def _check_method(method: Any) -> None:
             f"unblock cannot serve a {type(method).__name__}: it has no handler; "
             "call it with run_in_executor, or unblock the method that calls it"
         )
-    if not callable(method) or isinstance(method, type):
+    if not callable(method):
         raise TypeError(
             f"unblock expects a method of a handler, not {method!r}; "
             "options are given by name: @unblock(executor='reports', timeout=10)"

@@ -37,6 +37,7 @@ class Options:
     max_waiting: int = 1000
     queue_timeout: Optional[float] = 30.0
     timeout: Optional[float] = None
+    timeout_status: int = 504
     max_route_share: float = 0.8
 
     def __post_init__(self) -> None:
@@ -48,6 +49,7 @@ class Options:
                 )
         check_seconds("queue_timeout", self.queue_timeout)
         check_seconds("timeout", self.timeout)
+        _check_status(self.timeout_status)
         if not is_number(self.max_route_share) or not 0 < self.max_route_share <= 1:
             raise ConfigurationError(
                 "max_route_share must be more than 0 and at most 1 (1: not fair), "
@@ -65,6 +67,13 @@ def check_seconds(name: str, value: object) -> None:
     if value is not None and not (is_number(value) and value > 0):  # type: ignore[operator]
         raise ConfigurationError(
             f"{name} must be a positive number of seconds or None, not {value!r}"
+        )
+
+
+def _check_status(value: object) -> None:
+    if not isinstance(value, int) or not 400 <= value <= 599:
+        raise ConfigurationError(
+            f"timeout_status must be an HTTP status from 400 to 599, not {value!r}"
         )
 
 
@@ -94,8 +103,9 @@ def configure(
         **options: ``max_workers`` (threads, 50), ``max_waiting`` (requests that
             may wait for a worker, 1000), ``queue_timeout`` (seconds one may
             wait, 30; None for ever), ``timeout`` (seconds a body may run, None
-            for ever) and ``max_route_share`` (the share of workers one route
-            may hold, 0.8; 1 switches fairness off).
+            for ever), ``timeout_status`` (what its client gets then, 504) and
+            ``max_route_share`` (the share of workers one route may hold, 0.8;
+            1 switches fairness off).
 
     Raises:
         ConfigurationError: An option is unknown or out of range, or the
@@ -159,6 +169,25 @@ def options_of(executor: concurrent.futures.Executor) -> Options:
     return Options(max_workers=workers)
 
 
+def is_named(executor: concurrent.futures.Executor) -> bool:
+    """Whether ``executor`` is one that was made here for its name."""
+    return _executors.get(getattr(executor, "name", "")) is executor
+
+
+def executor_name(executor: concurrent.futures.Executor) -> str:
+    """Return what errors and statistics call ``executor``."""
+    return str(getattr(executor, "name", "") or type(executor).__name__)
+
+
+def thread_count(executor: concurrent.futures.Executor) -> Optional[int]:
+    """Return how many threads ``executor`` has now; None when it runs on others."""
+    if isinstance(executor, WorkerExecutor):
+        return executor.thread_count()
+    if isinstance(executor, concurrent.futures.ThreadPoolExecutor):
+        return len(executor._threads)
+    return None
+
+
 def executors() -> dict[str, WorkerExecutor]:
     """Return the named executors made so far."""
     return dict(_executors)
@@ -191,10 +220,10 @@ def _from_environment(
 
 
 def _parse(variable: str, field: str, text: str) -> Any:
-    if text.lower() == "none" and "timeout" in field:
+    if text.lower() == "none" and "Optional" in str(_FIELDS[field].type):
         return None
     try:
-        return int(text) if field.startswith("max_w") else float(text)
+        return int(text) if _FIELDS[field].type == "int" else float(text)
     except ValueError:
         raise ConfigurationError(
             f"environment variable {variable}={text!r} is not a number"

@@ -65,20 +65,64 @@ def dispatch(
         raise
 
 
+def dispatch_in_line(
+    portal: Portal, handler: RequestHandler, where: Site, body: Callable[[], Any]
+) -> OffloadFuture:
+    """Run ``body`` on a worker once whatever else holds ``handler`` has ended.
+
+    Raises:
+        RejectedError: There is no worker for it, and no room to wait; also from
+            the Future, when something else held the handler.
+    """
+    return _in_line(portal, handler, where, body, Offload.admit)
+
+
 def dispatch_unheard(
     portal: Portal, handler: RequestHandler, where: Site, body: Callable[[], Any]
 ) -> None:
-    """Run ``body``, whose result Tornado does not wait for, on a worker.
+    """Run ``body`` likewise, where Tornado does not wait for its result.
 
-    It starts when whatever else holds ``handler`` has ended, however full the
-    executor is: such hooks clean up. Its error is logged.
+    Such hooks clean up: they run however full the executor is, and their
+    errors are logged.
     """
+    future = _in_line(portal, handler, where, body, Offload.admit_always)
+    future.add_done_callback(functools.partial(_log_unheard, where.route.name))
+
+
+def _in_line(
+    portal: Portal,
+    handler: RequestHandler,
+    where: Site,
+    body: Callable[[], Any],
+    admit: Callable[[Offload], OffloadFuture],
+) -> OffloadFuture:
     handoff = _take(handler, portal)
     offload = Offload(portal, where, body)
-    offload.future.add_done_callback(functools.partial(_log_unheard, where.route.name))
-    if not handoff.follow(offload, handler):
-        handoff.enter(offload, handler)
-        offload.admit_always()
+    future = offload.future
+    if handoff.busy:
+        handoff.follow(functools.partial(_follow, handoff, offload, handler, admit))
+        return future
+    handoff.enter(offload, handler)
+    try:
+        return admit(offload)
+    except RejectedError as error:
+        handoff.left(offload, error)
+        raise
+
+
+def _follow(
+    handoff: Handoff,
+    offload: Offload,
+    handler: RequestHandler,
+    admit: Callable[[Offload], OffloadFuture],
+) -> None:
+    future = offload.future
+    handoff.enter(offload, handler)
+    try:
+        admit(offload)
+    except RejectedError as error:
+        handoff.left(offload, error)
+        future.set_exception(error)
 
 
 class Handoff:
@@ -90,10 +134,8 @@ class Handoff:
         # All for the loop thread only.
         # Offloads that have not ended, with their handler.
         self._running: dict[Offload, RequestHandler] = {}
-        # Those that wait for one of these to end; see `follow`.
-        self._waiting: collections.deque[tuple[Offload, RequestHandler]] = (
-            collections.deque()
-        )
+        # What starts those that wait for these to end.
+        self._waiting: collections.deque[Callable[[], None]] = collections.deque()
         # The methods that stand behind a hook of ours.
         self._hooked: set[str] = set()
         # Whether the response is made without those that run.
@@ -117,16 +159,17 @@ class Handoff:
             for name in self._hooked:
                 bare(handler, name)
             self._hooked.clear()
-        if self._waiting:
-            follower, handler = self._waiting.popleft()
-            self.enter(follower, handler)
-            follower.admit_always()
+        if self._waiting and not self._running:
+            self._waiting.popleft()()
 
-    def follow(self, offload: Offload, handler: RequestHandler) -> bool:
-        """Have ``offload`` start when what runs has ended; False if nothing runs."""
-        if self._running:
-            self._waiting.append((offload, handler))
+    @property
+    def busy(self) -> bool:
+        """Whether a worker holds the handler."""
         return bool(self._running)
+
+    def follow(self, start: Callable[[], None]) -> None:
+        """Call ``start`` when what runs, and what waits already, has ended."""
+        self._waiting.append(start)
 
     def abandoned(self, offload: Offload) -> None:
         """``offload`` runs on, and its handler with it."""

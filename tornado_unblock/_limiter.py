@@ -16,7 +16,9 @@ each body that a worker runs. It knows nothing of threads or handlers.
 from __future__ import annotations
 
 import collections
-from typing import Protocol
+from typing import Any, Optional, Protocol
+
+from tornado_unblock._tally import Tally
 
 
 class Waiter(Protocol):
@@ -28,17 +30,26 @@ class Waiter(Protocol):
         """Go: the token is yours."""
 
 
-class Route:
+class Closing(Protocol):
+    """A shutdown that is under way."""
+
+    def admits(self, nested: bool) -> bool:
+        """Whether what asks now, a running body if ``nested``, is let in still."""
+
+    def ended(self) -> None:
+        """Something has ended; maybe it was the last."""
+
+
+class Route(Tally):
     """One route's part of a limiter."""
 
-    __slots__ = ("borrowed", "completed", "name", "rejected", "waiting")
+    __slots__ = ("borrowed", "name", "waiting")
 
     def __init__(self, name: str) -> None:
+        super().__init__()
         self.name = name
         self.borrowed = 0
         self.waiting: collections.deque[Waiter] = collections.deque()
-        self.completed = 0
-        self.rejected: collections.Counter[str] = collections.Counter()
 
 
 class Limiter:
@@ -65,8 +76,15 @@ class Limiter:
         self.max_waiting = max_waiting
         self.waiting = 0
         self.routes: dict[str, Route] = {}
+        # What holds a token or waits to take one again.
+        self.running: set[Any] = set()
+        # Set when no more is to be admitted.
+        self.closing: Optional[Closing] = None
+        # Rounded: 0.8 / (1 - 0.8) is a little more than 4.
         self._factor = (
-            max_route_share / (1 - max_route_share) if max_route_share < 1 else None
+            round(max_route_share / (1 - max_route_share), 9)
+            if max_route_share < 1
+            else None
         )
         # Routes with waiting requests, the one whose turn it is first.
         self._turns: collections.deque[Route] = collections.deque()

@@ -1,113 +1,41 @@
 """The only way from the loop thread to a worker: limit, context, hop, completion.
 
-# Threads: `Offload.run` is the worker's part; all else runs on the loop thread.
+# Threads: all runs on the loop thread; the worker's half is in `_body`.
 # Guarantees:
 # - the function starts at once when its limiter allows, else it waits in line;
 # - its token is given back once, when the function has really ended;
 # - the Future gets one outcome: the function's, a rejection or a timeout;
 # - the caller's context variables go in, and changes come back to who awaits;
-# - no exception that could stop the loop or a worker leaves either.
+# - all that happens to it is counted, once.
 """
 
 from __future__ import annotations
 
 import asyncio
 import concurrent.futures
-import contextlib
 import contextvars
-import sys
-import threading
-import traceback
-from collections.abc import Iterator
-from typing import Any, Callable, Optional, Protocol
+import math
+from bisect import bisect_left
+from typing import Any, Optional
 
 from tornado.log import app_log
+from tornado.web import Finish, HTTPError
 
-from tornado_unblock._errors import (
-    AbandonedError,
-    LoopClosedError,
-    RejectedError,
-    RunTimeoutError,
-    crossing_error,
-)
-from tornado_unblock._executors import options_of
+from tornado_unblock._body import Body
+from tornado_unblock._errors import AbandonedError, RejectedError, RunTimeoutError
 from tornado_unblock._loop_calls import copy_outcome
 from tornado_unblock._offload_future import OffloadFuture
-from tornado_unblock._portal import Lease, Portal, current_lease, set_current_lease
-from tornado_unblock._sites import Site
+from tornado_unblock._tally import BOUNDS
 from tornado_unblock._workers import WorkerExecutor
 
-
-class Keeper(Protocol):
-    """Who hands over more than a function: a handler, say."""
-
-    def left(self, offload: Offload, error: Optional[BaseException]) -> None:
-        """``offload`` ended, with ``error`` or well; loop thread."""
-
-    def abandoned(self, offload: Offload) -> None:
-        """Nobody waits for ``offload`` any more, and it runs on; loop thread."""
-
-    def gone(self, offload: Offload) -> bool:
-        """Whether the client has left; any thread."""
+# What a 503 may ask a client to wait, in seconds.
+_LONGEST_RETRY = 60
 
 
-class Offload(Lease):
-    """One function on its way to a worker and back."""
+class Offload(Body):
+    """One function on its way to a worker and back: the loop thread's half."""
 
-    __slots__ = (
-        "_alive",
-        "_at_end",
-        "_before",
-        "_context",
-        "_error",
-        "_executor",
-        "_fn",
-        "_future",
-        "_limiter",
-        "_thread_id",
-        "_timer",
-        "_value",
-        "keeper",
-        "parting",
-        "route",
-        "started",
-        "subject",
-        "timeout",
-    )
-
-    def __init__(
-        self,
-        portal: Portal,
-        site: Site,
-        fn: Callable[[], Any],
-        future: Optional[OffloadFuture] = None,
-    ) -> None:
-        super().__init__(portal)
-        self._executor, self._limiter, self.route, self.timeout = site
-        self._fn: Optional[Callable[[], Any]] = fn
-        self._before = contextvars.copy_context()
-        self._context = self._before.copy()
-        self.started = False
-        self._timer: Optional[asyncio.TimerHandle] = None
-        self._value: Any = None
-        self._error: Optional[BaseException] = None
-        self._thread_id: Optional[int] = None
-        # Popped by the worker when the body ends or by the loop thread when it
-        # leaves something to do at the end: list.pop is atomic, one of them wins.
-        self._alive = [True]
-        self._at_end: Optional[Callable[[], object]] = None
-        # Set by who hands over more than a function.
-        self.keeper: Optional[Keeper] = None
-        self.subject: Any = None
-        # Set by the worker: what the loop thread does first when it is told of
-        # the end. Saves waking it twice.
-        self.parting: Optional[Callable[[], object]] = None
-        if future is None:
-            future = OffloadFuture(loop=portal.loop)
-        future.offload = self
-        self._future: Optional[OffloadFuture] = future
-
-    # --- loop thread -----------------------------------------------------
+    __slots__ = ()
 
     @property
     def future(self) -> OffloadFuture:
@@ -115,26 +43,30 @@ class Offload(Lease):
         assert self._future is not None
         return self._future
 
-    def admit(self) -> OffloadFuture:
+    def admit(self, nested: bool = False) -> OffloadFuture:
         """Start now, or wait in line.
 
+        Args:
+            nested: A running body asks, and may need it to end.
+
         Raises:
-            RejectedError: There is no room in line either.
+            RejectedError: There is no room in line either, or all is shut down.
         """
         future = self.future
         limiter = self._limiter
+        closing = limiter.closing
+        if closing is not None and not closing.admits(nested):
+            raise self._turn_away("shutdown", "the application is shutting down")
         if limiter.borrow(self.route):
             self.start()
         elif limiter.wait(self):
-            patience = options_of(self._executor).queue_timeout
+            patience = limiter.options.queue_timeout
             if patience is not None:
                 self._timer = self.portal.loop.call_later(
                     patience, self._reject_late, patience
                 )
         else:
-            self._future = None
-            future.offload = None
-            raise self._rejection(
+            raise self._turn_away(
                 "full",
                 f"{len(self.route.waiting)} requests of this route and "
                 f"{limiter.waiting} in all wait already, "
@@ -155,6 +87,7 @@ class Offload(Lease):
             self._timer.cancel()
             self._timer = None
         self.started = True
+        self._limiter.running.add(self)
         try:
             self._put()
         except RuntimeError as error:
@@ -164,13 +97,6 @@ class Offload(Lease):
             return
         if self.timeout is not None:
             self._timer = self.portal.loop.call_later(self.timeout, self._time_out)
-
-    def _put(self) -> None:
-        executor = self._executor
-        if isinstance(executor, WorkerExecutor):
-            executor.put(self.run)
-        else:
-            executor.submit(self.run)
 
     def withdraw(self, error: BaseException, reason: str) -> bool:
         """Leave the line with ``error``; False when it has started."""
@@ -194,48 +120,63 @@ class Offload(Lease):
         if not self.take_right_to_finish():
             return False
         self.revoked = f"{self.route.name}: {why}; nothing more can be sent"
+        self.route.abandoned += 1
         if self.keeper is not None:
             self.keeper.abandoned(self)
         return True
 
-    def at_end(self, fn: Callable[[], object]) -> bool:
-        """Have its worker call ``fn`` when the body ends; False if it has ended."""
-        self._at_end = fn
-        try:
-            self._alive.pop()
-        except IndexError:
-            return False
-        return True
+    def shut_down(self, why: str) -> bool:
+        """Answer for it with a 503 now; False when it needs no answer any more."""
+        rejection = self._retry(why, "shutdown")
+        if self.withdraw(rejection, "shutdown"):
+            return True
+        future = self._future
+        wanted = future is not None and self.revoked is None
+        if wanted and self.abandon(why) and future is not None and not future.done():
+            message = f"{self.route.name}: {why}"
+            future.set_exception(RunTimeoutError(message, status_code=503))
+        return wanted
 
-    def after_end(self, fn: Callable[[], object]) -> None:
-        """Have a worker call ``fn`` now; the body has ended."""
-        self._at_end = fn
-        self._executor.submit(self._run_at_end)
-
-    def stack(self) -> str:
-        """Return where the body is right now, as text; empty when it has ended."""
-        frame = sys._current_frames().get(self._thread_id or 0)
-        return "".join(traceback.format_stack(frame)) if frame is not None else ""
+    def _put(self) -> None:
+        executor = self._executor
+        if isinstance(executor, WorkerExecutor):
+            executor.put(self.run)
+        else:
+            executor.submit(self.run)
 
     def _reject_late(self, patience: float) -> None:
-        rejection = self._rejection(
-            "queue_timeout", f"no worker came free within {patience:g} s"
-        )
-        self.withdraw(rejection, "queue_timeout")
+        what = f"no worker came free within {patience:g} s"
+        self.withdraw(self._retry(what, "queue_timeout"), "queue_timeout")
+
+    def _turn_away(self, reason: str, what: str) -> RejectedError:
+        """Return the error to raise instead of letting it in."""
+        assert self._future is not None
+        self._future.offload = None
+        self._future = None
+        return self._rejection(reason, what)
 
     def _rejection(self, reason: str, what: str) -> RejectedError:
-        if reason != "queue_timeout":  # withdraw() counts that one
-            self.route.rejected[reason] += 1
-        name = getattr(self._executor, "name", type(self._executor).__name__)
+        self.route.rejected[reason] += 1
+        return self._retry(what, reason)
+
+    def _retry(self, what: str, reason: str) -> RejectedError:
+        """Return a rejection that names when to come again.
+
+        By then those of the route that wait now have had their turn.
+        """
+        route = self.route
+        wait = len(route.waiting) * route.mean_run_time() / max(1, route.borrowed)
         return RejectedError(
-            f"{self.route.name}: executor {name!r} has no worker for it: {what}",
+            f"{route.name}: executor {self._limiter.name!r} has no worker for it: "
+            f"{what}",
             reason=reason,
-            retry_after=1,
+            retry_after=max(1, min(_LONGEST_RETRY, math.ceil(wait))),
         )
 
     def _time_out(self) -> None:
         self._timer = None
         future = self.future
+        self.route.timed_out += 1
         answered = not self.abandon(f"its timeout of {self.timeout:g} s is over")
         app_log.warning(
             "%s: still running after %g s%s. It is at\n%s",
@@ -246,13 +187,14 @@ class Offload(Lease):
         )
         if not answered and not future.done():
             message = f"{self.route.name} ran longer than {self.timeout:g} s"
-            future.set_exception(RunTimeoutError(message))
+            status = self._limiter.options.timeout_status
+            future.set_exception(RunTimeoutError(message, status_code=status))
 
     def _end_unstarted(self, error: BaseException, holds_token: bool) -> None:
         self._error = error
-        self._settle(holds_token)
+        self._settle(holds_token, ran=False)
 
-    def _settle(self, holds_token: bool = True) -> None:
+    def _settle(self, holds_token: bool = True, ran: bool = True) -> None:
         """Take the outcome; the last thing that happens to an offload."""
         if self._timer is not None:
             self._timer.cancel()
@@ -262,14 +204,35 @@ class Offload(Lease):
         if self.parting is not None:
             parting, self.parting = self.parting, None
             parting()
+        limiter, route, error = self._limiter, self.route, self._error
+        if ran:
+            # Written out: it happens to each request.
+            route.completed += 1
+            times, seconds = route.queue_time, self.began - self.asked
+            times.counts[bisect_left(BOUNDS, seconds)] += 1
+            times.seconds += seconds
+            times, seconds = route.run_time, self.ended - self.began
+            times.counts[bisect_left(BOUNDS, seconds)] += 1
+            times.seconds += seconds
+            if error is not None and _is_failure(error):
+                route.failed += 1
         if holds_token:
-            self.route.completed += 1
-            self._limiter.give_back(self.route)
+            limiter.running.discard(self)
+            limiter.give_back(route)
+        self._hand_back(future, error)
+        if limiter.closing is not None:
+            limiter.closing.ended()
+        del error  # error -> traceback -> this frame: no cycle may stay behind
+
+    def _hand_back(
+        self, future: Optional[OffloadFuture], error: Optional[BaseException]
+    ) -> None:
+        """Tell who handed it over, and who awaits it."""
         if self.keeper is not None:
-            self.keeper.left(self, self._error)
+            self.keeper.left(self, error)
             self.keeper = self.subject = None
         value, self._value = self._value, None
-        error, self._error = self._error, None
+        self._error = None
         assert future is not None
         future.offload = None
         future.changes = self._changes()
@@ -279,8 +242,7 @@ class Offload(Lease):
             future.set_exception(error)
         else:
             self._deliver(future, value)
-        # error -> traceback -> this frame: no cycle may stay behind.
-        del error, value
+        del error, value  # as above
 
     def _changes(self) -> tuple[tuple[contextvars.ContextVar[Any], Any], ...]:
         before = self._before.get
@@ -309,69 +271,9 @@ class Offload(Lease):
             exc_info=(type(error), error, error.__traceback__),
         )
 
-    # --- worker ----------------------------------------------------------
 
-    def run(self) -> None:
-        """Run the function; the job that a worker executes."""
-        set_current_lease(self)
-        self._thread_id = threading.get_ident()
-        asyncio.set_event_loop(self.portal.loop)
-        try:
-            if self.revoked is None:
-                assert self._fn is not None
-                self._value = self._context.run(self._fn)
-        except BaseException as error:
-            self._error = crossing_error(error, self.route.name)
-        try:
-            self._alive.pop()
-        except IndexError:
-            self._run_at_end()
-        self._thread_id = None
-        asyncio.set_event_loop(None)
-        set_current_lease(None)
-        self._post_end()
-
-    def _post_end(self) -> None:
-        try:
-            self.portal.call_soon(self._settle)
-        except LoopClosedError:
-            self._error = self._value = self._fn = None
-            app_log.warning(
-                "%s: the event loop was closed before the body ended", self.route.name
-            )
-
-    @contextlib.contextmanager
-    def lending(self) -> Iterator[None]:
-        """While this worker waits for other work, let one more body run."""
-        executor = self._executor
-        self.portal.call_soon(self._limiter.lend, self.route)
-        try:
-            if isinstance(executor, WorkerExecutor):
-                with executor.lend():
-                    yield
-            else:
-                yield
-        finally:
-            self.portal.call_soon(self._limiter.take_again, self.route)
-
-    def _run_at_end(self) -> None:
-        assert self._at_end is not None
-        try:
-            self._context.run(self._at_end)
-        except Exception:
-            app_log.error("%s: clean-up failed", self.route.name, exc_info=True)
-        self._at_end = None
-
-
-def cancelled() -> bool:
-    """Whether the work of this worker is still wanted; for bodies to ask.
-
-    Returns:
-        True once the client has left, or the request was answered without the
-        body (a timeout, a cancelled caller). False elsewhere than in a worker.
-    """
-    lease = current_lease()
-    if not isinstance(lease, Offload):
-        return False
-    keeper = lease.keeper
-    return lease.revoked is not None or (keeper is not None and keeper.gone(lease))
+def _is_failure(error: BaseException) -> bool:
+    if isinstance(error, HTTPError):
+        return error.status_code >= 500
+    # The latter is how an abandoned body ends.
+    return not isinstance(error, (Finish, AbandonedError))

@@ -10,9 +10,10 @@ import functools
 from typing import Any, Callable, NamedTuple, Optional
 
 from tornado.web import RequestHandler
+from tornado.websocket import WebSocketHandler
 
 from tornado_unblock._executors import JSONEncoder, json_encoder
-from tornado_unblock._handoff import dispatch, dispatch_unheard
+from tornado_unblock._handoff import dispatch, dispatch_in_line, dispatch_unheard
 from tornado_unblock._offload_future import OffloadFuture
 from tornado_unblock._portal import Portal, current_portal
 from tornado_unblock._results import auto_finish, lingers, send
@@ -32,6 +33,10 @@ class BodyOptions:
     executor: Optional[AnyExecutor] = None
     timeout: Optional[float] = None
     json_encoder: Optional[JSONEncoder] = None
+
+    def given(self) -> bool:
+        """Whether any option was given."""
+        return bool(self.executor or self.timeout or self.json_encoder)
 
 
 class BodySite(NamedTuple):
@@ -72,6 +77,8 @@ def hand_over(
     if where.unheard:
         dispatch_unheard(portal, handler, where.site, body)
         return None
+    if isinstance(handler, WebSocketHandler) and handler.ws_connection is not None:
+        return dispatch_in_line(portal, handler, where.site, body)
     return dispatch(portal, handler, where.site, body, direct=where.finishes)
 
 

@@ -19,6 +19,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from tornado.web import RequestHandler
+from tornado.websocket import WebSocketHandler
 
 from tornado_unblock._connection import RequestConnection
 from tornado_unblock._errors import ResultError
@@ -84,6 +85,8 @@ def lingers(cls: type[RequestHandler]) -> bool:
 
 def client_gone(handler: RequestHandler) -> bool:
     """Whether the client is known to have left; any thread."""
+    if isinstance(handler, WebSocketHandler) and handler.ws_connection is not None:
+        return handler.ws_connection.is_closing()
     stream = getattr(handler.request.connection, "stream", None)
     return stream is None or bool(stream.closed())
 

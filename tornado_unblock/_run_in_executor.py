@@ -12,6 +12,7 @@ import contextvars
 import functools
 import inspect
 import pickle
+import time
 from typing import Any, Callable, Optional, TypeVar, Union
 
 from tornado import gen
@@ -188,7 +189,7 @@ def _admit(
     future: WorkerFuture,
 ) -> None:
     try:
-        _make(portal, executor, call, timeout, future).admit()
+        _make(portal, executor, call, timeout, future).admit(nested=True)
     except Exception as error:
         future.set_exception(error)
 
@@ -202,10 +203,12 @@ class RemoteOffload(Offload):
         call = self._fn
         assert isinstance(call, functools.partial)
         job = self._executor.submit(call.func, *call.args, **call.keywords)
+        self.began = time.monotonic()
         job.add_done_callback(functools.partial(self._take, call))
 
     def _take(self, call: Any, job: concurrent.futures.Future[Any]) -> None:
         # Runs in a thread of the executor's own.
+        self.ended = time.monotonic()
         if job.cancelled():
             self._error = concurrent.futures.CancelledError(
                 "the executor was shut down"

@@ -6,18 +6,36 @@
 from __future__ import annotations
 
 import concurrent.futures
-from typing import NamedTuple, Optional
+import weakref
+from typing import Any, NamedTuple, Optional
 
-from tornado_unblock._executors import options_of
-from tornado_unblock._limiter import Limiter, Route
+from tornado_unblock._executors import executor_name, is_named, options_of
+from tornado_unblock._limiter import Closing, Limiter, Route
 from tornado_unblock._portal import Portal
+from tornado_unblock._statistics import watch
+
+# Keys of what is kept per loop, in `Portal.locals`.
+_FOREIGN = "limiters of foreign executors"
+_LIMITERS = "all limiters"
+_CLOSING = "closing"
+
+
+class ExecutorLimiter(Limiter):
+    """The limiter before one executor on one loop, and what is set for it."""
+
+    def __init__(self, executor: concurrent.futures.Executor) -> None:
+        options = self.options = options_of(executor)
+        super().__init__(
+            options.max_workers, options.max_waiting, options.max_route_share
+        )
+        self.name = executor_name(executor)
 
 
 class Site(NamedTuple):
     """Where an offload runs, and as what; the same for many of them."""
 
     executor: concurrent.futures.Executor
-    limiter: Limiter
+    limiter: ExecutorLimiter
     route: Route
     timeout: Optional[float]
 
@@ -38,15 +56,41 @@ def site(
     """
     limiter = _limiter_for(portal, executor)
     if timeout is None:
-        timeout = options_of(executor).timeout
+        timeout = limiter.options.timeout
     return Site(executor, limiter, limiter.route(route), timeout)
 
 
-def _limiter_for(portal: Portal, executor: concurrent.futures.Executor) -> Limiter:
-    limiter: Optional[Limiter] = portal.locals.get(executor)
+def limiters(portal: Portal) -> list[ExecutorLimiter]:
+    """Return every limiter of the portal's loop; loop thread only."""
+    return list(portal.locals.get(_LIMITERS, ()))
+
+
+def close_limiters(portal: Portal, closing: Closing) -> None:
+    """Have ``closing`` decide on what is admitted to any executor from now on."""
+    portal.locals[_CLOSING] = closing
+    for limiter in limiters(portal):
+        limiter.closing = closing
+
+
+def _limiter_for(
+    portal: Portal, executor: concurrent.futures.Executor
+) -> ExecutorLimiter:
+    limiter: Optional[ExecutorLimiter] = portal.locals.get(executor)
+    if limiter is not None:
+        return limiter
+    kept: Any = portal.locals
+    if not is_named(executor):
+        # Who made it may drop it any time: this must not keep it alive.
+        kept = portal.locals.setdefault(_FOREIGN, weakref.WeakKeyDictionary())
+        limiter = kept.get(executor)
     if limiter is None:
-        options = options_of(executor)
-        limiter = portal.locals[executor] = Limiter(
-            options.max_workers, options.max_waiting, options.max_route_share
-        )
+        limiter = kept[executor] = _open(portal, executor)
+    return limiter
+
+
+def _open(portal: Portal, executor: concurrent.futures.Executor) -> ExecutorLimiter:
+    limiter = ExecutorLimiter(executor)
+    limiter.closing = portal.locals.get(_CLOSING)
+    portal.locals.setdefault(_LIMITERS, weakref.WeakSet()).add(limiter)
+    watch(portal.loop, executor, limiter.name, limiter)
     return limiter

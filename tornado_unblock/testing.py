@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from tornado_unblock._executors import forget_executors
 from tornado_unblock._portal import forget_locals
+from tornado_unblock._statistics import forget_statistics
 
 __all__ = ["reset"]
 
@@ -15,3 +16,4 @@ def reset() -> None:
     """
     forget_locals()
     forget_executors()
+    forget_statistics()

@@ -89,14 +89,22 @@ class Bodies:
 
     def __init__(self) -> None:
         # One item a call, appended by any thread: whether a loop ran there.
-        self.calls: list[bool] = []
+        self._on_loop: list[bool] = []
+
+    def on_loop(self) -> int:
+        """Return how many ran where a loop runs."""
+        return self._on_loop.count(True)
+
+    def on_workers(self) -> int:
+        """Return how many ran elsewhere."""
+        return self._on_loop.count(False)
 
     def counted(self, fn: Callable[..., Any]) -> Callable[..., Any]:
         """Return ``fn`` with its calls counted."""
 
         @functools.wraps(fn)
         def body(*args: Any, **kwargs: Any) -> Any:
-            self.calls.append(asyncio._get_running_loop() is not None)
+            self._on_loop.append(asyncio._get_running_loop() is not None)
             return fn(*args, **kwargs)
 
         return body
@@ -153,7 +161,7 @@ def patient_fetch() -> None:
     AsyncHTTPTestCase.fetch = fetch  # type: ignore[method-assign]
 
 
-async def requests_end() -> None:
+async def requests_end(timeout: float = PATIENCE_SECONDS) -> None:
     """Wait for the requests that are worked on."""
     tasks = [
         task
@@ -161,7 +169,7 @@ async def requests_end() -> None:
         if getattr(task.get_coro(), "__name__", "") == RequestHandler._execute.__name__
     ]
     if tasks:
-        await asyncio.wait(tasks, timeout=PATIENCE_SECONDS)
+        await asyncio.wait(tasks, timeout=timeout)
 
 
 def inline(bodies: Bodies) -> None:
@@ -277,8 +285,8 @@ def run(module: str, mode: str) -> Report:
     suite = unittest.defaultTestLoader.loadTestsFromName(module)
     suite.run(Result(report, records))
     testing.reset()
-    report.on_loop = bodies.calls.count(True)
-    report.on_worker = bodies.calls.count(False)
+    report.on_loop = bodies.on_loop()
+    report.on_worker = bodies.on_workers()
     return report
 
 

@@ -1,0 +1,35 @@
+"""The public types, as the type checkers of users see them."""
+
+from __future__ import annotations
+
+import importlib.util
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[2]
+CHECKED = Path(__file__).with_name("unblock_typing.py")
+CHECKERS = {
+    "mypy": ["--strict", "--cache-dir=/dev/null"],
+    "basedpyright": ["--pythonpath", sys.executable],
+}
+
+
+@pytest.mark.parametrize("checker", CHECKERS)
+@pytest.mark.timeout(300)
+def test_types(checker):
+    """What should be an error is one, and nothing else is."""
+    if importlib.util.find_spec(checker) is None:
+        pytest.skip(f"{checker} is not installed; it comes with the `lint` extra")
+    command = [sys.executable, "-m", checker, *CHECKERS[checker], str(CHECKED)]
+    done = subprocess.run(
+        command,
+        cwd=ROOT,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stdout

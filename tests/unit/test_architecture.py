@@ -1,0 +1,221 @@
+"""The shape of the library: who imports whom, who opens which door, what is public."""
+
+from __future__ import annotations
+
+import ast
+import builtins
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from tornado.util import import_object
+
+import tornado_unblock
+
+PACKAGE = Path(tornado_unblock.__file__).parent
+MODULES = sorted(path.relative_to(PACKAGE) for path in PACKAGE.rglob("*.py"))
+TREES = {path: ast.parse((PACKAGE / path).read_text()) for path in MODULES}
+#: Nine in ten functions are no longer than this; tests/packaging holds the limit.
+USUAL_FUNCTION_LINES = 25
+#: The ways between the loop thread and the workers, and who may use them.
+DOORS = {
+    "call_soon_threadsafe": {"_portal"},
+    "run_coroutine_threadsafe": set(),
+    "run_in_executor": set(),
+    "submit": {"_offload", "_run_in_executor"},
+    "put": {"_offload", "_workers"},
+}
+
+Function = (ast.FunctionDef, ast.AsyncFunctionDef)
+Definition = (*Function, ast.ClassDef)
+
+by_module = pytest.mark.parametrize("path", MODULES, ids=lambda path: path.as_posix())
+
+
+def name_of(path: Path) -> str:
+    """Return what the table of ranks calls a module: a package goes by its name."""
+    parts = list(path.with_suffix("").parts)
+    if len(parts) > 1 and parts[-1] == "__init__":
+        parts.pop()
+    return ".".join(parts)
+
+
+def ranks() -> dict[str, int]:
+    """Return the table in the package's docstring."""
+    rows = re.findall(r"^ +(\d+)  ([\w.]+) +\S", tornado_unblock.__doc__ or "", re.M)
+    assert len({name for _, name in rows}) == len(rows)
+    return {name: int(rank) for rank, name in rows}
+
+
+def rank(name: str) -> int:
+    """Return a module's rank; a package's modules share it unless they have one."""
+    table = ranks()
+    while name not in table:
+        name = name.rpartition(".")[0]
+    return table[name]
+
+
+def imports(path: Path) -> Iterator[str]:
+    """Return the modules of the package that a module imports, wherever it does."""
+    known = {name_of(path) for path in MODULES}
+    for node in ast.walk(TREES[path]):
+        if isinstance(node, ast.Import):
+            names = [alias.name for alias in node.names]
+        elif isinstance(node, ast.ImportFrom):
+            assert node.level == 0, "imports say where from"
+            names = [f"{node.module}.{alias.name}" for alias in node.names]
+        else:
+            continue
+        for name in names:
+            package, _, inner = name.partition(".")
+            if package == "tornado_unblock":
+                while inner and inner not in known:
+                    inner = inner.rpartition(".")[0]
+                yield inner or "__init__"
+
+
+def test_every_module_has_a_rank():
+    """The table names those there are, lowest first, and no others."""
+    modules = {name_of(path) for path in MODULES} - {"__init__"}
+    table = ranks()
+    assert set(table) <= modules
+    unlisted = modules - set(table)
+    assert [name for name in unlisted if name.partition(".")[0] not in table] == []
+    assert sorted(table.values()) == list(table.values())
+
+
+@by_module
+def test_modules_import_lower_ranks(path):
+    """What a module imports has a lower rank, so there are no cycles either."""
+    name = name_of(path)
+    if name != "__init__":
+        assert [i for i in imports(path) if i == "__init__" or rank(i) >= rank(name)] == []
+
+
+def test_the_package_imports_only_names():
+    """`__init__` gathers; nothing is defined there but the version and the names."""
+    body = TREES[Path("__init__.py")].body[1:]
+    assert {type(node) for node in body} == {ast.ImportFrom, ast.Assign}
+    assert "__init__" not in set(imports(Path("__init__.py")))
+
+
+def attributes(path: Path) -> set[str]:
+    """Return the names of all the attributes that a module uses."""
+    return {n.attr for n in ast.walk(TREES[path]) if isinstance(n, ast.Attribute)}
+
+
+@pytest.mark.parametrize(("door", "keepers"), DOORS.items())
+def test_doors(door, keepers):
+    """Each way between loop thread and workers is used by its keepers alone."""
+    users = {name_of(path) for path in MODULES if door in attributes(path)}
+    assert users == keepers
+
+
+def test_threads_are_started_in_one_module():
+    """No module but `_workers` makes a thread or a pool of its own."""
+    made = {
+        name_of(path)
+        for path in MODULES
+        for node in ast.walk(TREES[path])
+        if isinstance(node, ast.Call)
+        and isinstance(node.func, ast.Attribute)
+        and node.func.attr in ("Thread", "Timer", "ThreadPoolExecutor")
+    }
+    assert made <= {"_workers"}
+
+
+def test_most_functions_are_short():
+    """Nine in ten can be read at a glance."""
+    sizes = [
+        node.body[-1].end_lineno - node.body[bool(ast.get_docstring(node))].lineno + 1
+        for tree in TREES.values()
+        for node in ast.walk(tree)
+        if isinstance(node, Function) and len(node.body) > bool(ast.get_docstring(node))
+    ]
+    assert sum(size <= USUAL_FUNCTION_LINES for size in sizes) >= 0.9 * len(sizes)
+
+
+def definitions(tree: ast.Module) -> Iterator[tuple[str, ast.AST]]:
+    """Return what a module defines and what its classes do, with dotted names."""
+    for node in tree.body:
+        if isinstance(node, Definition):
+            yield node.name, node
+        if isinstance(node, ast.ClassDef):
+            for inner in node.body:
+                if isinstance(inner, Definition):
+                    yield f"{node.name}.{inner.name}", inner
+
+
+def is_public(name: str) -> bool:
+    return not any(part.startswith("_") for part in name.split("."))
+
+
+@by_module
+def test_docstrings(path):
+    """Each module says what it is for, and so does each public name in it."""
+    tree = TREES[path]
+    assert ast.get_docstring(tree)
+    bare = [
+        name
+        for name, node in definitions(tree)
+        if is_public(name)
+        and not ast.get_docstring(node)  # type: ignore[arg-type]
+        and not any(
+            isinstance(d, ast.Name) and d.id == "overload"
+            for d in node.decorator_list  # type: ignore[attr-defined]
+        )
+    ]
+    assert bare == []
+
+
+def raised(tree: ast.AST) -> Iterator[str]:
+    """Return the exceptions named in the `Raises` sections of a module."""
+    for node in ast.walk(tree):
+        if isinstance(node, (*Definition, ast.Module)):
+            text = ast.get_docstring(node) or ""
+            for section in re.findall(r"^Raises:\n((?:    .*\n?|\n)+)", text, re.M):
+                yield from re.findall(r"^    ([\w.]+):", section, re.M)
+
+
+def exception_named(name: str) -> object:
+    for namespace in (vars(builtins), vars(tornado_unblock)):
+        if name in namespace:
+            return namespace[name]
+    return import_object(name)
+
+
+@by_module
+def test_raises_sections(path):
+    """Every exception that a docstring promises exists, and is one."""
+    for name in raised(TREES[path]):
+        error = exception_named(name)
+        assert isinstance(error, type), name
+        assert issubclass(error, BaseException), name
+
+
+def test_raises_sections_are_found():
+    """The search knows a section when it sees one."""
+    found = set(raised(TREES[Path("_run_in_executor.py")]))
+    assert {"TypeError", "RejectedError", "asyncio.TimeoutError"} <= found
+
+
+def test_all_of_the_package():
+    """`__all__` is what a user can import: sorted, complete, and nothing private."""
+    names = tornado_unblock.__all__
+    assert sorted(names) == names
+    assert len(set(names)) == len(names)
+    imported = {
+        alias.asname or alias.name
+        for node in TREES[Path("__init__.py")].body
+        if isinstance(node, ast.ImportFrom)
+        for alias in node.names
+    }
+    assert imported == set(names)
+    assert all(is_public(name) and hasattr(tornado_unblock, name) for name in names)
+
+
+def test_version():
+    """The package says which version it is."""
+    assert re.fullmatch(r"\d+\.\d+\.\d+(\.?\w+)*", tornado_unblock.__version__)
+    assert (PACKAGE / "py.typed").exists()

@@ -1,0 +1,226 @@
+"""The library's errors: what they are, what they say, and how Tornado shows them."""
+
+from __future__ import annotations
+
+import asyncio
+import inspect
+import re
+
+import pytest
+from tornado.util import TimeoutError as TornadoTimeoutError
+from tornado.web import Finish, HTTPError, RequestHandler
+
+import tornado_unblock
+from tornado_unblock import _errors
+from tornado_unblock._errors import (
+    AbandonedError,
+    BodyExitError,
+    ClientGoneError,
+    ConfigurationError,
+    LoopClosedError,
+    LoopThreadError,
+    RejectedError,
+    ResultError,
+    RunTimeoutError,
+    UnblockError,
+    crossing_error,
+)
+
+TRICKY = "100 % of %s are busy: %d %(x)s {y} äö"
+MESSAGES = ["plain", TRICKY, "", "%"]
+
+
+@pytest.mark.parametrize(
+    ("error", "bases"),
+    [
+        (AbandonedError, RuntimeError),
+        (BodyExitError, RuntimeError),
+        (ClientGoneError, Finish),
+        (ConfigurationError, ValueError),
+        (LoopClosedError, RuntimeError),
+        (LoopThreadError, RuntimeError),
+        (RejectedError, HTTPError),
+        (ResultError, TypeError),
+        (RunTimeoutError, (HTTPError, TornadoTimeoutError)),
+    ],
+)
+def test_hierarchy(error, bases):
+    """Each is an UnblockError, and what code that knows nothing of it expects."""
+    assert issubclass(error, UnblockError)
+    for base in bases if isinstance(bases, tuple) else (bases,):
+        assert issubclass(error, base)
+
+
+@pytest.mark.xfail(
+    TornadoTimeoutError is not asyncio.TimeoutError,
+    reason="tornado.util.TimeoutError is asyncio's only since Tornado 6.2",
+)
+def test_timeout_is_asyncio_s():
+    """The `except` clause around an awaited call catches it."""
+    assert issubclass(RunTimeoutError, asyncio.TimeoutError)
+
+
+@pytest.mark.parametrize("message", MESSAGES)
+def test_statuses(message):
+    """Those that end a request say with which status, and why."""
+    rejected = RejectedError(message, reason="full", retry_after=3)
+    assert (rejected.status_code, rejected.message) == (503, message)
+    assert (rejected.rejection, rejected.retry_after) == ("full", 3)
+    assert str(rejected) == f"HTTP 503: {message}"
+    assert RejectedError(message, reason="shutdown").retry_after is None
+    timeout = RunTimeoutError(message)
+    assert (timeout.status_code, str(timeout)) == (504, f"HTTP 504: {message}")
+    assert RunTimeoutError(message, status_code=503).status_code == 503
+
+
+def test_http_reason_is_tornado_s():
+    """Why a request was rejected is not what the status line says."""
+    assert RejectedError("no worker", reason="full").reason is None
+
+
+@pytest.mark.parametrize("message", [m for m in MESSAGES if m])
+@pytest.mark.parametrize(
+    "make", [RunTimeoutError, lambda message: RejectedError(message, reason="full")]
+)
+def test_logged_by_tornado(make_server, expect_log, make, message):
+    """The handler's own error page is sent, and the message logged as it is."""
+    error = make(message)
+
+    class Handler(RequestHandler):
+        def get(self) -> None:
+            raise error
+
+        def write_error(self, status_code, **kwargs) -> None:
+            self.write(f"page {status_code} {kwargs['exc_info'][1] is error}")
+
+    line = rf"^{error.status_code} GET / \(127\.0\.0\.1\): {re.escape(message)}$"
+    expect_log("tornado.general", line)
+    expect_log("tornado.access", rf"^{error.status_code} GET /")
+    response = make_server(("/", Handler)).get("/")
+    assert response.status == error.status_code
+    assert response.body == f"page {error.status_code} True".encode()
+
+
+def test_client_gone(make_server):
+    """Tornado ends the request without an error page and without a log record."""
+
+    class Handler(RequestHandler):
+        def get(self) -> None:
+            raise ClientGoneError
+
+    assert make_server(("/", Handler)).get("/").body == b""
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        StopIteration("value"),
+        SystemExit(3),
+        KeyboardInterrupt(),
+        GeneratorExit(),
+        asyncio.CancelledError(),
+    ],
+    ids=lambda error: type(error).__name__,
+)
+def test_what_must_not_cross(error):
+    """It becomes the cause of an error that can, which names the route."""
+    crossed = crossing_error(error, "Orders.get")
+    assert isinstance(crossed, BodyExitError)
+    assert crossed.__cause__ is error
+    expected = f"Orders.get raised {error!r} in a worker; only its request ends"
+    assert str(crossed) == expected
+
+
+class StopSoon(StopIteration):
+    """A Future cannot carry this either."""
+
+
+def test_subclasses_must_not_cross():
+    """A class of its own does not let it through."""
+    assert isinstance(crossing_error(StopSoon(), "route"), BodyExitError)
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        ValueError("x"),
+        HTTPError(404),
+        StopAsyncIteration(),
+        RuntimeError("other"),
+        RuntimeError("no running event loop", 7),
+        asyncio.InvalidStateError("Result is already set."),
+        UnblockError(),
+    ],
+    ids=repr,
+)
+def test_what_may_cross(error):
+    """It arrives as it is."""
+    args = error.args
+    assert crossing_error(error, "route") is error
+    assert error.args == args
+
+
+def ask_for_the_running_loop() -> None:
+    asyncio.get_running_loop()
+
+
+def run_the_running_loop() -> None:
+    async def main() -> None:
+        loop = asyncio.get_running_loop()
+        asyncio._set_running_loop(None)
+        try:
+            loop.run_forever()
+        finally:
+            asyncio._set_running_loop(loop)
+
+    asyncio.run(main())
+
+
+def take_a_result_too_early() -> None:
+    loop = asyncio.new_event_loop()
+    try:
+        loop.create_future().result()
+    finally:
+        loop.close()
+
+
+@pytest.mark.parametrize(
+    ("mistake", "advice"),
+    [
+        (ask_for_the_running_loop, "use IOLoop.current().spawn_callback(...) or"),
+        (run_the_running_loop, "wait for a coroutine with asyncio.run_coroutine_"),
+        (take_a_result_too_early, "return it from the body to have it awaited"),
+    ],
+)
+def test_advice(mistake, advice):
+    """What asyncio says to a body that is not on the loop thread gets an addition."""
+    with pytest.raises((RuntimeError, asyncio.InvalidStateError)) as caught:
+        mistake()
+    said = str(caught.value)
+    crossed = crossing_error(caught.value, "route")
+    assert crossed is caught.value
+    assert str(crossed).startswith(f"{said}: ")
+    assert advice in str(crossed)
+    again = str(crossed)
+    assert str(crossing_error(crossed, "route")) == again
+
+
+def test_all_errors_are_public():
+    """Every error of the module can be imported from the package, and is documented."""
+    defined = {
+        name
+        for name, value in vars(_errors).items()
+        if inspect.isclass(value)
+        and value.__module__ == _errors.__name__
+        and not name.startswith("_")
+    }
+    assert defined == set(_errors.__all__) <= set(tornado_unblock.__all__)
+    for name in defined:
+        assert getattr(tornado_unblock, name) is getattr(_errors, name)
+
+
+@pytest.mark.parametrize("name", tornado_unblock.__all__)
+def test_every_public_name_is_documented(name):
+    """With a docstring of its own, not that of a base class."""
+    assert (vars(tornado_unblock)[name].__doc__ or "").strip()
+    assert name in dir(tornado_unblock)

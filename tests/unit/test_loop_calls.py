@@ -1,0 +1,230 @@
+"""Timers, callbacks, tasks and Futures that a body asks for work on the loop thread."""
+
+from __future__ import annotations
+
+import asyncio
+import contextvars
+import datetime
+import functools
+import threading
+from typing import Any, Callable
+
+import pytest
+from tornado.ioloop import IOLoop, PeriodicCallback
+
+from tornado_unblock import run_in_executor
+
+WAIT = 10.0
+
+variable: contextvars.ContextVar[str] = contextvars.ContextVar("variable")
+
+
+def uvloop() -> Any:
+    return pytest.importorskip("uvloop").new_event_loop()
+
+
+@pytest.fixture(params=[False, True], ids=["", "debug"])
+def debug(request) -> bool:
+    return bool(request.param)
+
+
+@pytest.fixture(params=[asyncio.new_event_loop, uvloop], ids=["asyncio", "uvloop"])
+def server(request, make_server, debug) -> Any:
+    """A loop that runs in a thread of its own; bodies run on its workers."""
+    return make_server(new_loop=request.param, debug=debug)
+
+
+@pytest.fixture
+def in_body(server) -> Callable[..., Any]:
+    """Run a function as a body, and return what comes back from it."""
+    return functools.partial(server.call, run_in_executor)
+
+
+class Note:
+    """Something to call that notes where it was called."""
+
+    def __init__(self) -> None:
+        self.called = threading.Event()
+        self.place: Any = None
+
+    def __call__(self) -> None:
+        assert not self.called.is_set()
+        self.place = threading.get_ident(), variable.get("unset")
+        self.called.set()
+
+    async def coroutine(self) -> str:
+        self()
+        await asyncio.sleep(0)
+        return "result"
+
+    def wait(self) -> None:
+        assert self.called.wait(WAIT)
+
+
+def io_loop() -> IOLoop:
+    return IOLoop.current()
+
+
+def loop() -> asyncio.AbstractEventLoop:
+    return asyncio.get_event_loop()
+
+
+WAYS: dict[str, Callable[[Note], Any]] = {
+    "add_callback": lambda note: io_loop().add_callback(note),
+    "spawn_callback": lambda note: io_loop().spawn_callback(note.coroutine),
+    "call_later": lambda note: io_loop().call_later(0, note),
+    "call_later, not now": lambda note: io_loop().call_later(0.01, note),
+    "call_at": lambda note: io_loop().call_at(io_loop().time(), note),
+    "add_timeout": lambda note: io_loop().add_timeout(io_loop().time(), note),
+    "add_timeout, timedelta": lambda note: io_loop().add_timeout(
+        datetime.timedelta(milliseconds=1), note
+    ),
+    "asyncio call_later": lambda note: loop().call_later(0, note),
+    "asyncio call_at": lambda note: loop().call_at(loop().time(), note),
+    "call_soon_threadsafe": lambda note: loop().call_soon_threadsafe(note),
+    "ensure_future": lambda note: asyncio.ensure_future(note.coroutine()),
+    "create_task": lambda note: loop().create_task(note.coroutine()),
+    "run_coroutine_threadsafe": lambda note: asyncio.run_coroutine_threadsafe(
+        note.coroutine(), loop()
+    ),
+}
+
+
+@pytest.mark.parametrize("way", WAYS)
+def test_runs_on_the_loop_thread(server, in_body, way):
+    """Whatever a body uses, it soon runs there, in a copy of the body's context."""
+    note = Note()
+
+    def body() -> None:
+        variable.set("body")
+        asked = WAYS[way](note)
+        note.wait()
+        del asked
+
+    in_body(body)
+    assert note.place == (server.thread.ident, "body")
+
+
+def test_own_calls_of_the_loop_thread(server):
+    """On the loop thread itself all is as ever: handles, tasks, contexts."""
+
+    async def calls() -> str:
+        await run_in_executor(int)
+        timer = asyncio.get_running_loop().call_later(WAIT, int)
+        assert timer.when() > 0
+        timer.cancel()
+        variable.set("coroutine")
+        note = Note()
+        task = asyncio.create_task(note.coroutine())
+        assert isinstance(task, asyncio.Task)
+        return await task + note.place[1]
+
+    assert server.call(calls) == "resultcoroutine"
+
+
+def test_periodic_callback(server, in_body):
+    """One that a body starts ticks on the loop thread, and a body can stop it."""
+    ticks, ticked = [], threading.Semaphore(0)
+
+    def tick() -> None:
+        ticks.append(threading.get_ident())
+        ticked.release()
+
+    def start() -> PeriodicCallback:
+        periodic = PeriodicCallback(tick, 1)
+        periodic.start()
+        return periodic
+
+    periodic = in_body(start)
+    for _ in range(3):
+        assert ticked.acquire(timeout=WAIT)
+    in_body(periodic.stop)
+    server.call(asyncio.sleep, 0)
+    assert not periodic.is_running()
+    assert set(ticks) == {server.thread.ident}
+
+
+def test_timer_is_cancelled_before_it_starts(server, in_body):
+    """A timer that the loop thread has not seen yet can be taken back."""
+    note, busy, free = Note(), threading.Event(), threading.Event()
+
+    def block() -> None:
+        busy.set()
+        assert free.wait(WAIT)
+
+    def body() -> Any:
+        io_loop().add_callback(block)
+        assert busy.wait(WAIT)
+        timer = io_loop().call_later(0, note)
+        assert not timer.cancelled()
+        io_loop().remove_timeout(timer)
+        io_loop().remove_timeout(timer)
+        free.set()
+        return timer.cancelled()
+
+    assert in_body(body)
+    server.call(asyncio.sleep, 0)
+    server.call(asyncio.sleep, 0)
+    assert not note.called.is_set()
+
+
+def test_timer_is_cancelled_after_it_started(server, in_body):
+    """A timer that runs already is stopped; later ones go on."""
+    note, later = Note(), Note()
+
+    def body() -> bool:
+        start = loop().time()
+        timer = loop().call_at(start + 0.05, note)
+        loop().call_at(start + 0.06, later)
+        started = Note()
+        io_loop().add_callback(started)
+        started.wait()
+        io_loop().remove_timeout(timer)
+        return timer.cancelled()
+
+    assert in_body(body)
+    later.wait()
+    assert not note.called.is_set()
+
+
+def test_timer_is_cancelled_on_the_loop_thread(server, in_body):
+    """Whoever has the handle may stop it, also a coroutine."""
+    note = Note()
+    timer = in_body(lambda: loop().call_later(WAIT, note))
+    server.call(timer.cancel)
+    server.call(asyncio.sleep, 0)
+    assert timer.cancelled()
+
+
+def test_timer_that_has_fired_is_cancelled(server, in_body):
+    """Too late is no error."""
+    note = Note()
+
+    def body() -> None:
+        timer = io_loop().call_later(0, note)
+        note.wait()
+        io_loop().remove_timeout(timer)
+
+    in_body(body)
+    assert note.called.is_set()
+
+
+def test_loop_time_and_options(in_body):
+    """What only reads the loop needs no help."""
+
+    def body() -> tuple[bool, bool]:
+        return loop().is_running(), loop().is_closed()
+
+    assert in_body(body) == (True, False)
+
+
+def test_future_of_a_body(server, in_body):
+    """A Future made in a body belongs to the loop, is set there, and is awaited."""
+
+    def body() -> Any:
+        future: asyncio.Future[int] = asyncio.Future()
+        assert future.get_loop() is server.loop
+        io_loop().add_callback(future.set_result, 7)
+        return future
+
+    assert in_body(body) == 7

@@ -1,0 +1,245 @@
+"""Tasks that a body starts: their results, errors and cancellation."""
+
+from __future__ import annotations
+
+import asyncio
+import functools
+import threading
+from typing import Any, Callable
+
+import pytest
+from tornado.ioloop import IOLoop
+
+from tornado_unblock import run_in_executor
+
+WAIT = 10.0
+
+
+def uvloop() -> Any:
+    return pytest.importorskip("uvloop").new_event_loop()
+
+
+@pytest.fixture(params=[False, True], ids=["", "debug"])
+def debug(request) -> bool:
+    return bool(request.param)
+
+
+@pytest.fixture(params=[asyncio.new_event_loop, uvloop], ids=["asyncio", "uvloop"])
+def server(request, make_server, debug) -> Any:
+    """A loop that runs in a thread of its own; bodies run on its workers."""
+    return make_server(new_loop=request.param, debug=debug)
+
+
+@pytest.fixture
+def in_body(server) -> Callable[..., Any]:
+    """Run a function as a body, and return what comes back from it."""
+    return functools.partial(server.call, run_in_executor)
+
+
+class Sleeper:
+    """A coroutine that waits until it is cancelled, and notes what happens."""
+
+    def __init__(self) -> None:
+        self.started, self.cancelled = threading.Event(), threading.Event()
+
+    async def sleep(self) -> None:
+        self.started.set()
+        try:
+            await asyncio.Event().wait()
+        except asyncio.CancelledError:
+            self.cancelled.set()
+            raise
+
+
+async def give(value: Any) -> Any:
+    await asyncio.sleep(0)
+    return value
+
+
+async def fail(error: BaseException) -> None:
+    await asyncio.sleep(0)
+    raise error
+
+
+@pytest.mark.parametrize(
+    "start",
+    [
+        asyncio.ensure_future,
+        lambda coroutine: asyncio.get_event_loop().create_task(coroutine),
+        lambda coroutine: asyncio.get_event_loop().create_task(coroutine, name="x"),
+    ],
+)
+def test_result(in_body, start):
+    """It arrives through the Future that the body gets in the task's place."""
+    assert in_body(lambda: start(give("result"))) == "result"
+
+
+def test_several_tasks(in_body):
+    """They run at the same time; a body may return what gathers them."""
+
+    def body() -> Any:
+        tasks = [asyncio.ensure_future(give(number)) for number in range(10)]
+
+        async def gather() -> Any:
+            return await asyncio.gather(*tasks)
+
+        return gather()
+
+    assert in_body(body) == list(range(10))
+
+
+@pytest.mark.parametrize("error", [KeyError("key"), OSError(2, "gone")])
+def test_error(in_body, error):
+    """What the task raises arrives as it is."""
+    with pytest.raises(type(error)) as caught:
+        in_body(lambda: asyncio.ensure_future(fail(error)))
+    assert caught.value is error
+    assert caught.traceback[-1].name == "fail"
+
+
+def test_error_that_nobody_looks_at(in_body, server, expect_log):
+    """It is reported by asyncio, as with any task."""
+    ended = threading.Event()
+
+    async def end() -> None:
+        try:
+            await fail(KeyError("unseen"))
+        finally:
+            ended.set()
+
+    def body() -> None:
+        asyncio.ensure_future(end())
+        assert ended.wait(WAIT)
+
+    expect_log("asyncio", "exception was never retrieved")
+    in_body(body)
+    server.call(asyncio.sleep, 0)
+
+
+def cancel_when_started(server: Any, sleeper: Sleeper, future: Any) -> None:
+    assert sleeper.started.wait(WAIT)
+    server.call(future.cancel)
+    assert sleeper.cancelled.wait(WAIT)
+    assert future.cancelled()
+
+
+def test_cancelled_on_the_loop_thread(server, in_body):
+    """Cancelling the Future cancels the task."""
+    sleeper = Sleeper()
+    (future,) = in_body(lambda: [asyncio.ensure_future(sleeper.sleep())])
+    cancel_when_started(server, sleeper, future)
+
+
+def test_cancelled_by_a_coroutine_with_a_timeout(server, in_body):
+    """So does giving up to wait for it."""
+    sleeper = Sleeper()
+    (future,) = in_body(lambda: [asyncio.ensure_future(sleeper.sleep())])
+    with pytest.raises(asyncio.TimeoutError):
+        server.call(asyncio.wait_for, future, 0.01)
+    assert sleeper.cancelled.wait(WAIT)
+
+
+def test_task_cancels_itself(in_body):
+    """A task that ends cancelled is so for whoever awaits it."""
+
+    async def cancel() -> None:
+        raise asyncio.CancelledError
+
+    def body() -> list[Any]:
+        return [asyncio.ensure_future(cancel())]
+
+    async def outcome() -> bool:
+        (future,) = await run_in_executor(body)
+        await asyncio.wait([future])
+        return bool(future.cancelled())
+
+    assert asyncio.run(outcome())
+
+
+@pytest.mark.xfail(
+    reason="the Future that stands for the task is cancelled off the loop thread"
+)
+def test_cancelled_in_a_body(in_body):
+    """A body may cancel what it has started."""
+    sleeper = Sleeper()
+
+    def body() -> bool:
+        future = asyncio.ensure_future(sleeper.sleep())
+        assert sleeper.started.wait(WAIT)
+        future.cancel()
+        return sleeper.cancelled.wait(0.3)
+
+    assert in_body(body)
+
+
+def test_cancelled_in_a_body_before_it_starts(server, in_body):
+    """A task that the loop thread has not seen yet ends at its first await."""
+    busy, free, sleeper = threading.Event(), threading.Event(), Sleeper()
+
+    def block() -> None:
+        busy.set()
+        assert free.wait(WAIT)
+
+    def body() -> Any:
+        IOLoop.current().add_callback(block)
+        assert busy.wait(WAIT)
+        future = asyncio.ensure_future(sleeper.sleep())
+        future.cancel()
+        free.set()
+        return [future]
+
+    (future,) = in_body(body)
+    assert future.cancelled()
+    server.call(asyncio.sleep, 0)
+    assert sleeper.started.is_set() == sleeper.cancelled.is_set()
+
+
+@pytest.mark.xfail(reason="the error is logged, and the Future never settled")
+def test_what_is_no_coroutine(in_body, allow_log):
+    """Asking for a task of something else is an error for who asks."""
+    allow_log("tornado.application", "Exception in callback")
+    in_body(lambda: 7)
+
+    def body() -> Any:
+        future = asyncio.get_event_loop().create_task(7)  # type: ignore[arg-type]
+        return asyncio.wait_for(future, 0.2)
+
+    with pytest.raises(TypeError, match="coroutine"):
+        in_body(body)
+
+
+def test_create_task_is_refused_with_advice(in_body):
+    """asyncio.create_task() wants a loop that runs in this thread; there is none."""
+    coroutine = give(7)
+    with pytest.raises(RuntimeError, match=r"no running event loop.*ensure_future\("):
+        in_body(asyncio.create_task, coroutine)
+    coroutine.close()
+
+
+def test_running_the_loop_is_refused_with_advice(make_server):
+    """A worker cannot run the application's loop again, and is told what it can do."""
+    server, coroutine = make_server(), give(7)
+
+    def body() -> None:
+        asyncio.get_event_loop().run_until_complete(coroutine)
+
+    message = r"already running.*run_coroutine_threadsafe\(coroutine, loop\)\.result"
+    with pytest.raises(RuntimeError, match=message):
+        server.call(run_in_executor, body)
+    coroutine.close()
+
+
+def test_loop_of_its_own(in_body):
+    """A body may run a loop of its own, whose tasks stay in its thread."""
+
+    async def place() -> tuple[int, Any]:
+        task = asyncio.ensure_future(give(threading.get_ident()))
+        assert isinstance(task, asyncio.Task)
+        timed: asyncio.Future[int] = asyncio.Future()
+        asyncio.get_running_loop().call_later(0, timed.set_result, 7)
+        return await task, await timed
+
+    def body() -> bool:
+        return asyncio.run(place()) == (threading.get_ident(), 7)
+
+    assert in_body(body)

@@ -1,0 +1,211 @@
+"""One function on its way to a worker and back: its state, and the worker's half.
+
+# Threads: `run`, `lending` and what they call run in the worker, all else on the
+# loop thread. Each attribute has one writer at a time: the loop thread until the
+# body is put, then the worker until it posts the end.
+# Guarantees:
+# - the function runs in the caller's context variables;
+# - what is left to do at the end of a body is done once, in a worker;
+# - no exception that could stop the loop or a worker leaves either.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import concurrent.futures
+import contextlib
+import contextvars
+import sys
+import threading
+import time
+import traceback
+from collections.abc import Iterator
+from typing import Any, Callable, Optional, Protocol
+
+from tornado.log import app_log
+
+from tornado_unblock._errors import LoopClosedError, crossing_error
+from tornado_unblock._limiter import Route
+from tornado_unblock._offload_future import OffloadFuture
+from tornado_unblock._portal import Lease, Portal, current_lease, set_current_lease
+from tornado_unblock._sites import ExecutorLimiter, Site
+from tornado_unblock._workers import WorkerExecutor
+
+
+class Keeper(Protocol):
+    """Who hands over more than a function: a handler, say."""
+
+    def left(self, offload: Any, error: Optional[BaseException]) -> None:
+        """``offload`` ended, with ``error`` or well; loop thread."""
+
+    def abandoned(self, offload: Any) -> None:
+        """Nobody waits for ``offload`` any more, and it runs on; loop thread."""
+
+    def gone(self, offload: Any) -> bool:
+        """Whether the client has left; any thread."""
+
+
+class Body(Lease):
+    """A function, its context and its outcome; what runs in the worker."""
+
+    __slots__ = (
+        "_alive",
+        "_at_end",
+        "_before",
+        "_context",
+        "_error",
+        "_executor",
+        "_fn",
+        "_future",
+        "_limiter",
+        "_thread_id",
+        "_timer",
+        "_value",
+        "asked",
+        "began",
+        "ended",
+        "keeper",
+        "parting",
+        "route",
+        "started",
+        "subject",
+        "timeout",
+    )
+
+    def __init__(
+        self,
+        portal: Portal,
+        site: Site,
+        fn: Callable[[], Any],
+        future: Optional[OffloadFuture] = None,
+    ) -> None:
+        super().__init__(portal)
+        self._executor: concurrent.futures.Executor
+        self._limiter: ExecutorLimiter
+        self.route: Route
+        self._executor, self._limiter, self.route, self.timeout = site
+        self._fn: Optional[Callable[[], Any]] = fn
+        self._before = contextvars.copy_context()
+        self._context = self._before.copy()
+        self.started = False
+        # When a worker was asked for, and when the body began and ended there.
+        self.asked = self.began = self.ended = time.monotonic()
+        self._timer: Optional[asyncio.TimerHandle] = None
+        self._value: Any = None
+        self._error: Optional[BaseException] = None
+        self._thread_id: Optional[int] = None
+        # Popped by the worker when the body ends or by the loop thread when it
+        # leaves something to do at the end: list.pop is atomic, one of them wins.
+        self._alive = [True]
+        self._at_end: Optional[Callable[[], object]] = None
+        # Set by who hands over more than a function.
+        self.keeper: Optional[Keeper] = None
+        self.subject: Any = None
+        # Set by the worker: what the loop thread does first when it is told of
+        # the end. Saves waking it twice.
+        self.parting: Optional[Callable[[], object]] = None
+        if future is None:
+            future = OffloadFuture(loop=portal.loop)
+        future.offload = self
+        self._future: Optional[OffloadFuture] = future
+
+    # --- loop thread -----------------------------------------------------
+
+    def at_end(self, fn: Callable[[], object]) -> bool:
+        """Have its worker call ``fn`` when the body ends; False if it has ended."""
+        self._at_end = fn
+        try:
+            self._alive.pop()
+        except IndexError:
+            return False
+        return True
+
+    def after_end(self, fn: Callable[[], object]) -> None:
+        """Have a worker call ``fn`` now; the body has ended."""
+        self._at_end = fn
+        self._executor.submit(self._run_at_end)
+
+    def stack(self) -> str:
+        """Return where the body is right now, as text; empty when it has ended."""
+        frame = sys._current_frames().get(self._thread_id or 0)
+        return "".join(traceback.format_stack(frame)) if frame is not None else ""
+
+    def abandon(self, why: str) -> bool:
+        """Stop waiting for it; see `Offload`."""
+        raise NotImplementedError
+
+    def _settle(self) -> None:
+        """Take the outcome; see `Offload`."""
+        raise NotImplementedError
+
+    # --- worker ----------------------------------------------------------
+
+    def run(self) -> None:
+        """Run the function; the job that a worker executes."""
+        set_current_lease(self)
+        self._thread_id = threading.get_ident()
+        asyncio.set_event_loop(self.portal.loop)
+        self.began = time.monotonic()
+        try:
+            if self.revoked is None:
+                assert self._fn is not None
+                self._value = self._context.run(self._fn)
+        except BaseException as error:
+            self._error = crossing_error(error, self.route.name)
+        try:
+            self._alive.pop()
+        except IndexError:
+            self._run_at_end()
+        self.ended = time.monotonic()
+        self._thread_id = None
+        asyncio.set_event_loop(None)
+        set_current_lease(None)
+        self._post_end()
+
+    def _post_end(self) -> None:
+        try:
+            self.portal.call_soon(self._settle)
+        except LoopClosedError:
+            self._error = self._value = self._fn = None
+            # No loop thread is left to do it.
+            self._limiter.running.discard(self)
+            app_log.warning(
+                "%s: the event loop was closed before the body ended", self.route.name
+            )
+
+    @contextlib.contextmanager
+    def lending(self) -> Iterator[None]:
+        """While this worker waits for other work, let one more body run."""
+        executor = self._executor
+        self.portal.call_soon(self._limiter.lend, self.route)
+        try:
+            if isinstance(executor, WorkerExecutor):
+                with executor.lend():
+                    yield
+            else:
+                yield
+        finally:
+            self.portal.call_soon(self._limiter.take_again, self.route)
+
+    def _run_at_end(self) -> None:
+        assert self._at_end is not None
+        try:
+            self._context.run(self._at_end)
+        except BaseException:
+            app_log.error("%s: clean-up failed", self.route.name, exc_info=True)
+        self._at_end = None
+
+
+def cancelled() -> bool:
+    """Whether the work of this worker is no longer wanted; for bodies to ask.
+
+    Returns:
+        True once the client has left, or the request was answered without the
+        body (a timeout, a cancelled caller, a shutdown). False elsewhere than in
+        a worker.
+    """
+    lease = current_lease()
+    if not isinstance(lease, Body):
+        return False
+    keeper = lease.keeper
+    return lease.revoked is not None or (keeper is not None and keeper.gone(lease))

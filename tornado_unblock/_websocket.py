@@ -1,0 +1,135 @@
+"""WebSockets: the connection for any thread, and questions asked ahead.
+
+# Threads: `SocketConnection` may be used by any, `ask_ahead` runs in a worker.
+# Guarantees:
+# - frames leave in the order of the calls, and each is whole;
+# - Tornado's questions that it needs answered at once (`check_origin`,
+#   `select_subprotocol`) are answered in a worker before it asks them.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import functools
+from typing import Any, Callable, Optional
+
+from tornado.log import app_log
+from tornado.websocket import WebSocketClosedError, WebSocketHandler
+
+from tornado_unblock._hooks import Hook, hide
+from tornado_unblock._loop_affine import LoopAffine, check_lease
+from tornado_unblock._loop_calls import copy_outcome
+from tornado_unblock._portal import Portal, current_portal
+
+
+class SocketConnection(LoopAffine):
+    """What stands in for the ``ws_connection`` of a `WebSocketHandler`."""
+
+    def is_closing(self) -> bool:
+        """Whether the socket is closed or closing; a look, so it does not wait."""
+        return bool(self.__wrapped__.is_closing())
+
+    def write_message(self, message: Any, binary: bool = False) -> asyncio.Future[None]:
+        """Send a message; from a worker it is posted."""
+        send = functools.partial(self.__wrapped__.write_message, binary=binary)
+        if self._self_on_loop() or not isinstance(message, (str, bytes)):
+            future: asyncio.Future[None] = self._self_now(send, message)
+            return future
+        check_lease()
+        future = self._self_portal.loop.create_future()
+        self._self_portal.call_soon(_send, send, message, future)
+        return future
+
+    def write_ping(self, data: bytes) -> None:
+        """Send a ping; from a worker it is posted."""
+        self._self_post(self.__wrapped__.write_ping, data)
+
+    def close(self, code: Optional[int] = None, reason: Optional[str] = None) -> None:
+        """Close the socket; from a worker it is posted."""
+        self._self_post(self.__wrapped__.close, code, reason)
+
+    def set_nodelay(self, value: bool) -> None:
+        """Set the socket's no-delay flag; from a worker it is posted."""
+        self._self_post(self.__wrapped__.set_nodelay, value)
+
+    def _self_now(self, fn: Callable[..., Any], *args: Any) -> Any:
+        return fn(*args) if self._self_on_loop() else self._self_call(fn, *args)
+
+    def _self_post(self, fn: Callable[..., Any], *args: Any) -> None:
+        if self._self_on_loop():
+            fn(*args)
+        else:
+            check_lease()
+            self._self_portal.call_soon(_try, fn, *args)
+
+
+def guard_socket(handler: WebSocketHandler, portal: Portal) -> None:
+    """Make what connects ``handler`` safe from any thread; before it connects."""
+    own = handler.get_websocket_protocol
+    hide(handler, "get_websocket_protocol", Hook(_guarded, own, portal))
+
+
+def guard_socket_class(cls: type[WebSocketHandler]) -> None:
+    """Do as `guard_socket` for every handler of ``cls`` and its subclasses."""
+    own = cls.get_websocket_protocol
+
+    @functools.wraps(own)
+    def get_websocket_protocol(self: WebSocketHandler) -> Any:
+        return _guarded(functools.partial(own, self), current_portal())
+
+    cls.get_websocket_protocol = get_websocket_protocol  # type: ignore[method-assign]
+
+
+def _guarded(own: Callable[[], Any], portal: Portal) -> Any:
+    connection = own()
+    if connection is None or isinstance(connection, SocketConnection):
+        return connection
+    return SocketConnection(connection, portal)
+
+
+def ask_ahead(handler: Any) -> None:
+    """Answer, in this worker, what Tornado will ask on the loop thread."""
+    headers = handler.request.headers
+    origin = headers.get("Origin", headers.get("Sec-Websocket-Origin"))
+    if origin is not None:
+        _ask(handler, "check_origin", origin)
+    offered = headers.get("Sec-WebSocket-Protocol", "")
+    names = [name.strip() for name in offered.split(",")] if offered else []
+    _ask(handler, "select_subprotocol", names)
+
+
+def _ask(handler: Any, name: str, question: Any) -> None:
+    if getattr(type(handler), name) is getattr(WebSocketHandler, name):
+        return
+    own = getattr(handler, name)
+    outcome: asyncio.Future[Any] = asyncio.Future()
+    try:
+        outcome.set_result(own(question))
+    except Exception as error:
+        outcome.set_exception(error)
+        outcome.exception()
+    hide(handler, name, Hook(_answer, own, question, outcome))
+
+
+def _answer(
+    own: Callable[[Any], Any], known: Any, outcome: asyncio.Future[Any], question: Any
+) -> Any:
+    return outcome.result() if question == known else own(question)
+
+
+def _send(send: Callable[..., Any], message: Any, future: asyncio.Future[None]) -> None:
+    try:
+        copy_outcome(send(message), future)
+    except WebSocketClosedError as error:
+        # It closed while the message was on its way here; awaiting is optional.
+        future.set_exception(error)
+        future.exception()
+
+
+def _try(fn: Callable[..., Any], *args: Any) -> None:
+    try:
+        fn(*args)
+    except WebSocketClosedError:
+        pass  # it closed while this was on its way here
+    except Exception:
+        app_log.error("The WebSocket refused %r", fn, exc_info=True)
