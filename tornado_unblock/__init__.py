@@ -9,30 +9,33 @@
 
 The modules by rank; each imports only modules of a lower one:
 
-    0  _errors            every exception
-    0  _hooks             standing before a method of one handler
-    0  _limiter           who may have a worker, and who waits
-    0  _loop_calls        timers and tasks that a body asks for
-    0  _offload_future    the Future that stands for work on a worker
-    0  _workers           the threads: a ThreadPoolExecutor of our own
-    1  _latch             waiting for the loop thread, not for ever
-    1  _executors         executors by name, and their options
-    2  _portal            worker -> loop thread: the only door
-    3  _loop_affine       what belongs to the loop thread, usable from a worker
-    3  _sites             where an offload runs, and its limiter
-    4  _connection        a request's connection
-    4  _offload           loop thread -> worker: the only door
-    5  _run_in_executor   any function on any executor
-    5  _results           sending what a body returns
-    6  _handoff           giving a handler to a worker and taking it back
-    3  _drive             a coroutine run in a worker
-    4  _websocket         a WebSocket's connection, and questions asked ahead
-    7  _one_method        one decorated method
-    8  _plan              what of a handler class runs where
-    9  _whole_request     the whole request in one hop
-   10  _decorator         unblock
-   11  _application       unblock_application
-   12  testing            for the tests of code that uses this
+     0  _errors             every exception
+     0  _hooks              standing before a method of one handler
+     0  _loop_calls         timers and tasks that a body asks for
+     0  _offload_future     the Future that stands for work on a worker
+     0  _tally              what is counted of one route
+     0  _workers            the threads: a ThreadPoolExecutor of our own
+     1  _executors          executors by name, and their options
+     1  _latch              waiting for the loop thread, not for ever
+     1  _limiter            who may have a worker, and who waits
+     2  _portal             worker -> loop thread: the only door
+     2  _statistics         what the executors are doing, and have done
+     3  _drive              a coroutine run in a worker
+     3  _loop_affine        what belongs to the loop thread, usable from a worker
+     3  _sites              where an offload runs, and its limiter
+     3  testing             for the tests of code that uses this
+     4  _body               an offload's state, and the worker's half of it
+     4  _connection         a request's connection
+     4  _websocket          a WebSocket's connection, and questions asked ahead
+     5  _offload            loop thread -> worker: the only door
+     6  _results            sending what a body returns
+     6  _run_in_executor    any function on any executor
+     7  _handoff            giving a handler to a worker and taking it back
+     8  _one_method         one decorated method
+     9  _plan               what of a handler class runs where
+    10  _whole_request      the whole request in one hop
+    11  _decorator          unblock
+    12  _application        unblock_application
 """
 
 from tornado_unblock._application import (
@@ -78,6 +81,7 @@ __all__ = [
     "RejectedError",
     "ResultError",
     "RouteReport",
+    "RouteStatistics",
     "RunTimeoutError",
     "UnblockError",
     "cancelled",

@@ -17,6 +17,7 @@ from tornado.routing import PathMatches, Router, Rule, RuleRouter
 from tornado.web import Application, RequestHandler, _HandlerDelegate
 
 from tornado_unblock._decorator import body_options
+from tornado_unblock._errors import ConfigurationError
 from tornado_unblock._executors import DEFAULT
 from tornado_unblock._hooks import Hook, hide
 from tornado_unblock._one_method import VERBS, BodyOptions
@@ -131,7 +132,12 @@ def unblock_application(
 
 def _choice(target: Target, options: Optional[BodyOptions]) -> _Choice:
     if isinstance(target, str):
-        pattern = re.compile(target)
+        try:
+            pattern = re.compile(target)
+        except re.error as error:
+            raise ConfigurationError(
+                f"routes: {target!r} is no regular expression: {error}"
+            ) from None
         return _Choice(lambda path, _: pattern.fullmatch(path) is not None, options)
     if isinstance(target, type) and issubclass(target, RequestHandler):
         wanted = target
@@ -218,7 +224,8 @@ def _rows(
             options = unblocking.options_for(sample, cls)
         where = decide(cls, verb)
         if options is None:
-            why, prepare, body, executor = "left out", "loop", "loop", ""
+            why = "not unblocked" if unblocking is None else "left out"
+            prepare, body, executor = "loop", "loop", ""
         else:
             own = options_of_method(cls, verb) or options
             prepare = "worker" if where.prepare_hops else "loop"

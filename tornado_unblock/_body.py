@@ -120,11 +120,6 @@ class Body(Lease):
             return False
         return True
 
-    def after_end(self, fn: Callable[[], object]) -> None:
-        """Have a worker call ``fn`` now; the body has ended."""
-        self._at_end = fn
-        self._executor.submit(self._run_at_end)
-
     def stack(self) -> str:
         """Return where the body is right now, as text; empty when it has ended."""
         frame = sys._current_frames().get(self._thread_id or 0)

@@ -118,23 +118,19 @@ def configure(
             f"configure() has no option {unknown[0]!r}; "
             f"it takes json_encoder, {', '.join(_FIELDS)}"
         )
-    if json_encoder is not None:
-        if not callable(json_encoder):
-            raise ConfigurationError(
-                f"json_encoder must be callable, not {json_encoder!r}"
-            )
-        _json_encoder = json_encoder
-    if not options:
-        return
+    if json_encoder is not None and not callable(json_encoder):
+        raise ConfigurationError(f"json_encoder must be callable, not {json_encoder!r}")
     with _lock:
-        if executor in _executors:
+        if options and executor in _executors:
             raise ConfigurationError(
                 f"executor {executor!r} is in use already; "
                 "call configure() before the first request"
             )
-        _options[executor] = dataclasses.replace(
-            _options.get(executor, Options()), **options
-        )
+        changed = dataclasses.replace(_options.get(executor, Options()), **options)
+        if options:
+            _options[executor] = changed
+        if json_encoder is not None:
+            _json_encoder = json_encoder
 
 
 def json_encoder() -> JSONEncoder:

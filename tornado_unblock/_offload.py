@@ -16,7 +16,7 @@ import concurrent.futures
 import contextvars
 import math
 from bisect import bisect_left
-from typing import Any, Optional
+from typing import Any, Callable, Optional
 
 from tornado.log import app_log
 from tornado.web import Finish, HTTPError
@@ -124,6 +124,11 @@ class Offload(Body):
         if self.keeper is not None:
             self.keeper.abandoned(self)
         return True
+
+    def after_end(self, fn: Callable[[], object]) -> None:
+        """Have a worker call ``fn`` now; the body has ended."""
+        self._at_end = fn
+        self._executor.submit(self._run_at_end)
 
     def shut_down(self, why: str) -> bool:
         """Answer for it with a 503 now; False when it needs no answer any more."""

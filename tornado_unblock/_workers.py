@@ -146,7 +146,6 @@ class WorkerExecutor(concurrent.futures.ThreadPoolExecutor):
             if cancel_futures:
                 dropped.extend(self._jobs)
                 self._jobs.clear()
-            workers = list(self._workers)
             for worker in self._idle:
                 worker.wake_up.release()
             self._idle.clear()
@@ -154,7 +153,19 @@ class WorkerExecutor(concurrent.futures.ThreadPoolExecutor):
             if isinstance(job, _Submitted):
                 job.future.cancel()
         if wait:
-            for worker in workers:
+            self._join()
+
+    def _join(self) -> None:
+        """Wait for every worker, but for one that calls this itself."""
+        joined: set[_Worker] = set()
+        while True:
+            with self._lock:
+                # One that ends may have started another.
+                left = self._workers - joined
+            if not left:
+                return
+            joined |= left
+            for worker in left:
                 if worker.thread is not threading.current_thread():
                     worker.thread.join()
 

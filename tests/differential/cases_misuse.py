@@ -273,7 +273,7 @@ def transfer_encoding_by_hand(self: RequestHandler) -> None:
     self.flush()
 
 
-@table.body(request(close=False), request())
+@table.body(request(close=False) + request())
 def error_then_pipelined(self: RequestHandler) -> None:
     self.set_header("Content-Length", 3)
     self.finish("12345")

@@ -26,7 +26,7 @@ from unittest import mock
 
 from tornado.httpserver import HTTPServer
 from tornado.testing import bind_unused_port
-from tornado.web import Application, RequestHandler
+from tornado.web import Application, RequestHandler, StaticFileHandler
 
 from tests.conformance.runner import (
     AWAITED_HOOKS,
@@ -222,6 +222,7 @@ def standing_still() -> Iterator[None]:
     def urandom(size: int) -> bytes:
         return bytes([next(numbers) % 256]) * size
 
+    StaticFileHandler.reset()  # forgets the hashes of files
     with mock.patch("time.time", lambda: NOW), mock.patch("os.urandom", urandom):
         yield
 
@@ -320,6 +321,7 @@ def log_text(record: logging.LogRecord) -> Optional[str]:
         return None  # debug mode complains of a slow machine
     message = re.sub(r" \d+\.\d\dms$", " <time>", message)
     message = re.sub(r"0x[0-9a-f]+", "0x<address>", message)
+    message = re.sub(r"Task-\d+", "Task-<number>", message)
     error = record.exc_info[1] if record.exc_info else None
     return f"{record.name} {record.levelname}: {message} {describe(error)}".rstrip()
 

@@ -5,10 +5,14 @@ from __future__ import annotations
 import pytest
 
 from tests.differential import (
+    cases_connections,
     cases_errors,
+    cases_handlers,
+    cases_loop,
     cases_misuse,
     cases_negotiation,
     cases_output,
+    cases_requests,
     cases_templates,
 )
 from tests.differential.by_design import BY_DESIGN
@@ -18,10 +22,14 @@ from tests.differential.harness import MODES, Case, run
 pytestmark = pytest.mark.allow_log("", "")
 
 TABLES = [
-    cases_output.table,
-    cases_negotiation.table,
+    cases_connections.table,
     cases_errors.table,
+    cases_handlers.table,
+    cases_loop.table,
     cases_misuse.table,
+    cases_negotiation.table,
+    cases_output.table,
+    cases_requests.table,
     cases_templates.table,
 ]
 CASES = [case for table in TABLES for case in table.cases]

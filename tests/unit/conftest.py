@@ -27,6 +27,8 @@ class Server:
         self.port = 0
         self.server: Optional[HTTPServer] = None
         self._clients: list[socket.socket] = []
+        # WebSocket clients on the server's own loop, to be closed with it.
+        self.web_sockets: list[Any] = []
         self.thread.start()
 
     def _run(self) -> None:
@@ -95,6 +97,8 @@ class Server:
         self.loop.close()
 
     async def _close(self) -> None:
+        for client in self.web_sockets:
+            client.close()
         if self.server is not None:
             self.server.stop()
             await self.server.close_all_connections()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import concurrent.futures
+import dataclasses
 import json
 import math
 import os
@@ -35,7 +36,14 @@ def options(name: str = "default") -> Options:
 
 def test_defaults():
     """They are what the documentation of `configure` says."""
-    assert options() == Options(50, 1000, 30.0, None, 0.8)
+    assert dataclasses.asdict(options()) == {
+        "max_workers": 50,
+        "max_waiting": 1000,
+        "queue_timeout": 30.0,
+        "timeout": None,
+        "timeout_status": 504,
+        "max_route_share": 0.8,
+    }
     assert get_executor().max_workers == 50
 
 
@@ -44,7 +52,7 @@ def test_configured_before_use():
     configure(max_workers=7)
     configure(timeout=1.5, queue_timeout=None)
     configure("reports", max_waiting=0, max_route_share=1)
-    assert options() == Options(7, 1000, None, 1.5, 0.8)
+    assert options() == Options(max_workers=7, timeout=1.5, queue_timeout=None)
     assert get_executor().max_workers == 7
     assert options("reports") == Options(max_waiting=0, max_route_share=1)
 
@@ -79,6 +87,7 @@ def test_configured_before_the_first_request():
         ("max_waiting", [-1, 0.5, "7", None, False], "whole number from 0 on"),
         ("timeout", [0, -1, "7", True, math.nan], "positive number of seconds or None"),
         ("queue_timeout", [0, -0.5, "7", [], math.nan], "seconds or None"),
+        ("timeout_status", [399, 600, 504.0, "504", None], "from 400 to 599"),
         ("max_route_share", [0, -1, 1.01, "1", None, True, math.nan], "at most 1"),
     ],
 )
@@ -97,6 +106,7 @@ def test_bad_values(option, values, message):
         ("max_waiting", [0, 10**6]),
         ("timeout", [None, 1, 0.001, math.inf]),
         ("queue_timeout", [None, 1, 0.001]),
+        ("timeout_status", [400, 599, 503]),
         ("max_route_share", [0.001, 0.5, 1, 1.0]),
     ],
 )
@@ -112,7 +122,7 @@ def test_unknown_option():
     with pytest.raises(
         ConfigurationError,
         match="no option 'workers'; it takes json_encoder, max_workers, max_waiting, "
-        "queue_timeout, timeout, max_route_share$",
+        "queue_timeout, timeout, timeout_status, max_route_share$",
     ):
         configure(workers=7, timeout=1.0)
     assert options() == Options()
@@ -132,6 +142,7 @@ def test_errors_are_value_errors():
         ("default", "TIMEOUT", "1.5", "timeout", 1.5),
         ("default", "TIMEOUT", "None", "timeout", None),
         ("default", "QUEUE_TIMEOUT", "none", "queue_timeout", None),
+        ("default", "TIMEOUT_STATUS", "503", "timeout_status", 503),
         ("default", "MAX_ROUTE_SHARE", "1", "max_route_share", 1.0),
         ("reports", "REPORTS_MAX_WORKERS", "4", "max_workers", 4),
         ("pdf-reports.2", "PDF_REPORTS_2_TIMEOUT", "4", "timeout", 4.0),

@@ -1,0 +1,266 @@
+"""How requests come and connections go: pipelines, uploads, raw connections."""
+
+from __future__ import annotations
+
+import gzip
+from typing import Any
+
+from tornado.httputil import HTTPHeaders, ResponseStartLine
+from tornado.log import app_log
+from tornado.web import HTTPError, RequestHandler, stream_request_body
+
+from tests.differential.harness import Site, Table, Until, request
+
+table = Table("connections")
+CHUNKED = (
+    b"POST / HTTP/1.1\r\nHost: test\r\nConnection: close\r\n"
+    b"Transfer-Encoding: chunked\r\n\r\n"
+)
+MULTIPART = (
+    b'--edge\r\nContent-Disposition: form-data; name="field"\r\n\r\nvalue\r\n'
+    b'--edge\r\nContent-Disposition: form-data; name="files"; filename="a.txt"\r\n'
+    b"Content-Type: text/plain\r\n\r\ncontent \xff\r\n--edge--\r\n"
+)
+
+
+def echo(self: RequestHandler) -> None:
+    self.write(f"{self.request.method} {self.request.path} ".encode())
+    self.write(self.request.body)
+
+
+# --- one connection, several requests -----------------------------------------------
+
+
+table.body(
+    request("/1", close=False),
+    Until(b"GET /1 "),
+    request("/2", close=False, method="POST", body=b"two"),
+    Until(b"two"),
+    request("/3"),
+)(echo)
+
+
+@table.body(b"".join(request(f"/{n}", close=False) for n in range(9)) + request("/9"))
+def pipeline(self: RequestHandler) -> None:
+    self.write(self.request.path)
+
+
+@table.body(
+    b"".join(
+        request(f"/{n}", method=method, close=n == 5, body=b"b" if method == "POST" else None)
+        for n, method in enumerate(["GET", "HEAD", "POST", "GET", "POST", "GET"])
+    )
+)
+def pipeline_of_all_kinds(self: RequestHandler) -> None:
+    number = int(self.request.path[1:])
+    if number == 2:
+        raise HTTPError(400, "third")
+    if number == 3:
+        self.set_status(304)
+        return
+    self.write(f"{number} ")
+    if number % 2:
+        self.flush()
+        self.write("more")
+    else:
+        self.finish()
+
+
+@table.body(b"".join(request(close=False) for _ in range(3)) + request())
+def pipeline_of_big_responses(self: RequestHandler) -> None:
+    self.finish(b"x" * 700_000)
+
+
+@table.body(request(close=False) + request("/2"))
+def connection_header_of_the_response(self: RequestHandler) -> None:
+    """It is only text: the request decides."""
+    self.set_header("Connection", "close")
+    self.write(self.request.path)
+
+
+@table.body(request(close=False, version="1.0"))
+def http_1_0(self: RequestHandler) -> None:
+    self.write(self.request.version)
+
+
+@table.body(
+    request("/", "Connection: keep-alive", close=False, version="1.0")
+    + request(close=False, version="1.0")
+)
+def http_1_0_kept_alive(self: RequestHandler) -> None:
+    self.write(self.request.version)
+
+
+@table.body(request(close=False) + request(), server={"no_keep_alive": True})
+def no_keep_alive(self: RequestHandler) -> None:
+    self.write("only one")
+
+
+@table.body(
+    request("/", "X-Real-Ip: 10.1.2.3", "X-Scheme: https"), server={"xheaders": True}
+)
+def behind_a_proxy(self: RequestHandler) -> None:
+    self.write(f"{self.request.protocol} {self.request.remote_ip}")
+    raise HTTPError(400, self.request.full_url())
+
+
+# --- uploads ------------------------------------------------------------------------
+
+
+@table.body(CHUNKED + b"4\r\nabcd\r\n", b"3\r\nefg\r\n0\r\n\r\n")
+def chunked_upload(self: RequestHandler) -> None:
+    self.write(self.request.body)
+
+
+@table.body(
+    request(
+        "/", "Content-Type: multipart/form-data; boundary=edge", method="POST", body=MULTIPART
+    )
+)
+def multipart_upload(self: RequestHandler) -> None:
+    (file,) = self.request.files["files"]
+    self.write({"field": self.get_body_argument("field"), "name": file.filename})
+    self.set_header("X-Length", len(file.body))
+
+
+@table.body(request("/", "Expect: 100-continue", method="POST", body=b"continued"))
+def expect_100(self: RequestHandler) -> None:
+    self.write(self.request.body)
+
+
+@table.body(
+    request("/", "Content-Encoding: gzip", method="POST", body=gzip.compress(b"x" * 999, mtime=0)),
+    server={"decompress_request": True},
+)
+def compressed_upload(self: RequestHandler) -> None:
+    self.write(str(len(self.request.body)))
+
+
+@table.body(request(method="POST", body=b"x" * 3_000_000))
+def megabytes_up_and_down(self: RequestHandler) -> None:
+    self.write(self.request.body)
+
+
+@table.case(CHUNKED + b"4\r\nabcd\r\n", b"3\r\nefg\r\n0\r\n\r\n")
+def streamed_upload() -> Site:
+    @stream_request_body
+    class Handler(RequestHandler):
+        def prepare(self) -> None:
+            self.received = 0
+            self.request.connection.set_max_body_size(1000)  # type: ignore[union-attr]
+
+        def data_received(self, chunk: bytes) -> None:
+            self.received += len(chunk)
+
+        def post(self) -> None:
+            self.write(str(self.received))
+
+    return Handler
+
+
+@table.case(request(method="POST", body=b"x" * 300_000))
+def streamed_upload_in_order() -> Site:
+    @stream_request_body
+    class Handler(RequestHandler):
+        def initialize(self) -> None:
+            self.parts: list[bytes] = []
+
+        def data_received(self, chunk: bytes) -> None:
+            self.parts.append(chunk)
+
+        def post(self) -> None:
+            self.finish(b"".join(self.parts))
+
+    return Handler
+
+
+@table.case(request(method="PUT", body=b"x" * 5))
+def streamed_upload_fails() -> Site:
+    @stream_request_body
+    class Handler(RequestHandler):
+        def data_received(self, chunk: bytes) -> None:
+            app_log.info("got %d", len(chunk))
+
+        def put(self) -> None:
+            raise HTTPError(507, "full")
+
+    return Handler
+
+
+# --- the connection itself ------------------------------------------------------------
+
+
+@table.body()
+def detach(self: RequestHandler) -> None:
+    stream = self.detach()
+    stream.write(b"HTTP/1.1 299 By Hand\r\n\r\nraw")
+    stream.close()
+
+
+@table.body()
+def detach_after_headers(self: RequestHandler) -> None:
+    self.set_status(101)
+    self.set_header("Upgrade", "raw")
+    self.flush()
+    stream = self.detach()
+    stream.write(b"raw ")
+    stream.write(b"bytes")
+    stream.close()
+
+
+@table.body()
+def written_to_the_connection(self: RequestHandler) -> None:
+    connection = self.request.connection
+    assert connection is not None
+    connection.write_headers(
+        ResponseStartLine("HTTP/1.1", 200, "By Hand"),
+        HTTPHeaders({"Content-Length": "4", "X-Own": "1"}),
+        b"ab",
+    )
+    connection.write(b"cd")
+    connection.finish()
+    self._finished = True
+
+
+@table.body()
+def stream_closed(self: RequestHandler) -> None:
+    self.request.connection.stream.close()  # type: ignore[union-attr]
+    self.write("to nobody")
+
+
+@table.body()
+def looks_at_the_stream(self: RequestHandler) -> None:
+    stream = self.request.connection.stream  # type: ignore[union-attr]
+    self.write({"closed": stream.closed(), "writing": stream.writing()})
+    stream.set_nodelay(True)
+    self.set_header("X-Family", int(stream.socket.family))
+
+
+@table.body()
+def attributes_of_the_connection(self: RequestHandler) -> None:
+    connection: Any = self.request.connection
+    connection.note = "noted"
+    self.write(f"{connection.note} {connection.is_client} {connection.context}")
+    self.write(repr(self.request.get_ssl_certificate() if connection.no_keep_alive else None))
+
+
+@table.body()
+def awaitable_of_finish(self: RequestHandler) -> Any:
+    """Returned, so that Tornado waits until all is sent."""
+    future = self.finish(b"x" * 2_000_000)
+    future.add_done_callback(lambda f: app_log.info("sent, %s", f.exception()))
+    return future
+
+
+@table.body()
+def awaitable_of_flush(self: RequestHandler) -> Any:
+    self.write("a")
+    return self.flush()
+
+
+@table.body()
+def websocket_handshake_refused(self: RequestHandler) -> None:
+    self.set_status(426)
+    self.set_header("Upgrade", "websocket")
+    self.set_header("Connection", "Upgrade")
+    self.finish("no")
