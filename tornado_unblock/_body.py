@@ -24,7 +24,7 @@ from typing import Any, Callable, Optional, Protocol
 
 from tornado.log import app_log
 
-from tornado_unblock._errors import LoopClosedError, crossing_error
+from tornado_unblock._errors import AbandonedError, LoopClosedError, crossing_error
 from tornado_unblock._limiter import Route
 from tornado_unblock._offload_future import OffloadFuture
 from tornado_unblock._portal import Lease, Portal, current_lease, set_current_lease
@@ -161,12 +161,19 @@ class Body(Lease):
         try:
             self.portal.call_soon(self._settle)
         except LoopClosedError:
-            self._error = self._value = self._fn = None
+            error, self._error = self._error, None
+            self._value = self._fn = None
             # No loop thread is left to do it.
             self._limiter.running.discard(self)
-            app_log.warning(
-                "%s: the event loop was closed before the body ended", self.route.name
-            )
+            # Nobody misses a body that has sent its response or was abandoned.
+            missed = self.revoked is None and self.take_right_to_finish()
+            if missed or not isinstance(error, (AbandonedError, type(None))):
+                app_log.warning(
+                    "%s: the event loop was closed before the body ended",
+                    self.route.name,
+                    exc_info=error,
+                )
+            del error
 
     @contextlib.contextmanager
     def lending(self) -> Iterator[None]:

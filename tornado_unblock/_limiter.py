@@ -33,8 +33,13 @@ class Waiter(Protocol):
 class Closing(Protocol):
     """A shutdown that is under way."""
 
-    def admits(self, nested: bool) -> bool:
-        """Whether what asks now, a running body if ``nested``, is let in still."""
+    def admits(self, nested: bool, request: bool) -> bool:
+        """Whether what asks for a worker now may have one.
+
+        Args:
+            nested: What asks is a body, or a request that has had one.
+            request: It is the body of a handler, and no mere function.
+        """
 
     def ended(self) -> None:
         """Something has ended; maybe it was the last."""
@@ -95,6 +100,10 @@ class Limiter:
         if route is None:
             route = self.routes[name] = Route(name)
         return route
+
+    def all_waiting(self) -> list[Any]:
+        """Return all that wait, whatever their turns."""
+        return [waiter for route in self._turns for waiter in route.waiting]
 
     def borrow(self, route: Route) -> bool:
         """Take a token for ``route`` if it may have one now."""

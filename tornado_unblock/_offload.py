@@ -47,7 +47,7 @@ class Offload(Body):
         """Start now, or wait in line.
 
         Args:
-            nested: A running body asks, and may need it to end.
+            nested: What asks is a body, or a request that has had one already.
 
         Raises:
             RejectedError: There is no room in line either, or all is shut down.
@@ -55,7 +55,7 @@ class Offload(Body):
         future = self.future
         limiter = self._limiter
         closing = limiter.closing
-        if closing is not None and not closing.admits(nested):
+        if closing is not None and not closing.admits(nested, self.keeper is not None):
             raise self._turn_away("shutdown", "the application is shutting down")
         if limiter.borrow(self.route):
             self.start()

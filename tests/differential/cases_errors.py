@@ -200,7 +200,7 @@ def send_error_after_finish(self: RequestHandler) -> None:
     self.send_error(500)
 
 
-@table.case(request(), request())
+@table.case()
 def send_error_with_kwargs() -> Site:
     class Handler(RequestHandler):
         def get(self) -> None:

@@ -73,6 +73,10 @@ class Case:
     places: bool
     #: Whether a body runs at all.
     moves: bool
+    #: Whether requests overlap, so that the order of their log records is open.
+    overlaps: bool
+    #: The first version of Tornado that can serve it inline.
+    since: tuple[int, ...]
 
 
 def request(
@@ -106,6 +110,8 @@ class Table:
         server: Optional[dict[str, Any]] = None,
         normalise: Callable[[bytes], bytes] = lambda data: data,
         moves: bool = True,
+        overlaps: bool = False,
+        since: tuple[int, ...] = (6, 1),
     ) -> Callable[[Callable[..., Site]], Callable[..., Site]]:
         """Add what the decorated function makes; called once for each mode."""
 
@@ -119,6 +125,8 @@ class Table:
                 normalise,
                 bool(inspect.signature(site).parameters),
                 moves,
+                overlaps,
+                since,
             )
             self.cases.append(case)
             return site
@@ -211,6 +219,8 @@ def run(case: Case, mode: str) -> tuple[Outcome, Bodies]:
         app = MODES[mode](case, bodies)
         with served(app, case.server) as address:
             seen = talk(address, case.steps)
+    if case.overlaps:
+        logs.sort()
     return Outcome(case.normalise(without_dates(seen)), tuple(logs)), bodies
 
 
@@ -245,6 +255,8 @@ def served(app: Application, options: dict[str, Any]) -> Iterator[tuple[str, int
         await requests_end(TIMEOUT_SECONDS)
         server.stop()
         await server.close_all_connections()
+        # What stood in a pipeline behind the end of the connection runs, too.
+        await requests_end(TIMEOUT_SECONDS)
 
     thread = threading.Thread(target=lambda: asyncio.run(main()), name="server")
     thread.start()
@@ -321,6 +333,7 @@ def log_text(record: logging.LogRecord) -> Optional[str]:
         return None  # debug mode complains of a slow machine
     message = re.sub(r" \d+\.\d\dms$", " <time>", message)
     message = re.sub(r"0x[0-9a-f]+", "0x<address>", message)
+    message = re.sub(r" created at [^ >]+", "", message)  # debug mode
     message = re.sub(r"Task-\d+", "Task-<number>", message)
     error = record.exc_info[1] if record.exc_info else None
     return f"{record.name} {record.levelname}: {message} {describe(error)}".rstrip()

@@ -14,7 +14,18 @@ from tornado.httpserver import HTTPServer
 from tornado.netutil import bind_sockets
 from tornado.web import Application
 
+from tornado_unblock._executors import get_executor
+from tornado_unblock._portal import current_portal
+
 WAIT = 10.0
+
+
+async def all_quiet(*names: str) -> None:
+    """Wait until no token of these executors is borrowed on this loop."""
+    for name in names or ("default",):
+        limiter = current_portal().locals[get_executor(name)]
+        while limiter.borrowed_tokens:  # noqa: ASYNC110 - nobody tells of the last
+            await asyncio.sleep(0.001)
 
 
 class Server:

@@ -90,7 +90,9 @@ def test_modules_import_lower_ranks(path):
     """What a module imports has a lower rank, so there are no cycles either."""
     name = name_of(path)
     if name != "__init__":
-        assert [i for i in imports(path) if i == "__init__" or rank(i) >= rank(name)] == []
+        assert [
+            i for i in imports(path) if i == "__init__" or rank(i) >= rank(name)
+        ] == []
 
 
 def test_the_package_imports_only_names():

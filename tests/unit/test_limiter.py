@@ -136,7 +136,9 @@ class LimiterMachine(RuleBasedStateMachine):
     @precondition(lambda self: self.waiting())
     @rule(data=st.data())
     def lose_patience(self, data: st.DataObject) -> None:
-        line = self.lines[data.draw(st.sampled_from([n for n in ROUTES if self.lines[n]]))]
+        line = self.lines[
+            data.draw(st.sampled_from([n for n in ROUTES if self.lines[n]]))
+        ]
         ticket = data.draw(st.sampled_from(line))
         line.remove(ticket)
         self.limiter.leave(ticket)
@@ -179,7 +181,6 @@ TestLimiterMachine.__doc__ = "Whatever happens, in whatever order, the guarantee
 
 def ask(limiter: Limiter, route: str, times: int) -> list[Request]:
     return [Request(limiter, route).ask() for _ in range(times)]
-
 
 
 @pytest.mark.parametrize(

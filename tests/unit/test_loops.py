@@ -10,7 +10,10 @@ import threading
 from typing import Any
 
 import pytest
+from tornado.httpclient import AsyncHTTPClient
+from tornado.httpserver import HTTPServer
 from tornado.ioloop import IOLoop
+from tornado.netutil import bind_sockets
 from tornado.testing import AsyncHTTPTestCase, gen_test
 from tornado.web import Application, RequestHandler
 
@@ -102,7 +105,10 @@ import asyncio, os, socket, sys, urllib.request
 from concurrent.futures import ThreadPoolExecutor
 import tornado.process
 from tornado.httpserver import HTTPServer
+from tornado.httpclient import AsyncHTTPClient
+from tornado.httpserver import HTTPServer
 from tornado.ioloop import IOLoop
+from tornado.netutil import bind_sockets
 from tornado.netutil import bind_sockets
 from tornado.web import Application, RequestHandler
 from tornado_unblock import run_in_executor, unblock
@@ -225,3 +231,32 @@ def run_script(script: str, env: dict[str, str], where: Any) -> Any:
         timeout=50,
         start_new_session=True,
     )
+
+
+def test_loop_closed_between_response_and_end_of_its_body():
+    """Nobody misses anything, so nothing is said: tests close loops like this."""
+    gate, ended = threading.Event(), threading.Event()
+
+    class Handler(RequestHandler):
+        @unblock
+        def get(self) -> None:
+            self.finish("sent")
+            assert gate.wait(10)
+
+        def on_finish(self) -> None:
+            assert gate.wait(10)
+            ended.set()
+
+    async def main() -> None:
+        server = HTTPServer(Application([("/", Handler)]))
+        sockets = bind_sockets(0, "127.0.0.1")
+        server.add_sockets(sockets)
+        port = sockets[0].getsockname()[1]
+        response = await AsyncHTTPClient().fetch(f"http://127.0.0.1:{port}/")
+        assert response.body == b"sent"
+        server.stop()
+        await server.close_all_connections()
+
+    asyncio.run(main())
+    gate.set()
+    assert ended.wait(10)

@@ -15,6 +15,7 @@ import pytest
 from tornado.ioloop import IOLoop
 from tornado.web import RequestHandler
 
+from tests.unit.conftest import all_quiet
 from tornado_unblock import (
     BodyExitError,
     cancelled,
@@ -22,8 +23,6 @@ from tornado_unblock import (
     run_in_executor,
     unblock,
 )
-from tornado_unblock._executors import get_executor
-from tornado_unblock._portal import current_portal
 
 request_id: contextvars.ContextVar[str] = contextvars.ContextVar("request_id")
 user: contextvars.ContextVar[str] = contextvars.ContextVar("user", default="nobody")
@@ -220,13 +219,6 @@ def test_cancelling_abandons_what_runs():
     asyncio.run(main())
     assert answers == [False, True]
     assert not cancelled()
-
-
-async def all_quiet() -> None:
-    """Wait until no token of the global executor is borrowed."""
-    limiter = current_portal().locals[get_executor()]
-    while limiter.borrowed_tokens:  # noqa: ASYNC110 - nobody tells of the last one
-        await asyncio.sleep(0)
 
 
 def test_cancelling_what_waits_keeps_it_from_starting():

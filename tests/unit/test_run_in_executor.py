@@ -13,6 +13,7 @@ from typing import Any
 
 import pytest
 
+from tests.unit.conftest import all_quiet
 from tornado_unblock import (
     ConfigurationError,
     LoopThreadError,
@@ -80,6 +81,7 @@ def test_timeout():
             await run_in_executor(gate.wait, 10, timeout=0.01)
         gate.set()
         assert await run_in_executor(int, "7") == 7
+        await all_quiet()
 
     with pytest.MonkeyPatch.context() as patch:
         from tornado.log import app_log
@@ -98,6 +100,7 @@ def test_timeout_of_the_executor(expect_log):
         with pytest.raises(asyncio.TimeoutError):
             await run_in_executor(gate.wait, 10, executor="slow")
         gate.set()
+        await all_quiet("slow")
 
     asyncio.run(main())
 

@@ -1,0 +1,156 @@
+"""Ending the work of one loop: let in no more, wait, then abandon what is left.
+
+# Threads: the loop thread only.
+# Guarantees:
+# - what a request, body or task under way still needs to end is let in;
+# - nothing here blocks the loop;
+# - after the deadline every request has its answer, whatever still runs.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import dataclasses
+import time
+import weakref
+from typing import Any, Optional
+
+from tornado.log import app_log
+
+from tornado_unblock._executors import check_seconds
+from tornado_unblock._offload import Offload
+from tornado_unblock._portal import Portal, current_portal
+from tornado_unblock._sites import close_limiters, limiters
+
+DEADLINE = 30.0
+"""Seconds that `shutdown` waits unless told otherwise."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Abandoned:
+    """What a shutdown did not see end.
+
+    Attributes:
+        route: The handler class and method, or the function.
+        executor: The name of its executor.
+        running: Whether its body runs on; else it waited for a worker, and
+            will not start.
+        seconds: How long it has been running, or waiting.
+        stack: Where the body was; empty when it waited, or runs in another
+            process.
+    """
+
+    route: str
+    executor: str
+    running: bool
+    seconds: float
+    stack: str
+
+
+class Drain:
+    """The shutdown of one loop's executors."""
+
+    def __init__(self, portal: Portal) -> None:
+        self._portal = portal
+        self._over = False
+        # Their next step may need a worker, though a new one's first may not.
+        self._under_way: weakref.WeakSet[asyncio.Task[Any]] = weakref.WeakSet(
+            asyncio.all_tasks(portal.loop)
+        )
+        self._waiting: list[asyncio.Future[None]] = []
+
+    def admits(self, nested: bool, request: bool) -> bool:
+        """Whether what asks for a worker now may have one."""
+        if self._over:
+            return False
+        return nested or (not request and asyncio.current_task() in self._under_way)
+
+    def ended(self) -> None:
+        """Something has ended; maybe it was the last."""
+        if self._waiting and self._is_idle():
+            for future in self._waiting:
+                if not future.done():
+                    future.set_result(None)
+            self._waiting.clear()
+
+    async def wait(self, seconds: Optional[float]) -> None:
+        """Wait until nothing runs or waits, at most so many seconds."""
+        if self._is_idle():
+            return
+        future = self._portal.loop.create_future()
+        self._waiting.append(future)
+        await asyncio.wait([future], timeout=seconds)
+
+    def abandon(self) -> list[Abandoned]:
+        """Let in nothing at all any more, and answer for what is left."""
+        self._over = True
+        left = [
+            (_describe(offload, limiter.name), offload)
+            for limiter in limiters(self._portal)
+            for offload in (*limiter.all_waiting(), *limiter.running)
+        ]
+        for what, offload in left:
+            offload.shut_down("the application shut down before it ended")
+            if what.running:
+                app_log.warning(
+                    "%s: still running after %.3g s when the application shut down. "
+                    "It is at\n%s",
+                    what.route,
+                    what.seconds,
+                    what.stack,
+                )
+        return [what for what, _ in left]
+
+    def _is_idle(self) -> bool:
+        return not any(li.running or li.waiting for li in limiters(self._portal))
+
+
+def begin_drain() -> Drain:
+    """Let in no new requests on the running loop from now on."""
+    portal = current_portal()
+    drain: Optional[Drain] = portal.locals.get(Drain)
+    if drain is None:
+        drain = portal.locals[Drain] = Drain(portal)
+        close_limiters(portal, drain)
+    return drain
+
+
+async def shutdown(deadline: Optional[float] = DEADLINE) -> list[Abandoned]:
+    """End the work of the running loop's executors; loop thread only.
+
+    New requests get a 503. What is queued or running goes on, and so do tasks
+    that were under way: what they ask for is still done. After the deadline the
+    rest is answered with a 503; bodies that run on are abandoned and logged,
+    with their stacks.
+
+    Afterwards nothing gets a worker on this loop. Other loops are not affected,
+    so a new loop in the same process begins with nothing shut down. Idle
+    threads end by themselves, and never keep the process alive.
+
+    Args:
+        deadline: Seconds to wait, 30 by default; 0 abandons at once, None waits
+            for ever.
+
+    Returns:
+        What was abandoned; empty when all has ended in time.
+
+    Raises:
+        ConfigurationError: ``deadline`` is no number of seconds.
+        LoopThreadError: No loop runs in this thread.
+    """
+    if deadline != 0:
+        check_seconds("deadline", deadline)
+    drain = begin_drain()
+    await drain.wait(deadline)
+    return drain.abandon()
+
+
+def _describe(offload: Offload, executor: str) -> Abandoned:
+    since = offload.began if offload.started else offload.asked
+    return Abandoned(
+        offload.route.name,
+        executor,
+        offload.started,
+        time.monotonic() - since,
+        offload.stack(),
+    )
