@@ -21,12 +21,20 @@ from typing import Any, Callable, Optional, Union
 from tornado import escape
 
 from tornado_unblock._errors import ConfigurationError
+from tornado_unblock._processes import (
+    Factory,
+    RenewedExecutor,
+    forget_submitters,
+    processes,
+)
 from tornado_unblock._workers import WorkerExecutor
 
 DEFAULT = "default"
 """The name of the global executor."""
 
 JSONEncoder = Callable[[Any], Union[str, bytes]]
+
+NamedExecutor = Union[WorkerExecutor, RenewedExecutor]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -39,14 +47,20 @@ class Options:
     timeout: Optional[float] = None
     timeout_status: int = 504
     max_route_share: float = 0.8
+    processes: Optional[int] = None
+    factory: Optional[Factory] = None
 
     def __post_init__(self) -> None:
-        for name, least in (("max_workers", 1), ("max_waiting", 0)):
-            value = getattr(self, name)
-            if not isinstance(value, int) or isinstance(value, bool) or value < least:
-                raise ConfigurationError(
-                    f"{name} must be a whole number from {least} on, not {value!r}"
-                )
+        _check_number("max_workers", self.max_workers, 1)
+        _check_number("max_waiting", self.max_waiting, 0)
+        if self.processes is not None:
+            _check_number("processes", self.processes, 1)
+            # As many jobs as processes: what a dying one takes along is little.
+            object.__setattr__(self, "max_workers", self.processes)
+        if self.factory is not None and not callable(self.factory):
+            raise ConfigurationError(
+                f"factory must be callable and return an executor, not {self.factory!r}"
+            )
         check_seconds("queue_timeout", self.queue_timeout)
         check_seconds("timeout", self.timeout)
         _check_status(self.timeout_status)
@@ -70,6 +84,13 @@ def check_seconds(name: str, value: object) -> None:
         )
 
 
+def _check_number(name: str, value: object, least: int) -> None:
+    if not isinstance(value, int) or isinstance(value, bool) or value < least:
+        raise ConfigurationError(
+            f"{name} must be a whole number from {least} on, not {value!r}"
+        )
+
+
 def _check_status(value: object) -> None:
     if not isinstance(value, int) or not 400 <= value <= 599:
         raise ConfigurationError(
@@ -79,7 +100,7 @@ def _check_status(value: object) -> None:
 
 _lock = threading.Lock()
 _options: dict[str, Options] = {}
-_executors: dict[str, WorkerExecutor] = {}
+_executors: dict[str, NamedExecutor] = {}
 # The encoder of returned values. One for the process: it says what this
 # application's JSON looks like, not how an executor runs.
 _json_encoder: JSONEncoder = escape.json_encode
@@ -105,11 +126,14 @@ def configure(
             wait, 30; None for ever), ``timeout`` (seconds a body may run, None
             for ever), ``timeout_status`` (what its client gets then, 504) and
             ``max_route_share`` (the share of workers one route may hold, 0.8;
-            1 switches fairness off).
+            1 switches fairness off). For an executor of `run_in_executor` only:
+            ``processes`` (so many processes instead of threads) or ``factory``
+            (a function that returns the `concurrent.futures.Executor` to use,
+            and another one when that has broken).
 
     Raises:
         ConfigurationError: An option is unknown or out of range, or the
-            executor is in use already.
+            executor is in use already, or must have threads.
     """
     global _json_encoder
     unknown = sorted(set(options) - set(_FIELDS))
@@ -117,6 +141,11 @@ def configure(
         raise ConfigurationError(
             f"configure() has no option {unknown[0]!r}; "
             f"it takes json_encoder, {', '.join(_FIELDS)}"
+        )
+    if executor == DEFAULT and (options.get("processes") or options.get("factory")):
+        raise ConfigurationError(
+            "the default executor runs handlers, which need threads; give the one of "
+            "processes a name, as in configure('cpu', processes=4)"
         )
     if json_encoder is not None and not callable(json_encoder):
         raise ConfigurationError(f"json_encoder must be callable, not {json_encoder!r}")
@@ -138,7 +167,7 @@ def json_encoder() -> JSONEncoder:
     return _json_encoder
 
 
-def get_executor(name: str = DEFAULT) -> WorkerExecutor:
+def get_executor(name: str = DEFAULT) -> NamedExecutor:
     """Return the executor called ``name``, made on first use; any thread.
 
     Raises:
@@ -152,15 +181,23 @@ def get_executor(name: str = DEFAULT) -> WorkerExecutor:
                 options = _options[name] = _from_environment(
                     name, _options.get(name, Options()), os.environ
                 )
-                executor = WorkerExecutor(options.max_workers, name)
-                _executors[name] = executor
+                executor = _executors[name] = _make(name, options)
     return executor
+
+
+def _make(name: str, options: Options) -> NamedExecutor:
+    factory = options.factory
+    if factory is None and options.processes is not None:
+        factory = processes(options.processes)
+    if factory is None:
+        return WorkerExecutor(options.max_workers, name)
+    return RenewedExecutor(name, factory, options.max_workers)
 
 
 def options_of(executor: concurrent.futures.Executor) -> Options:
     """Return the options of ``executor``: its own, or defaults for a foreign one."""
-    if isinstance(executor, WorkerExecutor) and executor.name in _options:
-        return _options[executor.name]
+    if is_named(executor):
+        return _options[executor.name]  # type: ignore[attr-defined]
     workers = getattr(executor, "_max_workers", None) or Options.max_workers
     return Options(max_workers=workers)
 
@@ -184,9 +221,16 @@ def thread_count(executor: concurrent.futures.Executor) -> Optional[int]:
     return None
 
 
-def executors() -> dict[str, WorkerExecutor]:
+def executors() -> dict[str, NamedExecutor]:
     """Return the named executors made so far."""
     return dict(_executors)
+
+
+def kill_processes() -> None:
+    """End the processes of every named executor at once, whatever they are doing."""
+    for executor in executors().values():
+        if isinstance(executor, RenewedExecutor):
+            executor.kill()
 
 
 def forget_executors() -> None:
@@ -199,6 +243,7 @@ def forget_executors() -> None:
         _json_encoder = escape.json_encode
     for executor in made:
         executor.shutdown(wait=True, cancel_futures=True)
+    forget_submitters()
 
 
 def _from_environment(
@@ -210,7 +255,7 @@ def _from_environment(
     changes: dict[str, Any] = {}
     for field in _FIELDS:
         text = environment.get(prefix + field.upper())
-        if text is not None:
+        if text is not None and field != "factory":
             changes[field] = _parse(prefix + field.upper(), field, text)
     return dataclasses.replace(options, **changes)
 
@@ -219,7 +264,7 @@ def _parse(variable: str, field: str, text: str) -> Any:
     if text.lower() == "none" and "Optional" in str(_FIELDS[field].type):
         return None
     try:
-        return int(text) if _FIELDS[field].type == "int" else float(text)
+        return int(text) if "int" in str(_FIELDS[field].type) else float(text)
     except ValueError:
         raise ConfigurationError(
             f"environment variable {variable}={text!r} is not a number"

@@ -17,6 +17,7 @@ from typing import Any, Callable, Optional, TypeVar, Union
 
 from tornado import gen
 
+from tornado_unblock._errors import AbandonedError, LoopClosedError, crossing_error
 from tornado_unblock._executors import DEFAULT, check_seconds, get_executor
 from tornado_unblock._latch import Latch
 from tornado_unblock._offload import Offload
@@ -27,6 +28,7 @@ from tornado_unblock._portal import (
     current_portal,
     running_loop,
 )
+from tornado_unblock._processes import submitters
 from tornado_unblock._sites import site
 
 _T = TypeVar("_T")
@@ -156,6 +158,22 @@ def resolve_executor(executor: Optional[AnyExecutor]) -> concurrent.futures.Exec
     return executor
 
 
+def resolve_threads(executor: Optional[AnyExecutor]) -> concurrent.futures.Executor:
+    """Return the executor meant by ``executor``, on which handlers can run.
+
+    Raises:
+        TypeError: It is none, or its workers are not threads of this process.
+    """
+    resolved = resolve_executor(executor)
+    if not isinstance(resolved, concurrent.futures.ThreadPoolExecutor):
+        raise TypeError(
+            f"a handler cannot be pickled, so its body cannot run on {executor!r}, an "
+            "executor of processes; unblock it on threads, and call what is to run "
+            f"there with run_in_executor(fn, ..., executor={executor!r})"
+        )
+    return resolved
+
+
 def _make(
     portal: Portal,
     executor: concurrent.futures.Executor,
@@ -200,14 +218,41 @@ class RemoteOffload(Offload):
     __slots__ = ()
 
     def _put(self) -> None:
+        # Not here: starting a process takes long, reaching a cluster longer.
+        submitters().submit(self._submit)
+
+    def _submit(self) -> None:
         call = self._fn
         assert isinstance(call, functools.partial)
-        job = self._executor.submit(call.func, *call.args, **call.keywords)
-        self.began = time.monotonic()
-        job.add_done_callback(functools.partial(self._take, call))
+        self.began = self.ended = time.monotonic()
+        try:
+            if self.revoked is not None:
+                raise AbandonedError(self.revoked)
+            job = self._executor.submit(call.func, *call.args, **call.keywords)
+        except BaseException as error:
+            self._error = error
+            try:
+                self.portal.call_soon(self._refuse)
+            except LoopClosedError:
+                self._error = None
+        else:
+            job.add_done_callback(functools.partial(self._take, call))
+
+    def _refuse(self) -> None:
+        """End it: its executor did not take it; loop thread."""
+        error = self._error
+        assert error is not None
+        if isinstance(error, concurrent.futures.BrokenExecutor):
+            error = RuntimeError(
+                f"{error}; an executor made by configure(name, processes=...) or "
+                "configure(name, factory=...) is made again when it breaks"
+            )
+        if type(error) is RuntimeError:
+            error = self._rejection("no_thread", str(error))
+        self._end_unstarted(crossing_error(error, self.route.name), True)
 
     def _take(self, call: Any, job: concurrent.futures.Future[Any]) -> None:
-        # Runs in a thread of the executor's own.
+        # Runs in a thread of the executor's own, or in the one that submits.
         self.ended = time.monotonic()
         if job.cancelled():
             self._error = concurrent.futures.CancelledError(
@@ -217,6 +262,10 @@ class RemoteOffload(Offload):
             self._error = job.exception()
             if self._error is None:
                 self._value = job.result()
+            elif self.revoked and isinstance(
+                self._error, concurrent.futures.BrokenExecutor
+            ):
+                self._error = AbandonedError(self.revoked)
             elif "pickle" in f"{type(self._error).__name__} {self._error}".lower():
                 self._error = _name_unpicklable(call, self._error)
         self._post_end()

@@ -178,7 +178,7 @@ class _Requests:
         for server in self._servers:
             server.stop()
             server.conn_params.no_keep_alive = True
-        for connection in self._idle:
+        for connection in list(self._idle):
             connection.stream.close()
         self._tell()
 
@@ -194,7 +194,10 @@ class _Requests:
         if self._busy:
             app_log.warning("%d requests were cut off", len(self._busy))
         closing = [server.close_all_connections() for server in self._servers]
-        await asyncio.wait_for(asyncio.gather(*closing), _GRACE)
+        try:
+            await asyncio.wait_for(asyncio.gather(*closing), _GRACE)
+        except asyncio.TimeoutError:
+            app_log.warning("Connections did not close within %g s", _GRACE)
 
     def _watch(self, server: HTTPServer) -> None:
         start_request, on_close = server.start_request, server.on_close

@@ -18,10 +18,8 @@ import pytest
 from tornado_unblock import ConfigurationError, configure, run_in_executor, testing
 from tornado_unblock._executors import (
     Options,
-    check_seconds,
     executors,
     get_executor,
-    is_number,
     json_encoder,
     options_of,
 )
@@ -121,7 +119,7 @@ def test_unknown_option():
     """A misspelt name is refused with those there are."""
     with pytest.raises(
         ConfigurationError,
-        match="no option 'workers'; it takes json_encoder, max_workers, max_waiting, "
+        match=r"no option 'workers'; it takes json_encoder, max_workers, max_waiting, "
         "queue_timeout, timeout, timeout_status, max_route_share$",
     ):
         configure(workers=7, timeout=1.0)
@@ -263,18 +261,6 @@ def test_reset():
     configure("reports", timeout=1.0)
     assert options("reports") == Options(timeout=1.0)
     assert get_executor("reports") is not executor
-
-
-@pytest.mark.parametrize(
-    ("value", "number"),
-    [(1, True), (0.5, True), (True, False), ("1", False), (None, False), (1j, False)],
-)
-def test_numbers(value, number):
-    """Whole and broken ones, but no bools."""
-    assert is_number(value) == number
-    if not number and value is not None:
-        with pytest.raises(ConfigurationError, match="^patience must be"):
-            check_seconds("patience", value)
 
 
 FORK = """

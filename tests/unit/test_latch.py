@@ -131,7 +131,7 @@ def test_loop_closes(loop, timeout):
     """The waiter is told of it when it looks next, in half a second at most."""
     lock = Lock()
     lock.then = lambda: len(lock.waits) == 3 and loop.close()
-    with pytest.raises(LoopClosedError, match="event loop .* is closed"):
+    with pytest.raises(LoopClosedError, match=r"event loop .* is closed"):
         latch_on(lock).wait(loop, timeout)
     assert lock.waits == [0.5, 0.5, 0.5]
 

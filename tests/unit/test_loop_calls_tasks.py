@@ -108,7 +108,7 @@ def test_error_that_nobody_looks_at(in_body, server, expect_log):
             ended.set()
 
     def body() -> None:
-        asyncio.ensure_future(end())
+        asyncio.ensure_future(end())  # noqa: RUF006
         assert ended.wait(WAIT)
 
     expect_log("asyncio", "exception was never retrieved")
