@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 from typing import Optional
 
-from tornado.util import TimeoutError
+from tornado import util
 from tornado.web import Finish, HTTPError
 
 __all__ = [
@@ -99,10 +99,14 @@ class RejectedError(_HTTPUnblockError):
         self.retry_after = retry_after
 
 
-class RunTimeoutError(_HTTPUnblockError, TimeoutError):
+# Tornado has a TimeoutError of its own before 6.2.
+_TIMEOUT_ERRORS = tuple(dict.fromkeys((asyncio.TimeoutError, util.TimeoutError)))
+
+
+class RunTimeoutError(_HTTPUnblockError, *_TIMEOUT_ERRORS):  # type: ignore[misc]
     """A body ran longer than its ``timeout``: HTTP 504 (configurable).
 
-    Also an `asyncio.TimeoutError`, so the ``except`` clause that stands
+    Also an `asyncio.TimeoutError` and Tornado's, so the ``except`` clause that stands
     around an awaited `run_in_executor` catches it.
     """
 

@@ -8,6 +8,7 @@
 from __future__ import annotations
 
 import asyncio
+import concurrent.futures.thread  # noqa: F401 - see _note_end
 import threading
 from typing import Any, Callable, Optional
 
@@ -18,26 +19,44 @@ from tornado_unblock._errors import LoopClosedError
 _LOOK_AGAIN = 0.5
 
 
+_ending = False
+
+
+def _note_end() -> None:
+    global _ending
+    _ending = True
+
+
+# Runs before the interpreter joins the threads of stdlib executors: a worker
+# that waits must give up for that, or both wait for ever. The order is the
+# reverse of registration, so concurrent.futures has to be imported first.
+_register_atexit = getattr(threading, "_register_atexit", None)
+if _register_atexit is not None:  # pragma: no branch - in CPython since 3.9
+    _register_atexit(_note_end)
+
+
 def interpreter_is_ending() -> bool:
     """Whether the main thread has ended, so that nothing will run a loop again."""
-    return not threading.main_thread().is_alive()
+    return _ending or not threading.main_thread().is_alive()
 
 
 class Latch:
     """A one-shot signal from the loop thread to one waiting worker."""
 
-    __slots__ = ("_lock",)
+    __slots__ = ("_lock", "_opened")
 
     def __init__(self) -> None:
+        self._opened = False
         # A lock released by another thread is the cheapest signal there is.
         self._lock = threading.Lock()
         self._lock.acquire()
 
     def open(self) -> None:
         """Let the waiter go on; any thread, any number of times."""
+        self._opened = True
         try:
             self._lock.release()
-        except RuntimeError:  # it was open already
+        except RuntimeError:  # released already
             pass
 
     def wait(
@@ -49,17 +68,19 @@ class Latch:
             LoopClosedError: The loop closed, or the interpreter is ending.
         """
         left = timeout
-        while not self._lock.acquire(timeout=min(_LOOK_AGAIN, left or _LOOK_AGAIN)):
+        while not self._opened:
+            step = _LOOK_AGAIN if left is None else min(_LOOK_AGAIN, max(left, 0.0))
+            if self._lock.acquire(timeout=step):
+                return True
             if loop.is_closed() or interpreter_is_ending():
                 raise LoopClosedError(
                     "the event loop this body waits for is closed; "
                     "its request can no longer be answered"
                 )
             if left is not None:
-                left -= _LOOK_AGAIN
+                left -= step
                 if left <= 0:
-                    return False
-        self._lock.release()
+                    return self._opened
         return True
 
 
@@ -92,9 +113,12 @@ class Answer:
             return
         try:
             self._value = self._fn(*self._args)
-        except Exception as error:
+        except BaseException as error:
             self._error = error
-        self.latch.open()
+            if isinstance(error, (KeyboardInterrupt, SystemExit)):
+                raise  # meant for the loop thread, too
+        finally:
+            self.latch.open()
 
     def take(self) -> Any:
         """Return or raise the outcome; the worker, once the latch is open."""

@@ -33,13 +33,8 @@ class Waiter(Protocol):
 class Closing(Protocol):
     """A shutdown that is under way."""
 
-    def admits(self, nested: bool, request: bool) -> bool:
-        """Whether what asks for a worker now may have one.
-
-        Args:
-            nested: What asks is a body, or a request that has had one.
-            request: It is the body of a handler, and no mere function.
-        """
+    def admits(self, nested: bool) -> bool:
+        """Whether what asks now may have a worker; ``nested`` if a body asks."""
 
     def ended(self) -> None:
         """Something has ended; maybe it was the last."""

@@ -31,7 +31,7 @@ def guard(
     for name, posted in (
         ("call_later", _post_timer),
         ("call_at", _post_timer),
-        ("create_task", _post_task),
+        ("create_task", functools.partial(_post_task, in_worker)),
     ):
         setattr(loop, name, _either(loop, getattr(loop, name), posted, in_worker, post))
 
@@ -86,13 +86,37 @@ def _post_timer(
     return timer
 
 
+class _PostedTask(asyncio.Future):  # type: ignore[type-arg]
+    """What stands for a task that a worker asked for."""
+
+    in_worker: Callable[[], bool]
+    post: Post
+
+    def cancel(self, *args: Any, **kwargs: Any) -> bool:
+        """Cancel the task; from a worker, soon."""
+        if self.in_worker():
+            self.post(functools.partial(self.cancel, *args, **kwargs))
+            return not self.done()
+        return super().cancel(*args, **kwargs)
+
+
 def _post_task(
-    loop: asyncio.AbstractEventLoop, post: Post, own: Callable[[], Any]
+    in_worker: Callable[[], bool],
+    loop: asyncio.AbstractEventLoop,
+    post: Post,
+    own: Callable[[], Any],
 ) -> asyncio.Future[Any]:
-    future: asyncio.Future[Any] = loop.create_future()
+    future = _PostedTask(loop=loop)
+    future.in_worker = in_worker
+    future.post = post
 
     def start() -> None:
-        copy_outcome(own(), future)
+        try:
+            task = own()
+        except Exception as error:
+            future.set_exception(error)
+        else:
+            copy_outcome(task, future)
 
     post(contextvars.copy_context().run, start)
     return future

@@ -55,7 +55,7 @@ class Offload(Body):
         future = self.future
         limiter = self._limiter
         closing = limiter.closing
-        if closing is not None and not closing.admits(nested, self.keeper is not None):
+        if closing is not None and not closing.admits(nested):
             raise self._turn_away("shutdown", "the application is shutting down")
         if limiter.borrow(self.route):
             self.start()

@@ -154,6 +154,11 @@ class Portal:
         Raises:
             LoopClosedError: The loop is closed; ``fn`` will not run.
         """
+        if self.loop.is_closed():
+            self._queue.clear()
+            raise LoopClosedError(
+                "the event loop is closed; nothing can be posted to it"
+            )
         self._queue.append((fn, args))
         if not self._woken:
             self._woken = True
@@ -206,8 +211,13 @@ class Portal:
             fn, args = queue.popleft()
             try:
                 fn(*args)
-            except Exception:
+            except (Exception, asyncio.CancelledError):
                 app_log.error("Exception in callback %r", fn, exc_info=True)
+            except BaseException:
+                # It ends the loop's run, not what else was posted.
+                self._woken = True
+                self.loop.call_soon(self._drain, context=self._context)
+                raise
 
 
 def _forget_parent() -> None:

@@ -15,6 +15,7 @@ import time
 import weakref
 from typing import Any, Optional
 
+from tornado.http1connection import HTTP1ServerConnection
 from tornado.log import app_log
 
 from tornado_unblock._executors import check_seconds
@@ -55,15 +56,17 @@ class Drain:
         self._over = False
         # Their next step may need a worker, though a new one's first may not.
         self._under_way: weakref.WeakSet[asyncio.Task[Any]] = weakref.WeakSet(
-            asyncio.all_tasks(portal.loop)
+            task
+            for task in asyncio.all_tasks(portal.loop)
+            if not _brings_requests(task)
         )
         self._waiting: list[asyncio.Future[None]] = []
 
-    def admits(self, nested: bool, request: bool) -> bool:
+    def admits(self, nested: bool) -> bool:
         """Whether what asks for a worker now may have one."""
         if self._over:
             return False
-        return nested or (not request and asyncio.current_task() in self._under_way)
+        return nested or asyncio.current_task() in self._under_way
 
     def ended(self) -> None:
         """Something has ended; maybe it was the last."""
@@ -143,6 +146,12 @@ async def shutdown(deadline: Optional[float] = DEADLINE) -> list[Abandoned]:
     drain = begin_drain()
     await drain.wait(deadline)
     return drain.abandon()
+
+
+def _brings_requests(task: asyncio.Task[Any]) -> bool:
+    """Whether ``task`` serves a connection, and so each request that comes there."""
+    name = getattr(task.get_coro(), "__qualname__", "")
+    return name == HTTP1ServerConnection._server_request_loop.__qualname__
 
 
 def _describe(offload: Offload, executor: str) -> Abandoned:

@@ -3,7 +3,7 @@
 # Threads: the main thread, on which Python handles signals and the loop runs.
 # Guarantees:
 # - the first signal drains, a second one ends the process at once, also when
-#   the loop thread is stuck;
+#   the loop thread is stuck, if only Python could handle the first;
 # - a request that was begun is answered, or abandoned at the deadline; a
 #   connection without one is closed at once;
 # - the handlers of the signals are put back.
@@ -134,12 +134,23 @@ def _handled(
         except RuntimeError:  # the loop is closed
             signal.raise_signal(number)
 
-    before = {number: signal.signal(number, handle) for number in signals}
+    before = {number: signal.getsignal(number) for number in signals}
+    for number in signals:
+        with contextlib.suppress(NotImplementedError):
+            # For its wake-up: a signal may come just before the loop waits.
+            loop.add_signal_handler(number, _nothing)
+        signal.signal(number, handle)
     try:
         yield
     finally:
         for number, handler in before.items():
+            with contextlib.suppress(NotImplementedError):
+                loop.remove_signal_handler(number)
             signal.signal(number, handler)
+
+
+def _nothing() -> None:
+    pass
 
 
 async def _drain(requests: _Requests, deadline: Optional[float]) -> list[Abandoned]:
@@ -194,9 +205,9 @@ class _Requests:
         if self._busy:
             app_log.warning("%d requests were cut off", len(self._busy))
         closing = [server.close_all_connections() for server in self._servers]
-        try:
-            await asyncio.wait_for(asyncio.gather(*closing), _GRACE)
-        except asyncio.TimeoutError:
+        # Not cancelled when it takes too long: Tornado would log an error.
+        _, late = await asyncio.wait([asyncio.gather(*closing)], timeout=_GRACE)
+        if late:
             app_log.warning("Connections did not close within %g s", _GRACE)
 
     def _watch(self, server: HTTPServer) -> None:
@@ -219,8 +230,8 @@ class _Requests:
             on_close(connection)
             self._tell()
 
-        server.start_request = starting  # type: ignore[method-assign]
-        server.on_close = closed  # type: ignore[method-assign]
+        server.start_request = starting  # type: ignore[assignment,method-assign]
+        server.on_close = closed  # type: ignore[assignment,method-assign]
 
     def _begin(self, connection: object) -> None:
         self._idle.discard(connection)

@@ -2,4 +2,16 @@
 
 from __future__ import annotations
 
-BY_DESIGN: dict[str, str] = {}
+BY_DESIGN: dict[str, str] = {
+    "connections-type_of_the_connection": (
+        "the connection stays with the loop, so a body holds a proxy of it; "
+        "isinstance() and __class__ say what it stands for"
+    ),
+    "loop-returns_text": (
+        "what a body returns is written; inline, Tornado tries to await it and fails"
+    ),
+    "loop-task_created": (
+        "asyncio.create_task() asks for the loop that runs in the calling thread, and "
+        "in a worker there is none; ensure_future() and spawn_callback() work"
+    ),
+}

@@ -5,9 +5,15 @@ from __future__ import annotations
 import gzip
 from typing import Any
 
+from tornado.http1connection import HTTP1Connection
 from tornado.httputil import HTTPHeaders, ResponseStartLine
 from tornado.log import app_log
-from tornado.web import HTTPError, RequestHandler, stream_request_body
+from tornado.web import (
+    HTTPError,
+    OutputTransform,
+    RequestHandler,
+    stream_request_body,
+)
 
 from tests.differential.harness import Site, Table, Until, request
 
@@ -264,3 +270,41 @@ def websocket_handshake_refused(self: RequestHandler) -> None:
     self.set_header("Upgrade", "websocket")
     self.set_header("Connection", "Upgrade")
     self.finish("no")
+
+
+@table.body()
+def class_of_the_connection(self: RequestHandler) -> None:
+    connection = self.request.connection
+    self.write(f"{isinstance(connection, HTTP1Connection)} {connection.__class__}")
+
+
+@table.body()
+def type_of_the_connection(self: RequestHandler) -> None:
+    self.write(type(self.request.connection).__name__)
+
+
+class Shouting(OutputTransform):
+    def transform_first_chunk(
+        self, status_code: int, headers: HTTPHeaders, chunk: bytes, finishing: bool
+    ) -> tuple[int, HTTPHeaders, bytes]:
+        headers["X-Finishing"] = str(finishing)
+        return 299, headers, chunk.upper()
+
+    def transform_chunk(self, chunk: bytes, finishing: bool) -> bytes:
+        if chunk == b"fail":
+            raise ValueError("in a transform")
+        return chunk.upper() + (b"!" if finishing else b"")
+
+
+@table.body(settings={"transforms": [Shouting]})
+def transformed(self: RequestHandler) -> None:
+    self.write("quiet ")
+    self.flush()
+    self.finish("voice")
+
+
+@table.body(settings={"transforms": [Shouting]})
+def transform_fails(self: RequestHandler) -> None:
+    self.write("quiet ")
+    self.flush()
+    self.write("fail")

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import re
+import sys
+import traceback
 from typing import Any
 
 from tornado.log import app_log
@@ -67,12 +69,13 @@ def http_error_from_a_cause(self: RequestHandler) -> None:
         raise HTTPError(500, "lookup failed") from error
 
 
-@table.body()
+@table.body(since=(6, 6))
 def http_error_304(self: RequestHandler) -> None:
+    """Before 6.6 the error page fails, and the client waits for ever."""
     raise HTTPError(304)
 
 
-@table.body()
+@table.body(since=(6, 6))
 def http_error_204(self: RequestHandler) -> None:
     raise HTTPError(204)
 
@@ -295,6 +298,42 @@ def log_function_set() -> Site:
             raise HTTPError(400)
 
     return Handler
+
+
+@table.case()
+def write_error_looks_at_the_error() -> Site:
+    """The error is the very object that the body raised, being handled."""
+
+    class Handler(RequestHandler):
+        def get(self) -> None:
+            self.error = LookupError("x")
+            raise self.error
+
+        def write_error(self, status_code: int, **kwargs: Any) -> None:
+            frames = traceback.extract_tb(kwargs["exc_info"][2])
+            self.write(
+                {
+                    "same": kwargs["exc_info"][1] is self.error,
+                    "handled": sys.exc_info()[1] is self.error,
+                    "raised in": frames[-1].name,
+                    "no context": self.error.__context__ is None,
+                }
+            )
+
+    return Handler
+
+
+@table.body()
+def cookie_secret_missing(self: RequestHandler) -> None:
+    self.set_secure_cookie("a", "b")
+
+
+@table.body()
+def error_handled_by_the_body(self: RequestHandler) -> None:
+    try:
+        raise KeyError("handled")
+    except KeyError:
+        self.send_error(409)
 
 
 # --- in other methods than the verb ---------------------------------------------------

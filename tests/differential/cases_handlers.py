@@ -139,7 +139,7 @@ def prepare_is_a_coroutine() -> Site:
 
 
 @table.case()
-def error_in_a_log_override() -> Site:
+def log_overridden() -> Site:
     class Handler(RequestHandler):
         def get(self) -> None:
             self.write("ok")
@@ -163,12 +163,85 @@ def arguments_decoded_otherwise() -> Site:
 
 
 @table.case()
-def compression_method_of_its_own() -> Site:
+def methods_of_its_own() -> Site:
     class Handler(RequestHandler):
         SUPPORTED_METHODS = (*RequestHandler.SUPPORTED_METHODS, "GIT")
 
         def get(self) -> None:
             self.write(",".join(self.SUPPORTED_METHODS))
+
+    return Handler
+
+
+@table.case()
+def log_fails() -> Site:
+    class Handler(RequestHandler):
+        def get(self) -> None:
+            self.write("ok")
+
+        def _log(self) -> None:
+            raise ValueError("in _log")
+
+    return Handler
+
+
+@table.case()
+def finish_fails_once() -> Site:
+    """Where Tornado finishes by itself, an error in `finish` still gets a page."""
+
+    class Handler(RequestHandler):
+        failed = False
+
+        def get(self) -> None:
+            self.write("auto-finished")
+
+        def finish(self, chunk: Any = None) -> Any:
+            if not self.failed:
+                self.failed = True
+                raise HTTPError(503, "in finish")
+            return super().finish(chunk)
+
+    return Handler
+
+
+@table.case()
+def finish_is_a_coroutine() -> Site:
+    """Nobody awaits what `finish` returns to Tornado itself."""
+
+    class Handler(RequestHandler):
+        def get(self) -> Any:
+            return self.finish("awaited")
+
+        async def finish(self, chunk: Any = None) -> Any:  # type: ignore[override]
+            self.set_header("X-Own", "1")
+            await super().finish(chunk)
+
+    return Handler
+
+
+@table.case()
+def tag_fails() -> Site:
+    class Handler(RequestHandler):
+        def get(self) -> None:
+            self.write("x")
+
+        def compute_etag(self) -> str:
+            raise ValueError("in compute_etag")
+
+    return Handler
+
+
+@table.case()
+def prepare_returns_a_coroutine() -> Site:
+    class Handler(RequestHandler):
+        def prepare(self) -> Any:
+            return self.load()
+
+        async def load(self) -> None:
+            self.loaded = "loaded"
+
+        def get(self) -> None:
+            self.write(self.loaded)
 
     return Handler
 

@@ -9,6 +9,7 @@ from typing import Any
 
 from tornado import gen
 from tornado.ioloop import IOLoop
+from tornado.locks import Condition
 from tornado.log import app_log
 from tornado.web import HTTPError, RequestHandler
 
@@ -39,6 +40,53 @@ def finished_by_call_at(self: RequestHandler) -> None:
     self._auto_finish = False
     loop = IOLoop.current()
     loop.call_at(loop.time() + 0.001, self.finish, "by call_at")
+
+
+@table.body()
+def finished_by_call_soon(self: RequestHandler) -> None:
+    self._auto_finish = False
+    asyncio.get_event_loop().call_soon(self.finish, "soon")
+
+
+@table.case()
+def future_completed_by_the_body() -> Site:
+    """As in a chat room, where a post wakes those who wait."""
+
+    class Handler(RequestHandler):
+        async def prepare(self) -> None:
+            self.news: asyncio.Future[str] = asyncio.Future()
+            self._auto_finish = False
+            IOLoop.current().spawn_callback(self.wait_for_news)
+            await asyncio.sleep(0)
+            await asyncio.sleep(0)
+
+        async def wait_for_news(self) -> None:
+            self.finish(await self.news)
+
+        def get(self) -> None:
+            self.news.set_result("news")
+
+    return Handler
+
+
+@table.case()
+def condition_notified_by_the_body() -> Site:
+    class Handler(RequestHandler):
+        async def prepare(self) -> None:
+            self.condition = Condition()
+            self._auto_finish = False
+            IOLoop.current().spawn_callback(self.wait_for_news)
+            await asyncio.sleep(0)
+            await asyncio.sleep(0)
+
+        async def wait_for_news(self) -> None:
+            await self.condition.wait()
+            self.finish("notified")
+
+        def get(self) -> None:
+            self.condition.notify_all()
+
+    return Handler
 
 
 @table.body()
@@ -160,6 +208,20 @@ def run_in_tornados_executor(self: RequestHandler) -> Any:
         self.write(await future)
 
     return work()
+
+
+@table.body()
+def task_created(self: RequestHandler) -> None:
+    async def work() -> None:
+        self.finish("by a task")
+
+    self._auto_finish = False
+    self.task = asyncio.create_task(work())  # type: ignore[attr-defined]
+
+
+@table.body()
+def returns_text(self: RequestHandler) -> Any:
+    return "text"
 
 
 # --- context variables ---------------------------------------------------------------------

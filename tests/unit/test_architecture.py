@@ -20,10 +20,10 @@ TREES = {path: ast.parse((PACKAGE / path).read_text()) for path in MODULES}
 USUAL_FUNCTION_LINES = 25
 #: The ways between the loop thread and the workers, and who may use them.
 DOORS = {
-    "call_soon_threadsafe": {"_portal"},
+    "call_soon_threadsafe": {"_portal", "_signals"},
     "run_coroutine_threadsafe": set(),
     "run_in_executor": set(),
-    "submit": {"_offload", "_run_in_executor"},
+    "submit": {"_offload", "_processes", "_run_in_executor"},
     "put": {"_offload", "_workers"},
 }
 

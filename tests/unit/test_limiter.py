@@ -279,6 +279,13 @@ def test_who_leaves_the_line_is_not_started():
     assert (second.started, third.started) == (False, True)
 
 
+def test_all_who_wait():
+    """They can be listed, whatever their turns."""
+    limiter = Limiter(1, 10, 1.0)
+    _, *waiting = ask(limiter, "a", 3) + ask(limiter, "b", 2)
+    assert limiter.all_waiting() == waiting
+
+
 def test_routes_are_kept():
     """The same name always means the same route."""
     limiter = Limiter(1, 1, 1.0)

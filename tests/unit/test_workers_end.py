@@ -104,9 +104,6 @@ class SlowStart(WorkerExecutor):
         super()._work(worker)
 
 
-@pytest.mark.xfail(
-    reason="shutdown() waits only for the workers there were when it was called"
-)
 def test_shutdown_waits_for_workers_that_start_meanwhile(monkeypatch):
     """A worker that the one before it wakes after the call counts as well."""
     executor, gates = SlowStart(), [Gate(), Gate()]

@@ -22,7 +22,7 @@ from examples.legacy_app import models
 from examples.legacy_app.app import make_app
 from tornado_unblock import unblock_application
 
-WAIT = 20.0
+WAIT = 5.0
 
 
 class Office:
