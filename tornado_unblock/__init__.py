@@ -24,6 +24,7 @@ The modules by rank; each imports only modules of a lower one:
      3  _loop_affine        what belongs to the loop thread, usable from a worker
      3  _statistics         what the executors are doing, and have done
      4  _connection         a request's connection
+     4  prometheus          statistics for prometheus_client
      4  _sites              where an offload runs, and its limiter
      4  testing             for the tests of code that uses this
      4  _websocket          a WebSocket's connection, and questions asked ahead

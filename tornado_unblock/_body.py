@@ -41,6 +41,9 @@ class Keeper(Protocol):
     def abandoned(self, offload: Any) -> None:
         """Nobody waits for ``offload`` any more, and it runs on; loop thread."""
 
+    def answered(self, offload: Any) -> None:
+        """``offload`` has sent its response, and nobody waits for it; loop thread."""
+
     def gone(self, offload: Any) -> bool:
         """Whether the client has left; any thread."""
 
@@ -65,7 +68,6 @@ class Body(Lease):
         "began",
         "ended",
         "keeper",
-        "parting",
         "route",
         "started",
         "subject",
@@ -101,9 +103,6 @@ class Body(Lease):
         # Set by who hands over more than a function.
         self.keeper: Optional[Keeper] = None
         self.subject: Any = None
-        # Set by the worker: what the loop thread does first when it is told of
-        # the end. Saves waking it twice.
-        self.parting: Optional[Callable[[], object]] = None
         if future is None:
             future = OffloadFuture(loop=portal.loop)
         future.offload = self

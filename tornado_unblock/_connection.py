@@ -68,6 +68,7 @@ class RequestConnection(LoopAffine):
     _self_close_callback: Optional[Callable[[], None]] = None
     # Calls kept back until `release`, or None when they are posted at once.
     _self_held: Optional[list[tuple[Any, ...]]] = None
+    _self_last = False
 
     def __init__(
         self, wrapped: HTTPConnection, portal: Portal, listener: Listener
@@ -131,6 +132,8 @@ class RequestConnection(LoopAffine):
             check_lease()
         if self._self_known and not self._self_remaining:
             self._self_post(self._self_perform, lease, self.__wrapped__.finish)
+            if not self._self_last:
+                self._self_post_held()
         else:
             self._self_answered("finish")
 
@@ -144,6 +147,12 @@ class RequestConnection(LoopAffine):
             # The connection keeps calling this object, which has forgotten the
             # old callback, until the response is finished.
             check_lease()
+            lease = current_lease()
+            if callback is None and self._self_held is None and lease is not None:
+                # Tornado's `finish` begins with this: what it sends leaves in
+                # one piece, when it also knows that it is all.
+                self.hold()
+                lease.parting = self.release
 
     def detach(self) -> Any:
         """Take the stream out of the connection; it is as safe as this."""
@@ -152,9 +161,14 @@ class RequestConnection(LoopAffine):
         stream = self._self_call(self.__wrapped__.detach)
         return LoopAffineStream(stream, self._self_portal)
 
-    def hold(self) -> None:
-        """Keep what follows back until `release`, to wake the loop once for all."""
+    def hold(self, last: bool = False) -> None:
+        """Keep what follows back until `release`, to wake the loop once for all.
+
+        Args:
+            last: Also after `finish`: the body does nothing else.
+        """
         self._self_held = []
+        self._self_last = last
 
     def release(self) -> None:
         """Do what was kept back; loop thread, once the body has ended."""

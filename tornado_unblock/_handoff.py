@@ -182,6 +182,11 @@ class Handoff:
             self._hooked.add(name)
             hide(handler, name, hook)
 
+    def answered(self, offload: Offload) -> None:
+        """``offload`` has sent its response, and runs on."""
+        # It is about to say so itself, or has.
+        offload.subject._finished = True
+
     def gone(self, offload: Offload) -> bool:
         """Whether the client of ``offload`` has left; any thread."""
         return client_gone(offload.subject)

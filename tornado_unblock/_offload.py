@@ -118,6 +118,8 @@ class Offload(Body):
         if self.withdraw(AbandonedError(why), "cancelled"):
             return True
         if not self.take_right_to_finish():
+            if self.keeper is not None:
+                self.keeper.answered(self)
             return False
         self.revoked = f"{self.route.name}: {why}; nothing more can be sent"
         self.route.abandoned += 1

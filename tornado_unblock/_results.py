@@ -70,7 +70,7 @@ def auto_finish(handler: RequestHandler, lingers: bool) -> None:
         connection = handler.request.connection
         if isinstance(connection, RequestConnection):
             # The response leaves with the news that the body has ended.
-            connection.hold()
+            connection.hold(last=True)
             lease.parting = connection.release
     handler.finish()
 

@@ -12,6 +12,7 @@ import contextvars
 import functools
 import inspect
 import pickle
+import re
 import time
 from typing import Any, Callable, Optional, TypeVar, Union
 
@@ -32,6 +33,9 @@ from tornado_unblock._processes import submitters
 from tornado_unblock._sites import site
 
 _T = TypeVar("_T")
+
+# The latter is what Python 3.13 says of a function in a function.
+_is_about_pickling = re.compile("(?i)pickl|get local object").search
 
 AnyExecutor = Union[str, concurrent.futures.Executor]
 
@@ -72,7 +76,7 @@ def run_in_executor(
     """
     check_function(fn)
     check_seconds("timeout", timeout)
-    chosen = resolve_executor(executor)
+    chosen = _resolve_any(executor)
     call = functools.partial(fn, *args, **kwargs)
     lease = current_lease()
     if running_loop() is None and lease is not None:
@@ -143,11 +147,22 @@ def describe(fn: Any) -> str:
 
 
 def resolve_executor(executor: Optional[AnyExecutor]) -> concurrent.futures.Executor:
-    """Return the executor meant by a name, an executor or None.
+    """Return the executor meant by a name, an executor or None, to run handlers on.
 
     Raises:
-        TypeError: It is none of these.
+        TypeError: It is none of these, or its workers are not threads.
     """
+    resolved = _resolve_any(executor)
+    if not isinstance(resolved, concurrent.futures.ThreadPoolExecutor):
+        raise TypeError(
+            f"a handler cannot be pickled, so its body cannot run on {executor!r}, an "
+            "executor of processes; unblock it on threads, and call what is to run "
+            f"there with run_in_executor(fn, ..., executor={executor!r})"
+        )
+    return resolved
+
+
+def _resolve_any(executor: Optional[AnyExecutor]) -> concurrent.futures.Executor:
     if executor is None or isinstance(executor, str):
         return get_executor(executor or DEFAULT)
     if not isinstance(executor, concurrent.futures.Executor):
@@ -156,22 +171,6 @@ def resolve_executor(executor: Optional[AnyExecutor]) -> concurrent.futures.Exec
             f"not {executor!r}"
         )
     return executor
-
-
-def resolve_threads(executor: Optional[AnyExecutor]) -> concurrent.futures.Executor:
-    """Return the executor meant by ``executor``, on which handlers can run.
-
-    Raises:
-        TypeError: It is none, or its workers are not threads of this process.
-    """
-    resolved = resolve_executor(executor)
-    if not isinstance(resolved, concurrent.futures.ThreadPoolExecutor):
-        raise TypeError(
-            f"a handler cannot be pickled, so its body cannot run on {executor!r}, an "
-            "executor of processes; unblock it on threads, and call what is to run "
-            f"there with run_in_executor(fn, ..., executor={executor!r})"
-        )
-    return resolved
 
 
 def _make(
@@ -266,7 +265,7 @@ class RemoteOffload(Offload):
                 self._error, concurrent.futures.BrokenExecutor
             ):
                 self._error = AbandonedError(self.revoked)
-            elif "pickle" in f"{type(self._error).__name__} {self._error}".lower():
+            elif _is_about_pickling(f"{type(self._error).__name__} {self._error}"):
                 self._error = _name_unpicklable(call, self._error)
         self._post_end()
 

@@ -72,8 +72,7 @@ class Drain:
         """Something has ended; maybe it was the last."""
         if self._waiting and self._is_idle():
             for future in self._waiting:
-                if not future.done():
-                    future.set_result(None)
+                future.set_result(None)
             self._waiting.clear()
 
     async def wait(self, seconds: Optional[float]) -> None:

@@ -57,7 +57,8 @@ class ChatSocketHandler(BaseHandler, WebSocketHandler):
         self.present.discard(self)
 
     def as_json(self, message: Message) -> str:
-        # Who enters may be sent a message twice; the page looks at its number.
+        # Who enters while others talk may be sent a message twice, or too early:
+        # the page goes by its number.
         html = self.render_string("modules/message.html", message=message)
         value = {"id": message.id, "author": message.author, "text": message.text}
         return tornado.escape.json_encode({**value, "html": html.decode()})

@@ -449,8 +449,9 @@ def test_on_finish_of_a_verb_that_is_finished_for_it(make_server):
             names.append(threading.current_thread().name)
             return '"tag"'
 
-    response = make_server(("/", Handler)).get("/")
-    assert response.headers["Etag"] == '"tag"'
+    server = make_server(("/", Handler))
+    assert server.get("/").headers["Etag"] == '"tag"'
+    server.until(lambda: len(names) == 2)
     assert names == ["unblock-default-1"] * 2
 
 

@@ -17,7 +17,7 @@ import pytest
 from tornado.httpserver import HTTPServer
 from tornado.ioloop import IOLoop
 from tornado.netutil import bind_sockets
-from tornado.web import Application, RequestHandler
+from tornado.web import Application, RequestHandler, stream_request_body
 from tornado.websocket import WebSocketHandler
 
 from tornado_unblock import (
@@ -41,6 +41,8 @@ class Service:
         self.port = listening.getsockname()[1]
         self.listening = listening
         self.abandoned: Any = None
+        # What requests wait for that are cut off; set when the service has ended.
+        self.release: Optional[asyncio.Event] = None
 
     def run(self, talk: Callable[[Service], None]) -> None:
         """Serve until a signal while ``talk`` runs in a thread."""
@@ -60,6 +62,9 @@ class Service:
         server.add_sockets([self.listening])
         talked = thread.submit(talk, self)
         self.abandoned = await serve_until_signal(server, deadline=self.deadline)
+        if self.release is not None:
+            self.release.set()
+            await asyncio.wait(asyncio.all_tasks() - {asyncio.current_task()})
         return talked
 
     def _start(self, thread: Any, talk: Any) -> Any:
@@ -201,15 +206,20 @@ def test_deadline(style, gate, expect_log):
         assert [left.running for left in service.abandoned] == [True]
 
 
-@pytest.mark.allow_log("tornado.access", "500 GET")  # cancelled by asyncio.run
-def test_requests_that_are_no_bodies_are_cut_off(style, gate, expect_log):
+@pytest.fixture
+def short_grace(monkeypatch):
+    monkeypatch.setattr("tornado_unblock._signals._GRACE", 0.05)
+
+
+def test_requests_that_are_no_bodies_are_cut_off(gate, expect_log, short_grace):
     """A coroutine that never ends does not hold up the end."""
     expect_log("tornado.application", "1 requests were cut off")
 
     class Handler(RequestHandler):
         async def get(self) -> None:
+            service.release = asyncio.Event()
             gate.entered.release()
-            await asyncio.Event().wait()
+            await service.release.wait()
 
     def talk(service: Service) -> None:
         client = service.send("/")
@@ -217,24 +227,23 @@ def test_requests_that_are_no_bodies_are_cut_off(style, gate, expect_log):
         service.signal()
         assert rest(client) == b""
 
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("tornado_unblock._signals._GRACE", 0.05)
-        Service(style, ("/", Handler), deadline=0.01).run(talk)
+    service = Service("asyncio", ("/", Handler), deadline=0.01)
+    service.run(talk)
 
 
-@pytest.mark.allow_log("tornado.application", "Uncaught exception")
-@pytest.mark.allow_log("asyncio", "Task was destroyed")
-def test_connections_that_do_not_close(style, gate, expect_log):
+def test_connections_that_do_not_close(gate, expect_log, short_grace):
     """They are left to the system."""
     expect_log("tornado.application", "1 requests were cut off")
     expect_log("tornado.application", "did not close within 0.05 s")
 
+    @stream_request_body
     class Handler(RequestHandler):
-        async def prepare(self) -> None:
-            gate.entered.release()
-
         async def data_received(self, chunk: bytes) -> None:
-            await asyncio.Event().wait()
+            service.release = asyncio.Event()
+            gate.entered.release()
+            await service.release.wait()
+
+        def get(self) -> None: ...
 
     def talk(service: Service) -> None:
         client = service.send("/", b"Content-Length: 1\r\n")
@@ -243,15 +252,11 @@ def test_connections_that_do_not_close(style, gate, expect_log):
         service.signal()
         assert rest(client) == b""
 
-    import tornado.web
-
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("tornado_unblock._signals._GRACE", 0.05)
-        handler = tornado.web.stream_request_body(Handler)
-        Service(style, ("/", handler), deadline=0.01).run(talk)
+    service = Service("asyncio", ("/", Handler), deadline=0.01)
+    service.run(talk)
 
 
-def test_a_websocket_is_not_waited_for(style, gate):
+def test_a_websocket_is_not_waited_for(gate):
     """It is no request under way; it ends with the process."""
     clients = []
 
@@ -271,7 +276,7 @@ def test_a_websocket_is_not_waited_for(style, gate):
         assert gate.entered.acquire(timeout=WAIT)
         service.signal()
 
-    Service(style, ("/", Socket)).run(talk)
+    Service("asyncio", ("/", Socket)).run(talk)
     clients[0].close()
 
 

@@ -20,9 +20,11 @@ from tornado.websocket import WebSocketClientConnection, websocket_connect
 
 from examples.legacy_app import models
 from examples.legacy_app.app import make_app
+from examples.legacy_app.chat import ChatSocketHandler
 from tornado_unblock import unblock_application
 
-WAIT = 5.0
+WAIT = 20.0
+HELLO = "Hello"
 
 
 class Office:
@@ -47,6 +49,7 @@ class Office:
         self._changed = threading.Condition()
         self.engine = models.connect(url)
         self._closing.callback(models.drop, self.engine)
+        self._closing.callback(ChatSocketHandler.present.clear)
         models.create(self.engine, sales=400)
         self._observe()
         self.app = make_app(str(uploads))
@@ -156,6 +159,7 @@ class Visitor(requests.Session):
         super().__init__()
         self.trust_env = False
         self.address = address
+        self.name = ""
 
     def request(self, method: Any, url: Any, **options: Any) -> requests.Response:
         options.setdefault("timeout", WAIT)
@@ -170,6 +174,7 @@ class Visitor(requests.Session):
         return self.post(path, data={"_xsrf": found[1], **fields}, files=files)
 
     def log_in(self, name: str, password: str = "", **fields: str) -> requests.Response:
+        self.name = name
         password = password or models.USERS[name]
         return self.submit("/login", name=name, password=password, **fields)
 
@@ -180,14 +185,16 @@ class Visitor(requests.Session):
             f"{self.address.replace('http', 'ws', 1)}/chat/socket",
             headers={"Cookie": cookies, **headers},
         )
-        return Chatter(await websocket_connect(request))
+        return Chatter(await websocket_connect(request), self.name)
 
 
 class Chatter:
     """One who is in the chat room."""
 
-    def __init__(self, socket: WebSocketClientConnection) -> None:
+    def __init__(self, socket: WebSocketClientConnection, name: str) -> None:
         self.socket = socket
+        self.name = name
+        self._open = True
         self._heard: set[int] = set()
 
     def say(self, text: str) -> None:
@@ -198,6 +205,7 @@ class Chatter:
         while True:
             raw = await asyncio.wait_for(self.socket.read_message(), WAIT)
             if raw is None:
+                self._open = False
                 return None
             message = json.loads(raw)
             if message["id"] not in self._heard:  # the page does the same
@@ -207,7 +215,23 @@ class Chatter:
     async def hear_many(self, number: int) -> list[Any]:
         return [await self.hear() for _ in range(number)]
 
-    async def leave(self) -> None:
-        self.socket.close()
-        while await self.hear() is not None:
+    async def hear_words(self, number: int) -> list[Any]:
+        """Return a number of messages, hellos aside."""
+        heard: list[Any] = []
+        while len(heard) < number:
+            message = await self.hear()
+            if message is None or message[1] != HELLO:
+                heard.append(message)
+        return heard
+
+    async def join(self) -> None:
+        """Say hello, and wait until one is surely in the room."""
+        self.say(HELLO)
+        while await self.hear() != (self.name, HELLO):
             pass
+
+    async def leave(self) -> None:
+        """Leave, and wait until the server knows."""
+        self.socket.close()
+        while self._open:
+            await self.hear()

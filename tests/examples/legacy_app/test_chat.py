@@ -54,13 +54,15 @@ def test_order(office: Office) -> None:
     async def talk() -> None:
         names = ("alice", "bob", "carol")
         chatters = [await office.visitor(name).enter_chat() for name in names]
+        for chatter in chatters:
+            await chatter.join()
         for number in range(NUMBER):
             for chatter in chatters:
                 chatter.say(str(number))
-        heard = [await c.hear_many(NUMBER * len(names)) for c in chatters]
-        for messages in heard:
+        for chatter in chatters:
+            heard = await chatter.hear_words(NUMBER * len(names))
             for name in names:
-                words = [text for author, text in messages if author == name]
+                words = [text for author, text in heard if author == name]
                 assert words == [str(number) for number in range(NUMBER)]
         await asyncio.gather(*(chatter.leave() for chatter in chatters))
 

@@ -22,7 +22,7 @@ def crowd() -> Iterator[ThreadPoolExecutor]:
         yield threads
 
 
-@pytest.mark.parametrize("unblocked", [False], indirect=True, ids=["inline"])
+@pytest.mark.parametrize("unblocked", ["inline"], indirect=True)
 def test_inline_a_report_holds_up_the_rest(
     office: Office, crowd: ThreadPoolExecutor
 ) -> None:
@@ -39,7 +39,7 @@ def test_inline_a_report_holds_up_the_rest(
     assert bob.get("/ping").text == "pong"
 
 
-@pytest.mark.parametrize("unblocked", [True], indirect=True, ids=["unblocked"])
+@pytest.mark.parametrize("unblocked", ["unblocked"], indirect=True)
 def test_unblocked_the_rest_goes_on(office: Office, crowd: ThreadPoolExecutor) -> None:
     """While three reports are held: pings, logins, pages, files, the chat."""
     visitors = [office.visitor(name) for name in USERS]
@@ -64,7 +64,7 @@ def test_unblocked_the_rest_goes_on(office: Office, crowd: ThreadPoolExecutor) -
         assert [answer.result().status_code for answer in answers] == [200] * 3
 
 
-@pytest.mark.parametrize("unblocked", [True], indirect=True, ids=["unblocked"])
+@pytest.mark.parametrize("unblocked", ["unblocked"], indirect=True)
 def test_a_crowd(office: Office, crowd: ThreadPoolExecutor) -> None:
     """All log in at once, then all want the report; each gets what one gets."""
     names = [list(USERS)[number % len(USERS)] for number in range(CROWD)]
