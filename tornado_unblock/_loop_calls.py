@@ -19,21 +19,39 @@ Post = Callable[..., None]
 
 
 def guard(
-    loop: asyncio.AbstractEventLoop, in_worker: Callable[[], bool], post: Post
+    loop: asyncio.AbstractEventLoop,
+    in_worker: Callable[[], bool],
+    post: Post,
+    closed: Callable[[], None],
 ) -> None:
     """Make ``loop`` start timers and tasks on its own thread, whoever asks.
 
     Args:
-        loop: The running loop.
+        loop: The running loop; it is as it was once it is closed.
         in_worker: Whether the calling thread is a worker.
         post: How a worker reaches the loop thread.
+        closed: Called when the loop is closed.
     """
-    for name, posted in (
-        ("call_later", _post_timer),
-        ("call_at", _post_timer),
-        ("create_task", functools.partial(_post_task, in_worker)),
-    ):
-        setattr(loop, name, _either(loop, getattr(loop, name), posted, in_worker, post))
+    posted: dict[str, Callable[..., Any]] = {
+        "call_later": _post_timer,
+        "call_at": _post_timer,
+        "create_task": functools.partial(_post_task, in_worker),
+    }
+    for name, by_post in posted.items():
+        own = getattr(loop, name)
+        setattr(loop, name, _either(loop, own, by_post, in_worker, post))
+    own_close = functools.partial(_close, loop, loop.close, closed)
+    loop.close = own_close  # type: ignore[method-assign]
+
+
+def _close(
+    loop: asyncio.AbstractEventLoop, own: Callable[[], None], closed: Callable[[], None]
+) -> None:
+    own()
+    # Each refers to the loop that it is an attribute of.
+    for name in ("call_later", "call_at", "create_task", "close"):
+        vars(loop).pop(name, None)
+    closed()
 
 
 def _either(

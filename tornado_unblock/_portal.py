@@ -19,6 +19,7 @@ import collections
 import contextvars
 import os
 import threading
+import weakref
 from typing import Any, Callable, Optional, TypeVar
 
 from tornado.ioloop import IOLoop
@@ -73,12 +74,15 @@ class Lease:
 
 class _Here(threading.local):
     lease: Optional[Lease] = None
-    portal: Optional[Portal] = None
 
 
 _here = _Here()
-# Loop -> its portal. Written on the loop's own thread only.
-_portals: dict[asyncio.AbstractEventLoop, Portal] = {}
+# A loop carries its portal as an attribute of this name, so that it goes when
+# the loop goes. Written on the loop's own thread only.
+_ATTRIBUTE = "_tornado_unblock_portal"
+_open: weakref.WeakSet[Portal] = weakref.WeakSet()
+# Another one after each fork: portals of an older one are the parent's.
+_generation = object()
 
 
 def current_lease() -> Optional[Lease]:
@@ -98,7 +102,7 @@ def in_worker() -> bool:
 
 def forget_locals() -> None:
     """Forget what higher modules keep per loop."""
-    for portal in list(_portals.values()):
+    for portal in list(_open):
         portal.locals.clear()
 
 
@@ -109,23 +113,16 @@ def current_portal() -> Portal:
         LoopThreadError: No loop runs here.
     """
     loop = running_loop()
-    portal = _here.portal
-    if portal is not None and portal.loop is loop:
-        return portal
     if loop is None:
         raise LoopThreadError(
             f"no event loop runs in thread {threading.current_thread().name!r}; "
             "call this from a handler or a coroutine, or call the function itself"
         )
-    portal = _here.portal = _portals.get(loop) or _open_portal(loop)
-    return portal
-
-
-def _open_portal(loop: asyncio.AbstractEventLoop) -> Portal:
-    for other in list(_portals):
-        if other.is_closed():
-            _portals.pop(other, None)
-    portal = _portals[loop] = Portal(loop)
+    portal: Optional[Portal] = getattr(loop, _ATTRIBUTE, None)
+    if portal is None or portal.generation is not _generation:
+        portal = Portal(loop)
+        setattr(loop, _ATTRIBUTE, portal)
+        _open.add(portal)
     return portal
 
 
@@ -134,6 +131,7 @@ class Portal:
 
     def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
         self.loop = loop
+        self.generation = _generation
         # Made here, on the loop thread: Tornado 6.1 takes the thread that
         # first asks for an IOLoop as that loop's thread.
         self.io_loop = IOLoop.current()
@@ -149,7 +147,7 @@ class Portal:
         # Callbacks of many requests run in one go: none may see the context
         # of the one that happened to wake the loop.
         self._context = contextvars.Context()
-        guard(self.loop, in_worker, self.call_soon)
+        guard(self.loop, in_worker, self.call_soon, self._closed)
 
     def call_soon(self, fn: Callable[..., object], *args: Any) -> None:
         """Run ``fn(*args)`` on the loop thread, soon and in order; any thread.
@@ -205,6 +203,11 @@ class Portal:
         answer.latch.wait(self.loop)
         return answer.take()  # type: ignore[no-any-return]
 
+    def _closed(self) -> None:
+        self.locals.clear()
+        self._queue.clear()
+        vars(self.loop).pop(_ATTRIBUTE, None)
+
     def _drain(self) -> None:
         self._woken = False
         queue = self._queue
@@ -225,10 +228,10 @@ class Portal:
 
 def _forget_parent() -> None:
     # In a forked child only the forking thread lives, and no loop of the
-    # parent runs: what they kept here is not for the child.
-    _portals.clear()
+    # parent runs: what was kept for them is not for the child.
+    global _generation
+    _generation = object()
     _here.lease = None
-    _here.portal = None
 
 
 if hasattr(os, "register_at_fork"):

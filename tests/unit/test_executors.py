@@ -13,7 +13,13 @@ from typing import Any
 
 import pytest
 
-from tornado_unblock import ConfigurationError, configure, run_in_executor, testing
+from tornado_unblock import (
+    ConfigurationError,
+    _executors,
+    configure,
+    run_in_executor,
+    testing,
+)
 from tornado_unblock._executors import (
     Options,
     executor_name,
@@ -76,16 +82,28 @@ def test_named_executors_are_separate():
         assert thread.name == f"unblock-{name}-1"
 
 
-def test_made_once_for_many_threads():
+class SlowRegistry(dict):  # type: ignore[type-arg]
+    """A registry in which eight threads look at the same moment, and then again."""
+
+    def __init__(self) -> None:
+        self.barrier, self.seen = threading.Barrier(8), set()
+
+    def get(self, key: str) -> Any:
+        value = super().get(key)
+        if threading.get_ident() not in self.seen:
+            self.seen.add(threading.get_ident())
+            self.barrier.wait(WAIT)
+        return value
+
+
+def test_made_once_for_many_threads(monkeypatch):
     """The first use may be in several threads at once."""
-    barrier = threading.Barrier(8)
+    monkeypatch.setattr(_executors, "_executors", SlowRegistry())
     made: list[Any] = []
-
-    def use() -> None:
-        barrier.wait(WAIT)
-        made.append(get_executor("shared"))
-
-    threads = [threading.Thread(target=use) for _ in range(8)]
+    threads = [
+        threading.Thread(target=lambda: made.append(get_executor("shared")))
+        for _ in range(8)
+    ]
     for thread in threads:
         thread.start()
     for thread in threads:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import concurrent.futures
+import importlib.util
 import multiprocessing
 import os
 import signal
@@ -376,7 +377,9 @@ if __name__ == "__main__":
 
 def test_dask(child_env, tmp_path):
     """A cluster's executor, given as it is and by name."""
-    pytest.importorskip("distributed")
+    # Not imported here: that sets the levels of Tornado's loggers.
+    if importlib.util.find_spec("distributed") is None:
+        pytest.skip("distributed is not installed")
     script = tmp_path / "grid.py"
     script.write_text(textwrap.dedent(DASK))
     done = subprocess.run(

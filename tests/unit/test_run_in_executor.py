@@ -181,10 +181,11 @@ def test_rejection_in_a_worker():
     gate = threading.Event()
 
     def body() -> None:
-        run_in_executor(gate.wait, 10, executor="tiny")
+        first = run_in_executor(gate.wait, 10, executor="tiny")
         with pytest.raises(RejectedError):
             run_in_executor(int, executor="tiny").result(10)
         gate.set()
+        assert first.result(10)
 
     async def main() -> None:
         await run_in_executor(body)

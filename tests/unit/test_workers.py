@@ -228,6 +228,23 @@ def test_thread_too_many_takes_no_more_work(make):
     assert last[0].result(WAIT) is lender
 
 
+def test_thread_too_many_wakes_another(make):
+    """One that is woken only to end passes the work on to one that idles."""
+    executor, nested = make(2), [Gate(), Gate()]
+
+    def job() -> Any:
+        with executor.lend():
+            for gate in nested:
+                executor.put(gate)
+                assert gate.running.wait(WAIT)
+            for gate in nested:
+                gate.open.set()
+                wait_idle(executor)
+        return executor.submit(threading.current_thread).result(WAIT)
+
+    assert executor.submit(job).result(2 * WAIT) is nested[0].thread
+
+
 def test_lending_starts_what_waits_already(make):
     """The one more thread serves what was put in before, too."""
     executor, waiting = make(1), threading.Event()
