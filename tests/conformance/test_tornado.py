@@ -57,7 +57,10 @@ def only_unblocked(
 
 @pytest.fixture(scope="module", params=["0", "1"], ids=["plain", "debug"])
 def env(request: pytest.FixtureRequest, child_env: dict[str, str]) -> dict[str, str]:
-    return {**child_env, "PYTHONASYNCIODEBUG": request.param if request.param == "1" else ""}
+    return {
+        **child_env,
+        "PYTHONASYNCIODEBUG": request.param if request.param == "1" else "",
+    }
 
 
 @pytest.fixture(scope="module")

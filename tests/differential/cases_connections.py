@@ -53,7 +53,12 @@ def pipeline(self: RequestHandler) -> None:
 
 @table.body(
     b"".join(
-        request(f"/{n}", method=method, close=n == 5, body=b"b" if method == "POST" else None)
+        request(
+            f"/{n}",
+            method=method,
+            close=n == 5,
+            body=b"b" if method == "POST" else None,
+        )
         for n, method in enumerate(["GET", "HEAD", "POST", "GET", "POST", "GET"])
     )
 )
@@ -120,7 +125,10 @@ def chunked_upload(self: RequestHandler) -> None:
 
 @table.body(
     request(
-        "/", "Content-Type: multipart/form-data; boundary=edge", method="POST", body=MULTIPART
+        "/",
+        "Content-Type: multipart/form-data; boundary=edge",
+        method="POST",
+        body=MULTIPART,
     )
 )
 def multipart_upload(self: RequestHandler) -> None:
@@ -135,7 +143,12 @@ def expect_100(self: RequestHandler) -> None:
 
 
 @table.body(
-    request("/", "Content-Encoding: gzip", method="POST", body=gzip.compress(b"x" * 999, mtime=0)),
+    request(
+        "/",
+        "Content-Encoding: gzip",
+        method="POST",
+        body=gzip.compress(b"x" * 999, mtime=0),
+    ),
     server={"decompress_request": True},
 )
 def compressed_upload(self: RequestHandler) -> None:
@@ -247,7 +260,9 @@ def attributes_of_the_connection(self: RequestHandler) -> None:
     connection: Any = self.request.connection
     connection.note = "noted"
     self.write(f"{connection.note} {connection.is_client} {connection.context}")
-    self.write(repr(self.request.get_ssl_certificate() if connection.no_keep_alive else None))
+    self.write(
+        repr(self.request.get_ssl_certificate() if connection.no_keep_alive else None)
+    )
 
 
 @table.body()

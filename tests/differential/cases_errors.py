@@ -291,7 +291,11 @@ def request_summary_overridden() -> Site:
     return Handler
 
 
-@table.case(settings={"log_function": lambda handler: app_log.info("logged %s", handler.get_status())})
+@table.case(
+    settings={
+        "log_function": lambda handler: app_log.info("logged %s", handler.get_status())
+    }
+)
 def log_function_set() -> Site:
     class Handler(RequestHandler):
         def get(self) -> None:

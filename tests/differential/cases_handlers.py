@@ -431,7 +431,10 @@ def methods_taken_apart() -> Site:
 # --- application ---------------------------------------------------------------------------
 
 
-@table.case(request("/named/7"), settings={"answer": 42, "static_path": __file__.rpartition("/")[0]})
+@table.case(
+    request("/named/7"),
+    settings={"answer": 42, "static_path": __file__.rpartition("/")[0]},
+)
 def settings_and_urls() -> Site:
     class Handler(RequestHandler):
         def get(self, number: str) -> None:

@@ -130,7 +130,11 @@ def gzip_with_its_own_length(self: RequestHandler) -> None:
 
 @table.case(
     request(
-        "/", f"Cookie: _xsrf={TOKEN}", FORM, method="POST", body=b"_xsrf=" + TOKEN.encode()
+        "/",
+        f"Cookie: _xsrf={TOKEN}",
+        FORM,
+        method="POST",
+        body=b"_xsrf=" + TOKEN.encode(),
     ),
     settings=XSRF,
 )
@@ -173,7 +177,11 @@ def xsrf_token_made(self: RequestHandler) -> None:
 
 
 @table.body(
-    settings={**XSRF, "xsrf_cookie_version": 1, "xsrf_cookie_kwargs": {"httponly": True}}
+    settings={
+        **XSRF,
+        "xsrf_cookie_version": 1,
+        "xsrf_cookie_kwargs": {"httponly": True},
+    }
 )
 def xsrf_token_of_version_1(self: RequestHandler) -> None:
     self.write(self.xsrf_token)

@@ -206,18 +206,28 @@ def awaits_coroutines_only(fn: Callable[..., Any]) -> Callable[..., Any]:
 both_orders("authenticated_passes", authenticated, user="zoë")
 both_orders("authenticated_redirects", authenticated, request("/p?a=b"), moves=False)
 both_orders(
-    "authenticated_forbids", authenticated, request(method="POST", body=b""), moves=False
+    "authenticated_forbids",
+    authenticated,
+    request(method="POST", body=b""),
+    moves=False,
 )
 both_orders("addslash_passes", addslash, request("/p/"))
 both_orders("addslash_redirects", addslash, request("/p?a=b"), moves=False)
 both_orders("removeslash_passes", removeslash, request("/p"))
 both_orders("removeslash_redirects", removeslash, request("/p/?a=b"), moves=False)
-both_orders("removeslash_forbids", removeslash, request("/p/", method="POST", body=b""), moves=False)
+both_orders(
+    "removeslash_forbids",
+    removeslash,
+    request("/p/", method="POST", body=b""),
+    moves=False,
+)
 both_orders("wrapped", wrapped)
 both_orders("bare", bare)
 both_orders("only_admins_passes", only_admins, user="admin")
 both_orders("only_admins_refuses", only_admins, moves=False)
-both_orders("two_decorators", lambda fn: authenticated(addslash(fn)), request("/p/"), user="u")
+both_orders(
+    "two_decorators", lambda fn: authenticated(addslash(fn)), request("/p/"), user="u"
+)
 
 
 @table.case()

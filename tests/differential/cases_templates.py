@@ -62,7 +62,13 @@ def escaping_off(self: RequestHandler) -> None:
     self.render("p.html", a="<b>")
 
 
-@table.body(settings=pages(base="[{% block b %}{% end %}]", p='{% extends "base.html" %}{% block b %}{% include "part.html" %}{% end %}', part="{{ n }}"))
+@table.body(
+    settings=pages(
+        base="[{% block b %}{% end %}]",
+        p='{% extends "base.html" %}{% block b %}{% include "part.html" %}{% end %}',
+        part="{{ n }}",
+    )
+)
 def inheritance(self: RequestHandler) -> None:
     self.render("p.html", n=1)
 
@@ -95,7 +101,13 @@ def render_for_head(self: RequestHandler) -> None:
     self.render("p.html", a=1)
 
 
-@table.body(settings={**pages(p="{% module xsrf_form_html() %}{{ static_url('a.js') }}"), "static_path": __file__.rpartition("/")[0], "xsrf_cookies": True})
+@table.body(
+    settings={
+        **pages(p="{% module xsrf_form_html() %}{{ static_url('a.js') }}"),
+        "static_path": __file__.rpartition("/")[0],
+        "xsrf_cookies": True,
+    }
+)
 def helpers(self: RequestHandler) -> None:
     self.render("p.html")
 
@@ -125,7 +137,10 @@ def template_path_overridden() -> Site:
     return Handler
 
 
-@table.case(request("/", "Accept-Language: cs;q=0.5, en"), settings=pages(p="{{ _('yes') }} {{ locale.code }}"))
+@table.case(
+    request("/", "Accept-Language: cs;q=0.5, en"),
+    settings=pages(p="{{ _('yes') }} {{ locale.code }}"),
+)
 def locale_of_the_browser() -> Site:
     class Handler(RequestHandler):
         def get(self) -> None:

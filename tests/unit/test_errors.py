@@ -51,10 +51,6 @@ def test_hierarchy(error, bases):
         assert issubclass(error, base)
 
 
-@pytest.mark.xfail(
-    TornadoTimeoutError is not asyncio.TimeoutError,
-    reason="tornado.util.TimeoutError is asyncio's only since Tornado 6.2",
-)
 def test_timeout_is_asyncio_s():
     """The `except` clause around an awaited call catches it."""
     assert issubclass(RunTimeoutError, asyncio.TimeoutError)

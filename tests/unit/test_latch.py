@@ -70,10 +70,6 @@ def test_opened_during_the_wait(loop):
     assert outcome == [True]
 
 
-@pytest.mark.xfail(
-    reason="open() between the waiter's acquire() and release() breaks release()",
-    raises=RuntimeError,
-)
 def test_opened_again_as_the_wait_ends(loop):
     """Any number of times means at any time, too."""
 
@@ -100,16 +96,8 @@ def test_opened_again_as_the_wait_ends(loop):
         (0.2, [0.2]),
         (0.5, [0.5]),
         (1.25, [0.5, 0.5, 0.25]),
-        pytest.param(
-            0.0,
-            [0.0],
-            marks=pytest.mark.xfail(reason="a timeout of 0 waits 0.5 s"),
-        ),
-        pytest.param(
-            -1.0,
-            [0.0],
-            marks=pytest.mark.xfail(reason="a timeout of -1 s waits for ever"),
-        ),
+        (0.0, [0.0]),
+        (-1.0, [0.0]),
     ],
 )
 def test_timeout(loop, timeout, waits):
@@ -211,13 +199,7 @@ def test_answer_is_an_error():
 
 @pytest.mark.parametrize(
     "error",
-    [
-        Error,
-        pytest.param(
-            asyncio.CancelledError,
-            marks=pytest.mark.xfail(reason="the waiter is not told"),
-        ),
-    ],
+    [Error, asyncio.CancelledError, SystemExit],
 )
 def test_waiter_is_told_of_any_error(loop, error):
     """A function that raises does not leave the worker waiting."""

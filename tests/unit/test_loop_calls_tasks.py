@@ -156,9 +156,6 @@ def test_task_cancels_itself(in_body):
     assert asyncio.run(outcome())
 
 
-@pytest.mark.xfail(
-    reason="the Future that stands for the task is cancelled off the loop thread"
-)
 def test_cancelled_in_a_body(in_body):
     """A body may cancel what it has started."""
     sleeper = Sleeper()
@@ -194,7 +191,6 @@ def test_cancelled_in_a_body_before_it_starts(server, in_body):
     assert sleeper.started.is_set() == sleeper.cancelled.is_set()
 
 
-@pytest.mark.xfail(reason="the error is logged, and the Future never settled")
 def test_what_is_no_coroutine(in_body, allow_log):
     """Asking for a task of something else is an error for who asks."""
     allow_log("tornado.application", "Exception in callback")

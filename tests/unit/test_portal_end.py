@@ -64,7 +64,6 @@ def test_closed_loop(loop, portal):
             portal.call(int)
 
 
-@pytest.mark.xfail(reason="the wake-up that never ran keeps others from being tried")
 def test_loop_closed_before_it_woke(loop, portal):
     """Also when it was closed with a post on its way."""
     portal.call_soon(int)
@@ -105,17 +104,7 @@ def test_loop_stopped_by_a_callback(loop, portal):
 
 @pytest.mark.parametrize(
     "error",
-    [
-        ValueError,
-        pytest.param(
-            asyncio.CancelledError,
-            marks=pytest.mark.xfail(reason="the rest waits for the next post"),
-        ),
-        pytest.param(
-            SystemExit,
-            marks=pytest.mark.xfail(reason="the rest waits for the next post"),
-        ),
-    ],
+    [ValueError, asyncio.CancelledError, SystemExit],
 )
 def test_callback_that_raises_anything(loop, portal, allow_log, error):
     """What was posted after it is not left behind."""
@@ -174,7 +163,7 @@ def fork(leave):
     if child:
         assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 7
         assert leave()
-    elif _portal._portals or _portal.current_lease() or _portal.in_worker():
+    elif _portal.current_lease() or _portal.in_worker():
         os._exit(1)
     else:
         asyncio._set_running_loop(None)
@@ -191,7 +180,7 @@ async def on_loop_thread():
     await main(int)
     fork(_portal.current_portal)
 asyncio.run(on_loop_thread())
-fork(lambda: _portal._portals)
+fork(lambda: True)
 """
 
 
@@ -240,14 +229,7 @@ waits.wait(10)
     [
         ("worker", False),
         ("thread", True),
-        pytest.param(
-            "pool",
-            True,
-            marks=pytest.mark.xfail(
-                reason="the stdlib's executor is waited for by the main thread",
-                raises=subprocess.TimeoutExpired,
-            ),
-        ),
+        ("pool", True),
     ],
 )
 def test_interpreter_ends_while_a_thread_waits(run_script, where, ended):
