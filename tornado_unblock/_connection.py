@@ -19,21 +19,17 @@ from __future__ import annotations
 
 import asyncio
 import functools
-import re
 from typing import Any, Callable, Optional, Protocol
 
 from tornado.httputil import HTTPConnection, HTTPHeaders, ResponseStartLine
 from tornado.iostream import StreamClosedError
 from tornado.log import app_log
 
+from tornado_unblock._headers import harmless, snapshot
 from tornado_unblock._latch import Latch
 from tornado_unblock._loop_affine import LoopAffine, LoopAffineStream, check_lease
 from tornado_unblock._loop_calls import copy_outcome
 from tornado_unblock._portal import Lease, Portal, current_lease
-
-# Header text that HTTP1Connection takes without complaint in every supported
-# Tornado: Latin-1 without control characters.
-_harmless = re.compile(r"[\t\x20-\x7e\x80-\xff]*").fullmatch
 
 
 class Listener(Protocol):
@@ -105,7 +101,7 @@ class RequestConnection(LoopAffine):
         if not self._self_foresee(start_line, headers, chunk):
             return self._self_answered("write_headers", start_line, headers, chunk)
         return self._self_post_write(
-            self.__wrapped__.write_headers, start_line, _snapshot(headers), chunk
+            self.__wrapped__.write_headers, start_line, snapshot(headers), chunk
         )
 
     def write(self, chunk: bytes) -> asyncio.Future[None]:
@@ -213,11 +209,8 @@ class RequestConnection(LoopAffine):
         """Whether `HTTP1Connection.write_headers` is sure to accept this."""
         if not self._self_known or not isinstance(start_line, ResponseStartLine):
             return False
-        if not _harmless(start_line.reason):
+        if not harmless(start_line.reason, headers):
             return False
-        for name, value in headers.get_all():
-            if not (isinstance(value, str) and _harmless(name) and _harmless(value)):
-                return False
         if self._self_method == "HEAD" or start_line.code == 304:
             self._self_remaining = 0
         elif "Content-Length" in headers:
@@ -300,16 +293,3 @@ def _do_all(calls: list[tuple[Any, ...]]) -> None:
 
 def _open(latch: Latch, future: object) -> None:
     latch.open()
-
-
-def _snapshot(headers: HTTPHeaders) -> HTTPHeaders:
-    """Return a copy of ``headers``, cheaper than `HTTPHeaders.copy` by far.
-
-    That one parses and checks each line again; these have been checked.
-    """
-    copy = HTTPHeaders.__new__(HTTPHeaders)
-    for name, value in vars(headers).items():
-        if isinstance(value, dict):
-            value = {k: v[:] if isinstance(v, list) else v for k, v in value.items()}
-        setattr(copy, name, value)
-    return copy

@@ -13,12 +13,10 @@
 from __future__ import annotations
 
 import collections
-import copy
 import functools
 from typing import Any, Callable, Optional
 
 from tornado.log import app_log
-from tornado.util import ObjectDict
 from tornado.web import RequestHandler
 
 from tornado_unblock._connection import RequestConnection
@@ -30,6 +28,7 @@ from tornado_unblock._offload_future import OffloadFuture
 from tornado_unblock._portal import Portal
 from tornado_unblock._results import client_gone
 from tornado_unblock._sites import Site
+from tornado_unblock._stand_in import stand_in_for
 
 
 def dispatch(
@@ -57,7 +56,7 @@ def dispatch(
     handoff.enter(offload, handler)
     if not direct:
         # Somebody else awaits it, and may give up before it ends.
-        handoff.answer_on_copy(handler)
+        handoff.answer_onstand_in_for(handler)
     try:
         return offload.admit()
     except RejectedError as error:
@@ -175,7 +174,7 @@ class Handoff:
         """``offload`` runs on, and its handler with it."""
         handler = offload.subject
         self._hook(handler, "write", Hook(_write, handler.write))
-        self.answer_on_copy(handler)
+        self.answer_onstand_in_for(handler)
 
     def _hook(self, handler: RequestHandler, name: str, hook: Hook) -> None:
         if name not in self._hooked:
@@ -212,7 +211,7 @@ class Handoff:
 
     def _answer_on_copy(self, handler: RequestHandler, error: BaseException) -> None:
         """Render an error while a worker still holds ``handler``."""
-        stand_in = _copy(handler)
+        stand_in = stand_in_for(handler)
         if not self._part(handler, stand_in, "an error was sent in its place"):
             stand_in._finished = True  # a body has finished the response
         stand_in._handle_request_exception(error)
@@ -256,27 +255,6 @@ def _take(handler: RequestHandler, portal: Portal) -> Handoff:
         safe.set_close_callback(callback)
     handler.request.connection = safe  # type: ignore[assignment]
     return handoff
-
-
-def _copy(handler: RequestHandler) -> RequestHandler:
-    """Return a copy of ``handler`` that can render an error page beside it."""
-    twin: RequestHandler = object.__new__(type(handler))
-    own = {n: v for n, v in vars(handler).items() if not isinstance(v, Hook)}
-    vars(twin).update(own)
-    twin.request = copy.copy(handler.request)
-    connection = handler.request.connection
-    if isinstance(connection, RequestConnection):
-        # What the worker believes may still have been on its way.
-        twin._headers_written = connection.sent
-    if handler.ui is not None:
-        # Its functions are bound to the handler: bind them to the copy.
-        modules = handler.ui["modules"]
-        methods = handler.application.ui_methods.items()
-        twin.ui = ObjectDict((n, twin._ui_method(m)) for n, m in methods)
-        twin.ui["_tt_modules"] = twin.ui["modules"] = type(modules)(
-            twin, handler.application.ui_modules
-        )
-    return twin
 
 
 def _write(own: Callable[[Any], None], chunk: Any) -> None:

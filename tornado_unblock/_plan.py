@@ -103,6 +103,9 @@ def decide(cls: type[RequestHandler], verb: str) -> Where:
     if issubclass(cls, web.FallbackHandler):
         return Where(False, False, False, False, "it passes the request on")
     if issubclass(cls, WebSocketHandler):
+        if cls.get is not WebSocketHandler.get and not is_async(cls.get):
+            why = "a WebSocket: a sync get, then its hooks hop"
+            return Where(True, True, not is_async(cls.prepare), False, why)
         asks = _overridden(cls, ("prepare", "check_origin", "select_subprotocol"))
         return Where(bool(asks), False, False, False, "a WebSocket: its hooks hop")
     driven = (

@@ -134,6 +134,8 @@ def _run_together(handler: RequestHandler, plan: Plan) -> Any:
         if handler._finished:
             return None
         check_lease()
+        if plan.asks_ahead:
+            ask_ahead(handler)
         value = _run_verb(handler, plan, *handler.path_args, **handler.path_kwargs)
     except Exception as error:
         _handle(handler, error)

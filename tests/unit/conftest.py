@@ -25,7 +25,7 @@ async def all_quiet(*names: str) -> None:
     for name in names or ("default",):
         limiter = current_portal().locals[get_executor(name)]
         while limiter.borrowed_tokens:  # noqa: ASYNC110 - nobody tells of the last
-            await asyncio.sleep(0.001)
+            await asyncio.sleep(0)
 
 
 class Server:
@@ -91,7 +91,7 @@ class Server:
 
         async def poll() -> None:
             while not condition():  # noqa: ASYNC110
-                await asyncio.sleep(0.001)
+                await asyncio.sleep(0)
 
         self.call(poll)
 

@@ -18,6 +18,8 @@ from tornado_unblock import (
     configure,
     unblock,
 )
+from tornado_unblock._executors import get_executor
+from tornado_unblock._portal import current_portal
 
 TIMEOUT = 0.05  # seconds; bodies wait for events, not for this
 
@@ -324,13 +326,18 @@ def test_client_that_leaves_while_waiting_never_starts(make_server, gate, expect
     first = server.send("/first")
     assert gate.entered.acquire(timeout=10)
     second = server.send("/second")
-    server.call(lambda: asyncio.sleep(0.01))
+    server.until(lambda: waiting_requests())
     second.close()
     assert left.wait(10)
     gate.open.set()
     while first.recv(4096):
         pass
     assert gate.notes == ["first"]
+
+
+def waiting_requests() -> int:
+    """How many requests wait for a worker; loop thread."""
+    return int(current_portal().locals[get_executor()].waiting)
 
 
 def test_full_is_answered_at_once(make_server, gate, expect_log):
