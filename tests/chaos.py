@@ -190,7 +190,8 @@ async def ask(port: int, plan: Plan) -> None:
         )
         if plan.leaves_after is not None:
             writer.write(b"x" * min(plan.upload, plan.leaves_after))
-            await reader.read(plan.leaves_after)
+            if plan.upload <= plan.leaves_after:
+                await reader.read(plan.leaves_after)
             return
         writer.write(b"x" * plan.upload)
         await writer.drain()

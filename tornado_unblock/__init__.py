@@ -10,8 +10,8 @@
 The modules by rank; each imports only modules of a lower one:
 
      0  _errors             every exception
-     0  _headers           what is known of headers before they are sent
-    0  _hooks              standing before a method of one handler
+     0  _headers            what is known of headers before they are sent
+     0  _hooks              standing before a method of one handler
      0  _loop_calls         timers and tasks that a body asks for
      0  _offload_future     the Future that stands for work on a worker
      0  _tally              what is counted of one route

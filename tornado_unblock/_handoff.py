@@ -56,7 +56,7 @@ def dispatch(
     handoff.enter(offload, handler)
     if not direct:
         # Somebody else awaits it, and may give up before it ends.
-        handoff.answer_onstand_in_for(handler)
+        handoff.answer_on_copy(handler)
     try:
         return offload.admit()
     except RejectedError as error:
@@ -174,7 +174,7 @@ class Handoff:
         """``offload`` runs on, and its handler with it."""
         handler = offload.subject
         self._hook(handler, "write", Hook(_write, handler.write))
-        self.answer_onstand_in_for(handler)
+        self.answer_on_copy(handler)
 
     def _hook(self, handler: RequestHandler, name: str, hook: Hook) -> None:
         if name not in self._hooked:

@@ -1,4 +1,4 @@
-"""The cases in which an unblocked body cannot do as an inline one does, and why."""
+"""The cases in which an unblocked body does not do as an inline one does, and why."""
 
 from __future__ import annotations
 
@@ -14,4 +14,16 @@ BY_DESIGN: dict[str, str] = {
         "asyncio.create_task() asks for the loop that runs in the calling thread, and "
         "in a worker there is none; ensure_future() and spawn_callback() work"
     ),
+}
+
+_CALL_SOON = (
+    "asyncio in debug mode refuses call_soon(), which completing a Future comes down "
+    "to, in any thread but the loop's"
+)
+#: Under asyncio's debug mode only.
+IN_DEBUG_MODE: dict[str, str] = {
+    "loop-finished_by_call_soon": _CALL_SOON,
+    "loop-future_completed_by_the_body": _CALL_SOON,
+    "loop-condition_notified_by_the_body": _CALL_SOON,
+    "loop-callback_on_what_is_sent": _CALL_SOON,
 }

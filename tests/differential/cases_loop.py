@@ -90,6 +90,16 @@ def condition_notified_by_the_body() -> Site:
 
 
 @table.body()
+def callback_on_what_is_sent(self: RequestHandler) -> None:
+    self.write("sent")
+    future = self.flush()
+    # Any question to the stream is answered when what came before is done.
+    self.request.connection.stream.set_nodelay(True)  # type: ignore[union-attr]
+    self._auto_finish = False
+    future.add_done_callback(lambda _: self.finish(", and finished"))
+
+
+@table.body()
 def timer_removed(self: RequestHandler) -> None:
     loop = IOLoop.current()
     timer = loop.call_later(60, self.finish, "never")

@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
+import asyncio
+import functools
+from typing import Any
+
 import pytest
+import tornado
 
 from tests.differential import (
     cases_connections,
@@ -14,8 +19,9 @@ from tests.differential import (
     cases_output,
     cases_requests,
     cases_templates,
+    harness,
 )
-from tests.differential.by_design import BY_DESIGN
+from tests.differential.by_design import BY_DESIGN, IN_DEBUG_MODE
 from tests.differential.harness import MODES, Case, run
 
 # All of it is compared; none of it is unexpected.
@@ -32,12 +38,21 @@ TABLES = [
     cases_requests.table,
     cases_templates.table,
 ]
-CASES = [case for table in TABLES for case in table.cases]
+CASES = [
+    case
+    for table in TABLES
+    for case in table.cases
+    if tornado.version_info[:3] >= case.since
+]
+DEBUG_MODE = asyncio.coroutines._is_debug_mode()
 
 
 @pytest.mark.parametrize("mode", [mode for mode in MODES if mode != "inline"])
 @pytest.mark.parametrize("case", CASES, ids=lambda case: case.name)
 def test_unblocked_is_as_inline(case: Case, mode: str) -> None:
+    """Byte for byte, and record for record."""
+    if DEBUG_MODE and case.name in IN_DEBUG_MODE:
+        pytest.xfail(IN_DEBUG_MODE[case.name])
     expected, inline = run(case, "inline")
     found, moved = run(case, mode)
     assert not inline.on_workers()
@@ -49,8 +64,26 @@ def test_unblocked_is_as_inline(case: Case, mode: str) -> None:
     assert found.logs == expected.logs
 
 
-def test_enough_cases() -> None:
-    """Each has a name of its own, and each exception is one of them."""
+def test_cases() -> None:
+    """There are enough; each has a name of its own, and each exception is a case."""
     names = [case.name for case in CASES]
-    assert len(names) == len(set(names)) >= 80
-    assert set(BY_DESIGN) <= set(names)
+    assert len(names) == len(set(names)) >= 280
+    assert set(BY_DESIGN) | set(IN_DEBUG_MODE) <= set(names)
+
+
+@pytest.mark.parametrize("name", ["output-redirect", "output-flush_then_more"])
+def test_faults_are_found(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A body merely put on some thread does not pass."""
+    (case,) = (case for case in CASES if case.name == name)
+    monkeypatch.setattr(harness, "unblock", on_some_thread)
+    expected, _ = run(case, "inline")
+    found, _ = run(case, "verbs")
+    assert found != expected
+
+
+def on_some_thread(fn: harness.Method) -> harness.Method:
+    def call(*args: Any, **kwargs: Any) -> Any:
+        body = functools.partial(fn, *args, **kwargs)
+        return asyncio.get_running_loop().run_in_executor(None, body)
+
+    return call

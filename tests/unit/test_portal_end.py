@@ -72,6 +72,15 @@ def test_loop_closed_before_it_woke(loop, portal):
         portal.call_soon(int)
 
 
+def test_loop_closes_at_the_very_moment(loop, portal, monkeypatch):
+    """Who has just found it open is told all the same."""
+    loop.close()
+    monkeypatch.setattr(loop, "is_closed", lambda: False)
+    for _ in range(2):
+        with pytest.raises(LoopClosedError, match="nothing can be posted"):
+            portal.call_soon(int)
+
+
 def test_loop_closes_while_a_thread_waits(loop, portal, monkeypatch):
     """The wait ends with an error that says so."""
     monkeypatch.setattr(_latch, "_LOOK_AGAIN", 0.001)
@@ -120,11 +129,20 @@ def test_callback_that_raises_anything(loop, portal, allow_log, error):
 
 
 def test_closed_loops_are_forgotten():
-    """A process that runs one loop after another keeps none but the last."""
-    first = weakref.ref(asyncio.run(make_portal()))
-    asyncio.run(make_portal())
+    """A process that runs one loop after another keeps none of them."""
+    gone = weakref.ref(asyncio.run(make_portal()))
     gc.collect()
-    assert first() is None
+    assert gone() is None
+
+
+def test_closed_loop_is_left_as_it_was(loop, portal):
+    """No method of it is replaced any more, and nothing is kept for it."""
+    portal.locals["key"] = "value"
+    assert {"call_later", "call_at", "create_task", "close"} <= set(vars(loop))
+    loop.close()
+    loop.close()
+    assert portal.locals == {}
+    assert not any(callable(value) for value in vars(loop).values())
 
 
 @pytest.fixture
