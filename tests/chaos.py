@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 import dataclasses
 import gc
+import logging
 import os
 import random
 import resource
@@ -233,6 +234,8 @@ class Chaos:
     def __init__(self, seed: int) -> None:
         print(f"chaos seed {seed}")
         self.chance = random.Random(seed)
+        # pytest keeps each record, and with it each traceback and handler.
+        logging.disable()
         soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
         resource.setrlimit(resource.RLIMIT_NOFILE, (max(soft, min(hard, 8192)), hard))
         configure(max_waiting=4000, queue_timeout=None)
@@ -274,5 +277,6 @@ class Chaos:
         )
 
     def close(self) -> None:
+        logging.disable(logging.NOTSET)
         self.server.close()
         assert len(os.listdir("/proc/self/fd")) <= self.before

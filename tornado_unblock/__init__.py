@@ -30,6 +30,7 @@ The modules by rank; each imports only modules of a lower one:
      4  testing             for the tests of code that uses this
      4  _websocket          a WebSocket's connection, and questions asked ahead
      5  _body               an offload's state, and the worker's half of it
+     5  _stand_in           a copy of a handler, to render an error page
      6  _offload            loop thread -> worker: the only door
      7  _results            sending what a body returns
      7  _run_in_executor    any function on any executor

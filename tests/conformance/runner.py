@@ -33,15 +33,26 @@ import tornado
 from tornado import gen
 from tornado.httpclient import HTTPResponse
 from tornado.testing import AsyncHTTPTestCase
-from tornado.web import RequestHandler
+from tornado.web import Application, RequestHandler
 
-from tornado_unblock import testing, unblock
+from tornado_unblock import testing, unblock, unblock_application
 
 VERBS = tuple(verb.lower() for verb in RequestHandler.SUPPORTED_METHODS)
 #: How long a request may take to end once its client was let down.
 PATIENCE_SECONDS = 1.0
 #: What else Tornado awaits, so that it can be moved one method at a time.
 AWAITED_HOOKS = ("prepare", "data_received", "open", "on_message")
+#: What runs in a worker when the whole request does.
+COUNTED = (
+    *VERBS,
+    *AWAITED_HOOKS,
+    "get_current_user",
+    "get_user_locale",
+    "log_exception",
+    "on_close",
+    "on_finish",
+    "write_error",
+)
 
 ExcInfo = Union[
     tuple[type[BaseException], BaseException, TracebackType], tuple[None, None, None]
@@ -193,6 +204,36 @@ def by_method(names: Iterable[str], bodies: Bodies) -> None:
     on_each_handler(change)
 
 
+def by_class(bodies: Bodies) -> None:
+    """Put ``@unblock`` on each class."""
+    patient_fetch()
+
+    def change(cls: type[RequestHandler]) -> None:
+        for name, fn in sync_methods(cls, COUNTED):
+            setattr(cls, name, bodies.counted(fn))
+        unblock(cls)
+
+    on_each_handler(change)
+
+
+def by_application(bodies: Bodies) -> None:
+    """Unblock each application as a whole, and no class."""
+    patient_fetch()
+    own = Application.__init__
+
+    @functools.wraps(own)
+    def __init__(self: Application, *args: Any, **kwargs: Any) -> None:
+        own(self, *args, **kwargs)
+        unblock_application(self)
+
+    def change(cls: type[RequestHandler]) -> None:
+        for name, fn in sync_methods(cls, COUNTED):
+            setattr(cls, name, bodies.counted(fn))
+
+    Application.__init__ = __init__  # type: ignore[method-assign]
+    on_each_handler(change)
+
+
 def naive(bodies: Bodies) -> None:
     """Run verbs on an executor and leave it at that: what a run must find fault with."""
 
@@ -215,6 +256,8 @@ MODES: dict[str, Callable[[Bodies], None]] = {
     "inline": inline,
     "method": functools.partial(by_method, VERBS),
     "hooks": functools.partial(by_method, VERBS + AWAITED_HOOKS),
+    "class": by_class,
+    "application": by_application,
     "naive": naive,
 }
 

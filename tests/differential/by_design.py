@@ -23,6 +23,9 @@ _CALL_SOON = (
 #: Under asyncio's debug mode only.
 IN_DEBUG_MODE: dict[str, str] = {
     "loop-finished_by_call_soon": _CALL_SOON,
+}
+#: The same, but a task is left that can neither go on nor be cancelled: not run.
+STUCK_IN_DEBUG_MODE: dict[str, str] = {
     "loop-future_completed_by_the_body": _CALL_SOON,
     "loop-condition_notified_by_the_body": _CALL_SOON,
     "loop-callback_on_what_is_sent": _CALL_SOON,

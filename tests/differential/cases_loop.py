@@ -226,7 +226,12 @@ def task_created(self: RequestHandler) -> None:
         self.finish("by a task")
 
     self._auto_finish = False
-    self.task = asyncio.create_task(work())  # type: ignore[attr-defined]
+    coroutine = work()
+    try:
+        self.task = asyncio.create_task(coroutine)  # type: ignore[attr-defined]
+    except RuntimeError:
+        coroutine.close()
+        raise
 
 
 @table.body()

@@ -13,7 +13,6 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import dataclasses
-import functools
 import inspect
 import itertools
 import logging
@@ -35,7 +34,7 @@ from tests.conformance.runner import (
     requests_end,
     sync_methods,
 )
-from tornado_unblock import unblock
+from tornado_unblock import unblock, unblock_application
 
 NOW = 1_700_000_000.0
 #: How long anything may take that should take no time.
@@ -159,31 +158,64 @@ def application(case: Case, place: Decorator) -> Application:
     return Application(routes, **{**case.settings, **settings})
 
 
-def inline(case: Case, bodies: Bodies) -> Application:
-    """Leave everything as it is."""
-    return application(case, lambda fn: fn)
+def inline(
+    case: Case,
+    bodies: Bodies,
+    *,
+    names: Sequence[str] = VERBS,
+    method: Decorator = lambda fn: fn,
+    each_class: Callable[[type[RequestHandler]], object] = lambda cls: cls,
+) -> Application:
+    """Return the application with its bodies counted, and changed no further.
 
-
-def by_method(names: Sequence[str], case: Case, bodies: Bodies) -> Application:
-    """Put ``@unblock`` on the sync methods among ``names``."""
+    Args:
+        case: What to serve.
+        bodies: Counts the calls of sync methods among ``names``.
+        names: Which methods.
+        method: Put on each of them, or where the case places it.
+        each_class: Called with each handler class.
+    """
 
     def place(fn: Method) -> Method:
-        return unblock(bodies.counted(fn))
+        return method(bodies.counted(fn))
 
     made: list[type[RequestHandler]] = []
     with classes_made(made):
         app = application(case, place)
-    if not case.places:
-        for cls in made:
+    for cls in made:
+        if not case.places:
             for name, fn in sync_methods(cls, names):
                 setattr(cls, name, place(fn))
+        each_class(cls)
     return app
+
+
+def verbs(case: Case, bodies: Bodies) -> Application:
+    """Put ``@unblock`` on each verb."""
+    return inline(case, bodies, method=unblock)
+
+
+def hooks(case: Case, bodies: Bodies) -> Application:
+    """Put ``@unblock`` on each method that Tornado awaits."""
+    return inline(case, bodies, names=VERBS + AWAITED_HOOKS, method=unblock)
+
+
+def classes(case: Case, bodies: Bodies) -> Application:
+    """Put ``@unblock`` on each class."""
+    return inline(case, bodies, each_class=unblock)
+
+
+def whole_application(case: Case, bodies: Bodies) -> Application:
+    """Unblock the application, and no class."""
+    return unblock_application(inline(case, bodies))
 
 
 MODES: dict[str, Callable[[Case, Bodies], Application]] = {
     "inline": inline,
-    "verbs": functools.partial(by_method, VERBS),
-    "hooks": functools.partial(by_method, VERBS + AWAITED_HOOKS),
+    "verbs": verbs,
+    "hooks": hooks,
+    "class": classes,
+    "application": whole_application,
 }
 
 

@@ -7,8 +7,6 @@ import os
 import random
 import threading
 
-import pytest
-
 from tests.chaos import Chaos
 from tornado_unblock import statistics
 
@@ -27,7 +25,6 @@ def resident() -> int:
         return int(file.read().split()[1]) * os.sysconf("SC_PAGE_SIZE")
 
 
-@pytest.mark.allow_log("tornado", "")
 def test_soak(capsys):
     """Round after round: one response each, tokens at zero, memory flat."""
     sizes, threads = [], []
