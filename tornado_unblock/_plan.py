@@ -78,8 +78,8 @@ def make_plan(
     unheard = _overridden(cls, _SOCKET_UNHEARD if socket else ())
     if cls._stream_request_body:
         awaited += _overridden(cls, ("data_received",))
-    if not where.together:
-        unheard += _overridden(cls, ("on_finish",))
+    # Called on the loop thread where a coroutine or an awaitable ends a request.
+    unheard += _overridden(cls, ("on_finish",))
     name = f"{cls.__qualname__}.{verb}"
     return Plan(
         site(portal, resolve_executor(own.executor), name, own.timeout),

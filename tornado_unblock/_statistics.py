@@ -214,5 +214,5 @@ def _forget_parent() -> None:
     forget_statistics()
 
 
-if hasattr(os, "register_at_fork"):
+if hasattr(os, "register_at_fork"):  # pragma: no branch - all but Windows
     os.register_at_fork(after_in_child=_forget_parent)

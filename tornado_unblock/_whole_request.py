@@ -139,6 +139,8 @@ def _run_together(handler: RequestHandler, plan: Plan) -> Any:
         value = _run_verb(handler, plan, *handler.path_args, **handler.path_kwargs)
     except Exception as error:
         _handle(handler, error)
+        # After an error Tornado leaves an unfinished request alone.
+        handler._auto_finish = False
     if not handler._finished:
         # Tornado calls the verb next, and is to find that it has run.
         hide(handler, plan.verb, Hook(_ran, handler, plan.verb))

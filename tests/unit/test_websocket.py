@@ -7,6 +7,7 @@ import threading
 from typing import Any
 
 import pytest
+from tornado.web import authenticated
 from tornado.websocket import WebSocketClosedError, WebSocketHandler, websocket_connect
 
 from tornado_unblock import cancelled, unblock
@@ -379,3 +380,38 @@ def test_plain_request_to_a_socket(make_server, expect_log):
     notes: list[Any] = []
     server = make_server(("/", Echo, {"notes": notes}))
     assert server.get("/").body == b'Can "Upgrade" only to "WebSocket".'
+
+
+def test_sync_get_in_front_of_the_handshake(make_server):
+    """``@authenticated`` on a socket asks for the user in the worker of prepare."""
+    notes: list[Any] = []
+
+    @unblock
+    class Handler(Echo):
+        def get_current_user(self) -> str:
+            self.note("user")
+            return "ann"
+
+        @authenticated
+        def get(self, *args: Any, **kwargs: Any) -> Any:
+            self.note("get")
+            return super().get(*args, **kwargs)
+
+        def on_finish(self) -> None:
+            self.note("on_finish")
+
+    server = make_server(("/", Handler, {"notes": notes}))
+    assert talk(server, "text") == ["text"]
+    server.until(lambda: any(note[0] == "close" for note in notes))
+    assert [note[0] for note in notes] == [
+        "prepare",
+        "select",
+        "user",
+        "get",
+        "on_finish",
+        "open",
+        "message",
+        "close",
+    ]
+    assert not [note for note in notes if note[-1] == "loop"]
+    assert len({note[-1] for note in notes[:4]}) == 1

@@ -265,6 +265,7 @@ def test_verb_that_returns_an_awaitable(make_server):
     response, notes = run(make_server, Handler)
     assert response.body == b"later"
     assert [what for what, _ in notes].count("get") == 1
+    assert ("on_finish", "loop") not in notes
 
 
 def test_verb_that_leaves_the_request_open(make_server):
