@@ -151,11 +151,12 @@ def on_each_handler(change: Callable[[type[RequestHandler]], None]) -> None:
     )
 
 
-def patient_fetch() -> None:
-    """Have a fetch whose connection was closed wait for the request to end.
+def patient_fetch(*, always: bool) -> None:
+    """Have each fetch, or each whose connection was closed, wait for the request's end.
 
-    A body may close its connection and go on. Inline, the client, which shares the
-    body's loop, notices when the body has ended. The tests rely on that.
+    A body may close its connection, or send the last byte that the client waits for,
+    and go on. Inline, the client, which shares the body's loop, notices when the body
+    has ended, and the tests rely on that.
     """
     own = AsyncHTTPTestCase.fetch
 
@@ -165,7 +166,7 @@ def patient_fetch() -> None:
             response = own(self, *args, **kwargs)
             closed = response.code == 599
         finally:
-            if closed:
+            if closed or always:
                 self.io_loop.run_sync(requests_end)
         return response
 
@@ -195,7 +196,7 @@ def inline(bodies: Bodies) -> None:
 
 def by_method(names: Iterable[str], bodies: Bodies) -> None:
     """Put ``@unblock`` on each sync method among ``names``."""
-    patient_fetch()
+    patient_fetch(always=False)
 
     def change(cls: type[RequestHandler]) -> None:
         for name, fn in sync_methods(cls, names):
@@ -206,7 +207,7 @@ def by_method(names: Iterable[str], bodies: Bodies) -> None:
 
 def by_class(bodies: Bodies) -> None:
     """Put ``@unblock`` on each class."""
-    patient_fetch()
+    patient_fetch(always=True)
 
     def change(cls: type[RequestHandler]) -> None:
         for name, fn in sync_methods(cls, COUNTED):
@@ -218,7 +219,7 @@ def by_class(bodies: Bodies) -> None:
 
 def by_application(bodies: Bodies) -> None:
     """Unblock each application as a whole, and no class."""
-    patient_fetch()
+    patient_fetch(always=True)
     own = Application.__init__
 
     @functools.wraps(own)

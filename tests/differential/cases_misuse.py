@@ -273,7 +273,7 @@ def transfer_encoding_by_hand(self: RequestHandler) -> None:
     self.flush()
 
 
-@table.body(request(close=False) + request(), overlaps=True)
+@table.body(request(close=False) + request())
 def error_then_pipelined(self: RequestHandler) -> None:
     """The second request runs although the first one's error closed the connection."""
     self.set_header("Content-Length", 3)

@@ -230,6 +230,6 @@ both_orders(
 )
 
 
-@table.case()
+@table.case(moves=False)
 def coroutine_around(place: Decorator) -> Site:
     return user_handler(awaits_coroutines_only(place(greet)))
