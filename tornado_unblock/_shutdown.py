@@ -117,6 +117,12 @@ def begin_drain() -> Drain:
     return drain
 
 
+def check_deadline(deadline: object) -> None:
+    """Raise `ConfigurationError` unless ``deadline`` is 0, None or more seconds."""
+    if deadline != 0 or isinstance(deadline, bool):
+        check_seconds("deadline", deadline)
+
+
 async def shutdown(deadline: Optional[float] = DEADLINE) -> list[Abandoned]:
     """End the work of the running loop's executors; loop thread only.
 
@@ -140,8 +146,7 @@ async def shutdown(deadline: Optional[float] = DEADLINE) -> list[Abandoned]:
         ConfigurationError: ``deadline`` is no number of seconds.
         LoopThreadError: No loop runs in this thread.
     """
-    if deadline != 0:
-        check_seconds("deadline", deadline)
+    check_deadline(deadline)
     drain = begin_drain()
     await drain.wait(deadline)
     return drain.abandon()

@@ -31,8 +31,14 @@ from tornado.ioloop import IOLoop
 from tornado.log import app_log
 
 from tornado_unblock._errors import LoopThreadError
-from tornado_unblock._executors import check_seconds, kill_processes
-from tornado_unblock._shutdown import DEADLINE, Abandoned, begin_drain, shutdown
+from tornado_unblock._executors import kill_processes
+from tornado_unblock._shutdown import (
+    DEADLINE,
+    Abandoned,
+    begin_drain,
+    check_deadline,
+    shutdown,
+)
 
 SIGNALS = (signal.SIGTERM, signal.SIGINT)
 
@@ -98,9 +104,9 @@ def stop_on_signal(
     stack = contextlib.ExitStack()
 
     async def end() -> None:
+        stack.callback(io_loop.stop)
         with stack:
             await _drain(requests, deadline)
-        io_loop.stop()
 
     stack.enter_context(
         _handled(
@@ -120,7 +126,7 @@ def _handled(
     signals: Iterable[int],
 ) -> Iterator[None]:
     """Have the first of ``signals`` call ``act`` on the loop, the next one kill."""
-    check_seconds("deadline", deadline)
+    check_deadline(deadline)
     if threading.current_thread() is not threading.main_thread():
         raise LoopThreadError("signals come to the main thread: call this there")
     signals = tuple(signals)

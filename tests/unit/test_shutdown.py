@@ -199,7 +199,7 @@ def test_the_next_loop_begins_anew(gate):
     gc.collect()
 
 
-@pytest.mark.parametrize("deadline", [-1, "soon", True])
+@pytest.mark.parametrize("deadline", [-1, "soon", True, False])
 def test_deadline_is_checked(deadline):
     """As any other number of seconds."""
 
