@@ -236,7 +236,7 @@ def by_application(bodies: Bodies) -> None:
 
 
 def naive(bodies: Bodies) -> None:
-    """Run verbs on an executor and leave it at that: what a run must find fault with."""
+    """Run verbs on an executor, and no more: what a run must find fault with."""
 
     def offloaded(fn: Callable[..., Any]) -> Callable[..., Any]:
         @functools.wraps(fn)

@@ -1,22 +1,19 @@
-"""Bodies that reach for the event loop, and context variables."""
+"""Bodies that reach for the event loop."""
 
 from __future__ import annotations
 
 import asyncio
-import contextvars
 import functools
 from typing import Any
 
 from tornado import gen
 from tornado.ioloop import IOLoop
 from tornado.locks import Condition
-from tornado.log import app_log
 from tornado.web import HTTPError, RequestHandler
 
-from tests.differential.harness import Site, Table, request
+from tests.differential.table import Site, Table
 
 table = Table("loop")
-user: contextvars.ContextVar[str] = contextvars.ContextVar("user", default="nobody")
 
 
 # --- finishing later ------------------------------------------------------------------
@@ -124,7 +121,7 @@ def finished_by_ensure_future(self: RequestHandler) -> None:
         self.finish("by a task")
 
     self._auto_finish = False
-    asyncio.ensure_future(work())
+    asyncio.ensure_future(work())  # noqa: RUF006
 
 
 @table.body()
@@ -151,7 +148,7 @@ def streamed_by_callbacks(self: RequestHandler) -> None:
     step(0)
 
 
-# --- awaitables returned ----------------------------------------------------------------
+# --- awaitables returned --------------------------------------------------------------
 
 
 @table.body()
@@ -237,89 +234,3 @@ def task_created(self: RequestHandler) -> None:
 @table.body()
 def returns_text(self: RequestHandler) -> Any:
     return "text"
-
-
-# --- context variables ---------------------------------------------------------------------
-
-
-@table.case()
-def context_from_prepare() -> Site:
-    class Handler(RequestHandler):
-        def prepare(self) -> None:
-            user.set("prepared")
-
-        def get(self) -> None:
-            self.write(user.get())
-
-    return Handler
-
-
-@table.case()
-def context_to_on_finish() -> Site:
-    class Handler(RequestHandler):
-        def get(self) -> None:
-            user.set("got")
-            self.write(user.get())
-
-        def on_finish(self) -> None:
-            app_log.info("user is %s", user.get())
-
-    return Handler
-
-
-@table.case()
-def context_to_the_error_page() -> Site:
-    class Handler(RequestHandler):
-        def get(self) -> None:
-            user.set("got")
-            raise ValueError("no")
-
-        def write_error(self, status_code: int, **kwargs: Any) -> None:
-            self.finish(user.get())
-
-        def log_exception(self, typ: Any, value: Any, tb: Any) -> None:
-            app_log.error("for %s: %s", user.get(), value)
-
-    return Handler
-
-
-@table.body(request(close=False) + request())
-def context_ends_with_the_request(self: RequestHandler) -> None:
-    self.write(user.get() + " ")
-    user.set("left behind")
-
-
-@table.body()
-def context_reset(self: RequestHandler) -> None:
-    token = user.set("for a while")
-    self.write(user.get())
-    user.reset(token)
-    self.write(user.get())
-
-
-@table.body()
-def context_goes_to_callbacks(self: RequestHandler) -> None:
-    def work() -> None:
-        self.finish(user.get())
-
-    user.set("caller")
-    self._auto_finish = False
-    IOLoop.current().add_callback(work)
-
-
-@table.body()
-def context_goes_to_timers(self: RequestHandler) -> None:
-    user.set("caller")
-    self._auto_finish = False
-    IOLoop.current().call_later(0, lambda: self.finish(user.get()))
-    user.set("changed afterwards")
-
-
-@table.body()
-def loop_is_the_applications(self: RequestHandler) -> None:
-    async def work(loop: IOLoop) -> None:
-        self.finish(str(loop is IOLoop.current()))
-
-    self._auto_finish = False
-    loop = IOLoop.current()
-    loop.spawn_callback(work, loop)

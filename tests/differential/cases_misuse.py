@@ -7,7 +7,7 @@ from typing import Any
 from tornado.log import app_log
 from tornado.web import HTTPError, RequestHandler
 
-from tests.differential.harness import Table, request
+from tests.differential.table import Table, request
 
 table = Table("misuse")
 
@@ -242,7 +242,7 @@ def redirect_to_a_newline(self: RequestHandler) -> None:
     self.redirect("/a\r\nX-Injected: b")
 
 
-# --- wrong types ------------------------------------------------------------------------
+# --- wrong types ----------------------------------------------------------------------
 
 
 @table.body()

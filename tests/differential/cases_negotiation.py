@@ -1,4 +1,4 @@
-"""Responses that depend on the request's headers: entity tags, gzip, xsrf."""
+"""Responses that depend on the request: HEAD, entity tags, gzip, xsrf."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import hashlib
 
 from tornado.web import GZipContentEncoding, RequestHandler
 
-from tests.differential.harness import Site, Table, request
+from tests.differential.table import Site, Table, request
 
 table = Table("negotiation")
 TAG = '"' + hashlib.sha1(b"tagged").hexdigest() + '"'
@@ -190,3 +190,26 @@ def xsrf_token_of_version_1(self: RequestHandler) -> None:
 @table.body(request("/", f"Cookie: _xsrf={TOKEN}"), settings=XSRF)
 def xsrf_checked_by_hand(self: RequestHandler) -> None:
     self.check_xsrf_cookie()
+
+
+@table.body(request(method="HEAD"))
+def head(self: RequestHandler) -> None:
+    self.write("only its length is sent")
+
+
+@table.body(request(method="HEAD"))
+def head_with_flush(self: RequestHandler) -> None:
+    self.write("first")
+    self.flush()
+    self.write("second")
+
+
+@table.body(request(method="HEAD"))
+def head_with_content_length(self: RequestHandler) -> None:
+    self.set_header("Content-Length", 1000)
+    self.finish()
+
+
+@table.body(request(method="POST", body=b""))
+def no_entity_tag_for_post(self: RequestHandler) -> None:
+    self.write("text")

@@ -7,7 +7,7 @@ from typing import Any
 
 from tornado.web import RequestHandler
 
-from tests.differential.harness import Table, request, without_expiry
+from tests.differential.table import Table, request, without_expiry
 
 table = Table("output")
 BIG = b"0123456789abcdef" * 65536  # 1 MiB
@@ -279,29 +279,3 @@ def forged_cookie(self: RequestHandler) -> None:
 @table.body()
 def illegal_cookie(self: RequestHandler) -> None:
     self.set_cookie("a b", "\x01")
-
-
-# --- HEAD, entity tags, compression ---------------------------------------------------
-
-
-@table.body(request(method="HEAD"))
-def head(self: RequestHandler) -> None:
-    self.write("only its length is sent")
-
-
-@table.body(request(method="HEAD"))
-def head_with_flush(self: RequestHandler) -> None:
-    self.write("first")
-    self.flush()
-    self.write("second")
-
-
-@table.body(request(method="HEAD"))
-def head_with_content_length(self: RequestHandler) -> None:
-    self.set_header("Content-Length", 1000)
-    self.finish()
-
-
-@table.body(request(method="POST", body=b""))
-def no_entity_tag_for_post(self: RequestHandler) -> None:
-    self.write("text")

@@ -16,7 +16,7 @@ from tornado.web import (
     removeslash,
 )
 
-from tests.differential.harness import NOW, Decorator, Site, Table, request
+from tests.differential.table import NOW, Decorator, Site, Table, request
 
 table = Table("requests")
 FORM = "Content-Type: application/x-www-form-urlencoded"

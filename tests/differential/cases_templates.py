@@ -9,7 +9,7 @@ from tornado import locale
 from tornado.template import DictLoader
 from tornado.web import RequestHandler, UIModule
 
-from tests.differential.harness import Site, Table, request
+from tests.differential.table import Site, Table, request
 
 table = Table("templates")
 
@@ -165,7 +165,7 @@ def locale_of_the_user() -> Site:
     return Handler
 
 
-# --- UI modules -------------------------------------------------------------------------
+# --- UI modules -----------------------------------------------------------------------
 
 
 class Widget(UIModule):
@@ -201,7 +201,11 @@ class Failing(UIModule):
         raise ValueError("in a module")
 
 
-PAGE = "<html><head></head><body>{% module Widget('a') %}{% module Plain() %}</body></html>"
+PAGE = (
+    "<html><head></head><body>"
+    "{% module Widget('a') %}{% module Plain() %}"
+    "</body></html>"
+)
 MODULES: dict[str, Any] = {
     **pages(
         p=PAGE,
@@ -209,7 +213,7 @@ MODULES: dict[str, Any] = {
         unknown="{% module Unknown() %}",
         part="({{ user }})",
         nested="<head></head><body>{% module Template('inner.html', n=1) %}</body>",
-        inner="{{ set_resources(embedded_css='n {}', javascript_files='n.js') }}{{ n }}",
+        inner="{{ set_resources(embedded_css='n', javascript_files='n.js') }}{{ n }}",
         method="{{ shout('a') }}",
     ),
     "ui_modules": {"Widget": Widget, "Plain": Plain, "Failing": Failing},

@@ -1,9 +1,5 @@
 """Serving one case in one mode: what the client saw, and what was logged.
 
-A case is written once, with plain sync handlers. A *mode* decides how they run; a
-new one is one more function in `MODES`, from a case to its application. Inline is
-the measure of all others.
-
 A real server serves it in a thread of its own; the client is a blocking socket that
 sends the case's bytes and reads to the end. Time and random bytes stand still.
 """
@@ -13,223 +9,25 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import dataclasses
-import inspect
 import itertools
 import logging
 import re
 import socket
 import threading
-from collections.abc import Iterable, Iterator, Sequence
-from typing import Any, Callable, Optional, Union
+from collections.abc import Iterable, Iterator
+from typing import Any, Optional
 from unittest import mock
 
 from tornado.httpserver import HTTPServer
 from tornado.testing import bind_unused_port
-from tornado.web import Application, RequestHandler, StaticFileHandler
+from tornado.web import Application, StaticFileHandler
 
-from tests.conformance.runner import (
-    AWAITED_HOOKS,
-    VERBS,
-    Bodies,
-    requests_end,
-    sync_methods,
-)
-from tornado_unblock import unblock, unblock_application
+from tests.conformance.runner import Bodies, requests_end
+from tests.differential.modes import MODES
+from tests.differential.table import NOW, Case, Step
 
-NOW = 1_700_000_000.0
 #: How long anything may take that should take no time.
 TIMEOUT_SECONDS = 10.0
-
-Method = Callable[..., Any]
-Decorator = Callable[[Method], Method]
-#: What a case's function returns: a handler class; routes; or routes and settings.
-Site = Union[type[RequestHandler], list[Any], tuple[list[Any], dict[str, Any]]]
-
-
-@dataclasses.dataclass(frozen=True)
-class Until:
-    """A step of the client: read until this was seen as often as it says."""
-
-    seen: bytes
-    times: int = 1
-
-
-Step = Union[bytes, Until]
-
-
-@dataclasses.dataclass(frozen=True)
-class Case:
-    """One row of the table."""
-
-    name: str
-    site: Callable[..., Site]
-    steps: tuple[Step, ...]
-    settings: dict[str, Any]
-    server: dict[str, Any]
-    #: Takes out of the bytes what differs from run to run.
-    normalise: Callable[[bytes], bytes]
-    #: Whether its function takes the decorator, to place it itself.
-    places: bool
-    #: Whether a body runs at all.
-    moves: bool
-    #: The first version of Tornado that can serve it inline.
-    since: tuple[int, ...]
-
-
-def request(
-    path: str = "/",
-    *headers: str,
-    method: str = "GET",
-    body: Optional[bytes] = None,
-    close: bool = True,
-    version: str = "1.1",
-) -> bytes:
-    """Return the bytes of a request, by default the last one on its connection."""
-    lines = [f"{method} {path} HTTP/{version}", "Host: test", *headers]
-    if close:
-        lines.append("Connection: close")
-    if body is not None:
-        lines.append(f"Content-Length: {len(body)}")
-    return "\r\n".join([*lines, "", ""]).encode("latin1") + (body or b"")
-
-
-class Table:
-    """Collects the cases of one module."""
-
-    def __init__(self, topic: str) -> None:
-        self.topic = topic
-        self.cases: list[Case] = []
-
-    def case(
-        self,
-        *steps: Step,
-        settings: Optional[dict[str, Any]] = None,
-        server: Optional[dict[str, Any]] = None,
-        normalise: Callable[[bytes], bytes] = lambda data: data,
-        moves: bool = True,
-        since: tuple[int, ...] = (6, 1),
-    ) -> Callable[[Callable[..., Site]], Callable[..., Site]]:
-        """Add what the decorated function makes; called once for each mode."""
-
-        def add(site: Callable[..., Site]) -> Callable[..., Site]:
-            case = Case(
-                f"{self.topic}-{site.__name__}",
-                site,
-                steps or (request(),),
-                settings or {},
-                server or {},
-                normalise,
-                bool(inspect.signature(site).parameters),
-                moves,
-                since,
-            )
-            self.cases.append(case)
-            return site
-
-        return add
-
-    def body(self, *steps: Step, **options: Any) -> Callable[[Method], Method]:
-        """Add the decorated function as the ``get`` and ``post`` of a handler."""
-
-        def add(fn: Method) -> Method:
-            def site() -> Site:
-                return type("Handler", (RequestHandler,), dict.fromkeys(VERBS, fn))
-
-            site.__name__ = fn.__name__
-            self.case(*steps, **options)(site)
-            return fn
-
-        return add
-
-
-# --- modes --------------------------------------------------------------------
-
-
-def application(case: Case, place: Decorator) -> Application:
-    """Return a fresh application of ``case``, its own decorators being ``place``."""
-    site = case.site(place) if case.places else case.site()
-    routes, settings = site if isinstance(site, tuple) else (site, {})
-    if not isinstance(routes, list):
-        routes = [("/.*", routes)]
-    return Application(routes, **{**case.settings, **settings})
-
-
-def inline(
-    case: Case,
-    bodies: Bodies,
-    *,
-    names: Sequence[str] = VERBS,
-    method: Decorator = lambda fn: fn,
-    each_class: Callable[[type[RequestHandler]], object] = lambda cls: cls,
-) -> Application:
-    """Return the application with its bodies counted, and changed no further.
-
-    Args:
-        case: What to serve.
-        bodies: Counts the calls of sync methods among ``names``.
-        names: Which methods.
-        method: Put on each of them, or where the case places it.
-        each_class: Called with each handler class.
-    """
-
-    def place(fn: Method) -> Method:
-        return method(bodies.counted(fn))
-
-    made: list[type[RequestHandler]] = []
-    with classes_made(made):
-        app = application(case, place)
-    for cls in made:
-        if not case.places:
-            for name, fn in sync_methods(cls, names):
-                setattr(cls, name, place(fn))
-        each_class(cls)
-    return app
-
-
-def verbs(case: Case, bodies: Bodies) -> Application:
-    """Put ``@unblock`` on each verb."""
-    return inline(case, bodies, method=unblock)
-
-
-def hooks(case: Case, bodies: Bodies) -> Application:
-    """Put ``@unblock`` on each method that Tornado awaits."""
-    return inline(case, bodies, names=VERBS + AWAITED_HOOKS, method=unblock)
-
-
-def classes(case: Case, bodies: Bodies) -> Application:
-    """Put ``@unblock`` on each class."""
-    return inline(case, bodies, each_class=unblock)
-
-
-def whole_application(case: Case, bodies: Bodies) -> Application:
-    """Unblock the application, and no class."""
-    return unblock_application(inline(case, bodies))
-
-
-MODES: dict[str, Callable[[Case, Bodies], Application]] = {
-    "inline": inline,
-    "verbs": verbs,
-    "hooks": hooks,
-    "class": classes,
-    "application": whole_application,
-}
-
-
-@contextlib.contextmanager
-def classes_made(made: list[type[RequestHandler]]) -> Iterator[None]:
-    """Have every handler class that is made meanwhile put into ``made``."""
-
-    def __init_subclass__(cls: type[RequestHandler], **kwargs: Any) -> None:
-        super(RequestHandler, cls).__init_subclass__(**kwargs)
-        made.append(cls)
-
-    with mock.patch.object(
-        RequestHandler, "__init_subclass__", classmethod(__init_subclass__)
-    ):
-        yield
-
-
-# --- running ------------------------------------------------------------------
 
 
 @dataclasses.dataclass(frozen=True)
@@ -266,8 +64,11 @@ def standing_still() -> Iterator[None]:
     def urandom(size: int) -> bytes:
         return bytes([next(numbers) % 256]) * size
 
+    def now() -> float:
+        return NOW
+
     StaticFileHandler.reset()  # forgets the hashes of files
-    with mock.patch("time.time", lambda: NOW), mock.patch("os.urandom", urandom):
+    with mock.patch("time.time", now), mock.patch("os.urandom", urandom):
         yield
 
 
@@ -353,11 +154,6 @@ def captured_logs() -> Iterator[list[str]]:
 
 def without_dates(data: bytes) -> bytes:
     return re.sub(rb"\r\nDate: [^\r]*", b"\r\nDate: <now>", data)
-
-
-def without_expiry(data: bytes) -> bytes:
-    """Take out when a cookie expires, if that is reckoned from now."""
-    return re.sub(rb"expires=[^;\r]*", b"expires=<then>", data)
 
 
 def log_text(record: logging.LogRecord) -> Optional[str]:

@@ -11,32 +11,42 @@ import tornado
 
 from tests.differential import (
     cases_connections,
+    cases_context,
+    cases_error_pages,
     cases_errors,
     cases_handlers,
     cases_loop,
     cases_misuse,
     cases_negotiation,
     cases_output,
+    cases_overrides,
     cases_requests,
     cases_templates,
-    harness,
+    cases_uploads,
+    modes,
 )
 from tests.differential.by_design import BY_DESIGN, IN_DEBUG_MODE, STUCK_IN_DEBUG_MODE
-from tests.differential.harness import MODES, Case, run
+from tests.differential.harness import run
+from tests.differential.modes import MODES
+from tests.differential.table import Case, Method
 
 # All of it is compared; none of it is unexpected.
 pytestmark = pytest.mark.allow_log("", "")
 
 TABLES = [
     cases_connections.table,
+    cases_context.table,
+    cases_error_pages.table,
     cases_errors.table,
     cases_handlers.table,
     cases_loop.table,
     cases_misuse.table,
     cases_negotiation.table,
     cases_output.table,
+    cases_overrides.table,
     cases_requests.table,
     cases_templates.table,
+    cases_uploads.table,
 ]
 CASES = [
     case
@@ -77,13 +87,13 @@ def test_cases() -> None:
 def test_faults_are_found(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """A body merely put on some thread does not pass."""
     (case,) = (case for case in CASES if case.name == name)
-    monkeypatch.setattr(harness, "unblock", on_some_thread)
+    monkeypatch.setattr(modes, "unblock", on_some_thread)
     expected, _ = run(case, "inline")
     found, _ = run(case, "verbs")
     assert found != expected
 
 
-def on_some_thread(fn: harness.Method) -> harness.Method:
+def on_some_thread(fn: Method) -> Method:
     def call(*args: Any, **kwargs: Any) -> Any:
         body = functools.partial(fn, *args, **kwargs)
         return asyncio.get_running_loop().run_in_executor(None, body)

@@ -105,6 +105,40 @@ def test_runs_on_the_loop_thread(server, in_body, way):
     assert note.place == (server.thread.ident, "body")
 
 
+def call_back_when_set(note: Note) -> None:
+    future: asyncio.Future[None] = asyncio.Future()
+    added = Note()
+    io_loop().add_callback(future.add_done_callback, lambda _: note())
+    io_loop().add_callback(added)
+    added.wait()
+    future.set_result(None)
+
+
+def call_back_when_done(note: Note) -> None:
+    future: asyncio.Future[None] = asyncio.Future()
+    future.set_result(None)
+    future.add_done_callback(lambda _: note())
+
+
+@pytest.mark.xfail(
+    reason="the loop's call_soon() is not made safe for workers", strict=False
+)
+@pytest.mark.parametrize(
+    "way",
+    [call_back_when_set, call_back_when_done, lambda note: loop().call_soon(note)],
+)
+def test_callbacks_run_on_the_loop_thread(server, in_body, way):
+    """A body may settle its own Futures, and use `call_soon` as on the loop thread."""
+    note = Note()
+
+    def body() -> bool:
+        way(note)
+        return note.called.wait(2)
+
+    assert in_body(body)
+    assert note.place[0] == server.thread.ident
+
+
 def test_own_calls_of_the_loop_thread(server):
     """On the loop thread itself all is as ever: handles, tasks, contexts."""
 
