@@ -142,11 +142,7 @@ def configure(
             f"configure() has no option {unknown[0]!r}; "
             f"it takes json_encoder, {', '.join(_FIELDS)}"
         )
-    if executor == DEFAULT and (options.get("processes") or options.get("factory")):
-        raise ConfigurationError(
-            "the default executor runs handlers, which need threads; give the one of "
-            "processes a name, as in configure('cpu', processes=4)"
-        )
+    _check_default(executor, options)
     if json_encoder is not None and not callable(json_encoder):
         raise ConfigurationError(f"json_encoder must be callable, not {json_encoder!r}")
     with _lock:
@@ -257,7 +253,16 @@ def _from_environment(
         text = environment.get(prefix + field.upper())
         if text is not None and field != "factory":
             changes[field] = _parse(prefix + field.upper(), field, text)
+    _check_default(name, changes)
     return dataclasses.replace(options, **changes)
+
+
+def _check_default(name: str, options: Mapping[str, Any]) -> None:
+    if name == DEFAULT and (options.get("processes") or options.get("factory")):
+        raise ConfigurationError(
+            "the default executor runs handlers, which need threads; give the one of "
+            "processes a name, as in configure('cpu', processes=4)"
+        )
 
 
 def _parse(variable: str, field: str, text: str) -> Any:

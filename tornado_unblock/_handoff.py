@@ -51,6 +51,8 @@ def dispatch(
     Raises:
         RejectedError: There is no worker for it, and no room to wait.
     """
+    # A request that has hopped before is let in while others are turned away.
+    nested = isinstance(handler.request.connection, RequestConnection)
     handoff = _take(handler, portal)
     offload = Offload(portal, where, body)
     handoff.enter(offload, handler)
@@ -58,7 +60,7 @@ def dispatch(
         # Somebody else awaits it, and may give up before it ends.
         handoff.answer_on_copy(handler)
     try:
-        return offload.admit()
+        return offload.admit(nested)
     except RejectedError as error:
         handoff.left(offload, error)
         raise
@@ -73,7 +75,7 @@ def dispatch_in_line(
         RejectedError: There is no worker for it, and no room to wait; also from
             the Future, when something else held the handler.
     """
-    return _in_line(portal, handler, where, body, Offload.admit)
+    return _in_line(portal, handler, where, body, _admit_nested)
 
 
 def dispatch_unheard(
@@ -107,6 +109,10 @@ def _in_line(
     except RejectedError as error:
         handoff.left(offload, error)
         raise
+
+
+def _admit_nested(offload: Offload) -> OffloadFuture:
+    return offload.admit(nested=True)
 
 
 def _follow(

@@ -33,6 +33,9 @@ def guard(
         closed: Called when the loop is closed.
     """
     posted: dict[str, Callable[..., Any]] = {
+        # Futures schedule their callbacks with this one: so a body may complete
+        # a Future of the loop.
+        "call_soon": _post_timer,
         "call_later": _post_timer,
         "call_at": _post_timer,
         "create_task": functools.partial(_post_task, in_worker),
@@ -49,7 +52,7 @@ def _close(
 ) -> None:
     own()
     # Each refers to the loop that it is an attribute of.
-    for name in ("call_later", "call_at", "create_task", "close"):
+    for name in ("call_soon", "call_later", "call_at", "create_task", "close"):
         vars(loop).pop(name, None)
     closed()
 
@@ -61,9 +64,12 @@ def _either(
     in_worker: Callable[[], bool],
     post: Post,
 ) -> Callable[..., Any]:
+    running = asyncio._get_running_loop
+
     @functools.wraps(own)
     def call(*args: Any, **kwargs: Any) -> Any:
-        if in_worker():
+        # Looking for a running loop is cheap, and nearly always enough.
+        if running() is None and in_worker():
             return posted(loop, post, functools.partial(own, *args, **kwargs))
         return own(*args, **kwargs)
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from typing import Any
 
 from tornado.web import RequestHandler
 from typing_extensions import assert_type
@@ -31,10 +32,10 @@ class Orders(RequestHandler):
 
 
 def keeps_signatures(handler: Orders) -> None:
-    """The bare and the called decorator leave the method's type as it was."""
+    """The parameters stay; the result is Any, a Future on the loop thread."""
     handler.get(7)
     handler.get(7, brief=True)
-    assert_type(handler.lines(), Iterator[str])
+    assert_type(handler.lines(), Any)
     handler.get("seven")  # type: ignore[arg-type]
     handler.get()  # type: ignore[call-arg]
     handler.lines(1)  # type: ignore[call-arg]

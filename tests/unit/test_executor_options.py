@@ -152,7 +152,6 @@ def test_default_executor_has_threads(option):
     assert isinstance(get_executor(), WorkerExecutor)
 
 
-@pytest.mark.xfail(reason="the environment is not looked at like the code")
 def test_default_executor_has_threads_whatever_the_environment_says(monkeypatch):
     """A deployment cannot change that either."""
     monkeypatch.setenv("TORNADO_UNBLOCK_PROCESSES", "2")

@@ -120,9 +120,6 @@ def call_back_when_done(note: Note) -> None:
     future.add_done_callback(lambda _: note())
 
 
-@pytest.mark.xfail(
-    reason="the loop's call_soon() is not made safe for workers", strict=False
-)
 @pytest.mark.parametrize(
     "way",
     [call_back_when_set, call_back_when_done, lambda note: loop().call_soon(note)],
