@@ -51,8 +51,6 @@ def dispatch(
     Raises:
         RejectedError: There is no worker for it, and no room to wait.
     """
-    # A request that has hopped before is let in while others are turned away.
-    nested = isinstance(handler.request.connection, RequestConnection)
     handoff = _take(handler, portal)
     offload = Offload(portal, where, body)
     handoff.enter(offload, handler)
@@ -60,7 +58,7 @@ def dispatch(
         # Somebody else awaits it, and may give up before it ends.
         handoff.answer_on_copy(handler)
     try:
-        return offload.admit(nested)
+        return offload.admit()
     except RejectedError as error:
         handoff.left(offload, error)
         raise
@@ -75,7 +73,7 @@ def dispatch_in_line(
         RejectedError: There is no worker for it, and no room to wait; also from
             the Future, when something else held the handler.
     """
-    return _in_line(portal, handler, where, body, _admit_nested)
+    return _in_line(portal, handler, where, body, Offload.admit)
 
 
 def dispatch_unheard(
@@ -109,10 +107,6 @@ def _in_line(
     except RejectedError as error:
         handoff.left(offload, error)
         raise
-
-
-def _admit_nested(offload: Offload) -> OffloadFuture:
-    return offload.admit(nested=True)
 
 
 def _follow(

@@ -8,7 +8,7 @@ import threading
 from typing import Any
 
 import pytest
-from tornado.web import RequestHandler, stream_request_body
+from tornado.web import RequestHandler
 
 from tornado_unblock import (
     AbandonedError,
@@ -279,31 +279,3 @@ def test_requests_at_the_deadline(make_server, gate, expect_log):
     gate.open.set()
     assert done.wait(WAIT)
     assert "shut down" in gate.notes[0]
-
-
-def test_upload_under_way_goes_on(make_server, gate):
-    """A request that has hopped before is let in again."""
-
-    @unblock
-    @stream_request_body
-    class Upload(RequestHandler):
-        size = 0
-
-        def data_received(self, chunk: bytes) -> None:
-            self.size += len(chunk)
-            gate.hold()
-
-        def put(self) -> None:
-            self.write(str(self.size))
-
-    server = make_server(("/", Upload))
-    client = server.connect()
-    client.sendall(b"PUT / HTTP/1.1\r\nHost: x\r\nContent-Length: 8\r\n\r\nhalf")
-    assert gate.entered.acquire(timeout=WAIT)
-    ending = server.call(begin_and_return)
-    client.sendall(b"half")
-    gate.open.set()
-    answer = client.recv(4096)
-    assert answer.startswith(b"HTTP/1.1 200 OK")
-    assert answer.endswith(b"8")
-    assert server.call(ending.pop) == []
