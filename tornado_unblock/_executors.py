@@ -229,8 +229,12 @@ def kill_processes() -> None:
             executor.kill()
 
 
-def forget_executors() -> None:
-    """Shut down every named executor, wait for its threads, forget its options."""
+def forget_executors(timeout: float) -> None:
+    """Shut down every named executor, wait for its threads, forget its options.
+
+    Args:
+        timeout: Seconds to wait for each worker that still runs a body.
+    """
     global _json_encoder
     with _lock:
         made = list(_executors.values())
@@ -238,7 +242,11 @@ def forget_executors() -> None:
         _options.clear()
         _json_encoder = escape.json_encode
     for executor in made:
-        executor.shutdown(wait=True, cancel_futures=True)
+        if isinstance(executor, WorkerExecutor):
+            executor.shutdown(wait=False, cancel_futures=True)
+            executor.join(timeout)
+        else:
+            executor.shutdown(wait=True, cancel_futures=True)
     forget_submitters()
 
 

@@ -153,10 +153,14 @@ class WorkerExecutor(concurrent.futures.ThreadPoolExecutor):
             if isinstance(job, _Submitted):
                 job.future.cancel()
         if wait:
-            self._join()
+            self.join()
 
-    def _join(self) -> None:
-        """Wait for every worker, but for one that calls this itself."""
+    def join(self, timeout: Optional[float] = None) -> None:
+        """Wait for every worker, but for one that calls this itself.
+
+        Args:
+            timeout: Seconds to wait for each; None for ever.
+        """
         joined: set[_Worker] = set()
         while True:
             with self._lock:
@@ -167,7 +171,7 @@ class WorkerExecutor(concurrent.futures.ThreadPoolExecutor):
             joined |= left
             for worker in left:
                 if worker.thread is not threading.current_thread():
-                    worker.thread.join()
+                    worker.thread.join(timeout)
 
     def thread_count(self) -> int:
         """Return how many threads it has now, idle ones included."""

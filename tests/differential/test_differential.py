@@ -25,7 +25,7 @@ from tests.differential import (
     cases_uploads,
     modes,
 )
-from tests.differential.by_design import BY_DESIGN, IN_DEBUG_MODE, STUCK_IN_DEBUG_MODE
+from tests.differential.by_design import BY_DESIGN
 from tests.differential.harness import run
 from tests.differential.modes import MODES
 from tests.differential.table import Case, Method
@@ -54,21 +54,17 @@ CASES = [
     for case in table.cases
     if tornado.version_info[:3] >= case.since
 ]
-DEBUG_MODE = asyncio.coroutines._is_debug_mode()
-EXCEPTIONS = {**BY_DESIGN, **(IN_DEBUG_MODE if DEBUG_MODE else {})}
 
 
 @pytest.mark.parametrize("mode", [mode for mode in MODES if mode != "inline"])
 @pytest.mark.parametrize("case", CASES, ids=lambda case: case.name)
 def test_unblocked_is_as_inline(case: Case, mode: str) -> None:
     """Byte for byte, and record for record."""
-    if DEBUG_MODE and case.name in STUCK_IN_DEBUG_MODE:
-        pytest.xfail(STUCK_IN_DEBUG_MODE[case.name])
     expected, inline = run(case, "inline")
     found, moved = run(case, mode)
     assert not inline.on_workers()
     assert moved.on_workers() or not case.moves
-    if case.name in EXCEPTIONS:
+    if case.name in BY_DESIGN:
         assert found != expected, "no longer an exception"
         return
     assert found.client == expected.client
@@ -79,8 +75,7 @@ def test_cases() -> None:
     """There are enough; each has a name of its own, and each exception is a case."""
     names = [case.name for case in CASES]
     assert len(names) == len(set(names)) >= 280
-    exceptions = {*BY_DESIGN, *IN_DEBUG_MODE, *STUCK_IN_DEBUG_MODE}
-    assert exceptions <= set(names)
+    assert set(BY_DESIGN) <= set(names)
 
 
 @pytest.mark.parametrize("name", ["output-redirect", "output-flush_then_more"])

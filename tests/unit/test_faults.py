@@ -152,10 +152,12 @@ def test_body_that_never_returns(make_server, expect_log):
 
     server = make_server(("/(.*)", Handler))
     assert server.get("/", method="POST", headers="Content-Length: 0\r\n").status == 504
-    for _ in range(100):
-        assert server.get("/fine").body == b"fine"
-    assert statistics()["default"].borrowed_tokens == 1
-    never.set()
+    try:
+        for _ in range(100):
+            assert server.get("/fine").body == b"fine"
+        server.until(lambda: statistics()["default"].borrowed_tokens == 1)
+    finally:
+        never.set()
     server.until(lambda: not statistics()["default"].borrowed_tokens)
 
 
