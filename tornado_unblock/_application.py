@@ -59,14 +59,12 @@ class _Unblocking:
     ) -> Any:
         """Find as the application does, and have the handler made with hooks."""
         delegate = own(request, **kwargs)
-        if isinstance(delegate, _HandlerDelegate):
-            cls: Any = delegate.handler_class
-            if isinstance(cls, type):
-                options = self.options_for(request.path or "", cls)
-                if options is not None:
-                    delegate.handler_class = functools.partial(  # type: ignore[assignment]
-                        _make, cls, options
-                    )
+        cls = getattr(delegate, "handler_class", None)
+        if isinstance(delegate, _HandlerDelegate) and isinstance(cls, type):
+            options = self.options_for(request.path or "", cls)
+            if options is not None:
+                make = functools.partial(_make, cls, options)
+                delegate.handler_class = make  # type: ignore[assignment]
         return delegate
 
 

@@ -234,5 +234,5 @@ def _forget_parent() -> None:
     _here.lease = None
 
 
-if hasattr(os, "register_at_fork"):
+if hasattr(os, "register_at_fork"):  # pragma: no branch - all but Windows
     os.register_at_fork(after_in_child=_forget_parent)

@@ -16,7 +16,7 @@ import collections.abc
 import concurrent.futures
 import contextlib
 from collections.abc import Iterator
-from typing import Any
+from typing import Any, cast
 
 from tornado.web import RequestHandler
 from tornado.websocket import WebSocketHandler
@@ -67,11 +67,10 @@ def auto_finish(handler: RequestHandler, lingers: bool) -> None:
     if not handler._auto_finish or handler._finished or lease is None:
         return
     if lease.revoked is None and not lingers and isinstance(lease, Offload):
-        connection = handler.request.connection
-        if isinstance(connection, RequestConnection):
-            # The response leaves with the news that the body has ended.
-            connection.hold(last=True)
-            lease.parting = connection.release
+        connection = cast("RequestConnection", handler.request.connection)
+        # The response leaves with the news that the body has ended.
+        connection.hold(last=True)
+        lease.parting = connection.release
     handler.finish()
 
 

@@ -137,7 +137,8 @@ def _handled(
             signal.signal(each, signal.SIG_DFL)
         try:
             loop.call_soon_threadsafe(act)
-        except RuntimeError:  # the loop is closed
+        except RuntimeError:  # pragma: no cover - in a child that its signal ends
+            # The loop is closed.
             signal.raise_signal(number)
 
     before = {number: signal.getsignal(number) for number in signals}
@@ -166,7 +167,7 @@ async def _drain(requests: _Requests, deadline: Optional[float]) -> list[Abandon
     requests.stop_listening()
     await requests.wait(deadline)
     left = None
-    if deadline is not None:
+    if deadline is not None:  # pragma: no branch - None in a child, unmeasured
         left = max(0.0, deadline - (time.monotonic() - began))
     abandoned = await shutdown(left)
     await requests.wait(_GRACE)

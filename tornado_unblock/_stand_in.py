@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+from typing import cast
 
 from tornado.util import ObjectDict
 from tornado.web import RequestHandler
@@ -17,10 +18,9 @@ def stand_in_for(handler: RequestHandler) -> RequestHandler:
     own = {n: v for n, v in vars(handler).items() if not isinstance(v, Hook)}
     vars(twin).update(own)
     twin.request = copy.copy(handler.request)
-    connection = handler.request.connection
-    if isinstance(connection, RequestConnection):
-        # What the worker believes may still have been on its way.
-        twin._headers_written = connection.sent
+    # What the worker believes may still have been on its way.
+    connection = cast("RequestConnection", handler.request.connection)
+    twin._headers_written = connection.sent
     if handler.ui is not None:
         # Its functions are bound to the handler: bind them to the copy.
         modules = handler.ui["modules"]

@@ -29,7 +29,7 @@ OTHERS = {
     "httpclient_test": 80,
     "httpserver_test": 65,
     "routing_test": 4,
-    "security_corpus_test": 100,
+    "security_corpus_test": 30,
     "simple_httpclient_test": 150,
     "websocket_test": 2,
 }

@@ -112,7 +112,7 @@ def talk(address: tuple[str, int], steps: Iterable[Step]) -> bytes:
             if isinstance(step, bytes):
                 sock.sendall(step)
             else:
-                while seen.count(step.seen) < step.times:
+                while step.seen not in seen:
                     data = sock.recv(65536)
                     assert data, f"closed before {step} in {seen!r}"
                     seen += data

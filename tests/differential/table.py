@@ -26,10 +26,9 @@ Site = Union[type[RequestHandler], list[Any], tuple[list[Any], dict[str, Any]]]
 
 @dataclasses.dataclass(frozen=True)
 class Until:
-    """A step of the client: read until this was seen as often as it says."""
+    """A step of the client: read until this was seen."""
 
     seen: bytes
-    times: int = 1
 
 
 Step = Union[bytes, Until]
@@ -112,7 +111,7 @@ class Table:
         return add
 
     def body(self, *steps: Step, **options: Any) -> Callable[[Method], Method]:
-        """Add the decorated function as the ``get`` and ``post`` of a handler."""
+        """Add the decorated function as every verb of a handler."""
 
         def add(fn: Method) -> Method:
             def site() -> Site:

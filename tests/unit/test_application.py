@@ -7,6 +7,7 @@ import threading
 from typing import Any
 
 import pytest
+from tornado.httputil import HTTPHeaders, ResponseStartLine
 from tornado.routing import HostMatches, PathMatches, Rule, RuleRouter
 from tornado.web import (
     Application,
@@ -265,3 +266,19 @@ def test_report():
     assert rows["/nested$", "GET"].prepare == "loop"
     text = format_report(list(rows.values()))
     assert text.splitlines()[0].split() == list(rows["/out$", "GET"]._fields)
+
+
+def test_targets_that_are_no_handlers(serve):
+    """Callables are called as ever, and are no rows of the report."""
+
+    def hello(request: Any) -> None:
+        request.connection.write_headers(
+            ResponseStartLine("", 200, "OK"), HTTPHeaders(), b"hello"
+        )
+        request.connection.finish()
+
+    router = RuleRouter([Rule(PathMatches("/hello"), hello)])
+    unblock_application(router)
+    assert report(router) == []
+    assert report(unblock_application(Application())) == []
+    assert serve(router).get("/hello").body.endswith(b"hello\r\n0\r\n\r\n")

@@ -112,7 +112,7 @@ def test_shutdown_waits_for_workers_that_start_meanwhile(monkeypatch):
     waiting, join = threading.Event(), threading.Thread.join
     with monkeypatch.context() as patch:
         patch.setattr(
-            threading.Thread, "join", lambda t: waiting.set() is None and join(t)
+            threading.Thread, "join", lambda t, *a: waiting.set() is None and join(t)
         )
         thread = in_thread(executor.shutdown)
         assert waiting.wait(WAIT)
