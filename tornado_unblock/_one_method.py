@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import dataclasses
 import functools
 from typing import Any, Callable, NamedTuple, Optional
@@ -14,11 +15,11 @@ from tornado.websocket import WebSocketHandler
 
 from tornado_unblock._executors import JSONEncoder, json_encoder
 from tornado_unblock._handoff import dispatch, dispatch_in_line, dispatch_unheard
-from tornado_unblock._offload_future import OffloadFuture
 from tornado_unblock._portal import Portal, current_portal
 from tornado_unblock._results import auto_finish, lingers, send
 from tornado_unblock._run_in_executor import AnyExecutor, resolve_executor
 from tornado_unblock._sites import Site, site
+from tornado_unblock._websocket import abort_on_error
 
 VERBS = frozenset(name.lower() for name in RequestHandler.SUPPORTED_METHODS)
 
@@ -59,7 +60,7 @@ def hand_over(
     args: Any,
     kwargs: Any,
     options: BodyOptions,
-) -> Optional[OffloadFuture]:
+) -> Optional[asyncio.Future[Any]]:
     """Run ``fn(*args, **kwargs)``, a method of ``handler``, on a worker.
 
     Returns:
@@ -78,7 +79,8 @@ def hand_over(
         dispatch_unheard(portal, handler, where.site, body)
         return None
     if isinstance(handler, WebSocketHandler) and handler.ws_connection is not None:
-        return dispatch_in_line(portal, handler, where.site, body)
+        future = dispatch_in_line(portal, handler, where.site, body)
+        return future if fn.__name__ == "open" else abort_on_error(handler, future)
     return dispatch(portal, handler, where.site, body, direct=where.finishes)
 
 

@@ -13,6 +13,7 @@ import asyncio
 import functools
 from typing import Any, Callable, Optional
 
+import tornado
 from tornado.log import app_log
 from tornado.websocket import WebSocketClosedError, WebSocketHandler
 
@@ -115,6 +116,34 @@ def _answer(
     own: Callable[[Any], Any], known: Any, outcome: asyncio.Future[Any], question: Any
 ) -> Any:
     return outcome.result() if question == known else own(question)
+
+
+def abort_on_error(
+    handler: WebSocketHandler, future: asyncio.Future[Any]
+) -> asyncio.Future[Any]:
+    """Have an error of a hook end its socket, as that of an inline hook does.
+
+    Before 6.6 Tornado only logs what an awaited hook raises.
+    """
+    if tornado.version_info >= (6, 6):
+        return future
+    shown = future.get_loop().create_future()  # pragma: no cover - before 6.6
+    future.add_done_callback(  # pragma: no cover - before 6.6
+        functools.partial(_abort, handler, shown)
+    )
+    return shown  # pragma: no cover - before 6.6
+
+
+def _abort(  # pragma: no cover - before 6.6
+    handler: WebSocketHandler, shown: asyncio.Future[Any], future: asyncio.Future[Any]
+) -> None:
+    error = None if future.cancelled() else future.exception()
+    if error is not None:
+        handler.log_exception(type(error), error, error.__traceback__)
+        if handler.ws_connection is not None:
+            handler.ws_connection._abort()
+    if not shown.done():
+        shown.set_result(None)
 
 
 def _send(send: Callable[..., Any], message: Any, future: asyncio.Future[None]) -> None:

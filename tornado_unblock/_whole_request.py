@@ -34,7 +34,7 @@ from tornado_unblock._one_method import BodyOptions
 from tornado_unblock._plan import Plan, make_plan
 from tornado_unblock._portal import current_lease, current_portal, running_loop
 from tornado_unblock._results import auto_finish, is_awaitable, send
-from tornado_unblock._websocket import ask_ahead, guard_socket
+from tornado_unblock._websocket import abort_on_error, ask_ahead, guard_socket
 
 
 def begin(handler: RequestHandler, options: BodyOptions) -> None:
@@ -100,7 +100,10 @@ def _hop_in_line(handler: RequestHandler, plan: Plan, name: str, *args: Any) -> 
     if running_loop() is None:
         return getattr(type(handler), name)(handler, *args)
     body = functools.partial(getattr(type(handler), name), handler, *args)
-    return dispatch_in_line(current_portal(), handler, plan.site, body)
+    future = dispatch_in_line(current_portal(), handler, plan.site, body)
+    if name != "open" and isinstance(handler, WebSocketHandler):
+        return abort_on_error(handler, future)
+    return future
 
 
 def _hop_unheard(handler: RequestHandler, plan: Plan, name: str, *args: Any) -> None:

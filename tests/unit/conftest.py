@@ -113,6 +113,9 @@ class Server:
         if self.server is not None:
             self.server.stop()
             await self.server.close_all_connections()
+        others = asyncio.all_tasks() - {asyncio.current_task()}
+        if others:
+            await asyncio.wait(others, timeout=1)
 
 
 class Response:

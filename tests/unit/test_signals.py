@@ -407,7 +407,9 @@ def test_on_uvloop(start):
     """It hears signals as well."""
     pytest.importorskip("uvloop")
     policy = "asyncio.set_event_loop_policy(uvloop.EventLoopPolicy())\n"
-    before = f"import asyncio, uvloop\n{policy}"
+    # Tornado 6.1 makes no loop of its own where the policy makes none.
+    loop = "asyncio.set_event_loop(asyncio.new_event_loop())\n"
+    before = f"import asyncio, uvloop\n{policy}{loop}"
     process = start("ioloop", 0.01, "/worker", before)
     process.send_signal(signal.SIGTERM)
     assert process.stdout.read().endswith("ended\n")
