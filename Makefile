@@ -60,7 +60,8 @@ test: lint ## Lint, then test the built wheel, with branch coverage
 	$(PYTEST) $(COVERAGE) $(ARGS)
 
 test-debug: env ## The tests under asyncio's debug mode
-	PYTHONASYNCIODEBUG=1 $(PYTEST) --ignore=tests/packaging $(ARGS)
+	PYTHONASYNCIODEBUG=1 $(PYTEST) --ignore=tests/packaging \
+	  --ignore=tests/conformance $(ARGS) # which has debug runs of its own
 
 test-all: ## The tests on every Python found, lowest and latest versions (CELLS=…)
 	@test -n "$(PYTHON)"
