@@ -31,6 +31,8 @@ def needed(what: str, *names: str) -> str:
 @pytest.fixture
 def browser(tmp_path: Path) -> list[str]:
     """Return the paths of a browser and its driver."""
+    if sys.version_info < (3, 10):
+        pytest.skip("The test extra has no selenium for Python 3.9.")
     if importlib.util.find_spec("selenium") is None:
         reason = "The package selenium is not installed."
         if os.environ.get("CI", "").lower() == "true":
