@@ -18,7 +18,6 @@ loop. `RequestConnection` takes its place in ``handler.request.connection``.
 from __future__ import annotations
 
 import asyncio
-import functools
 from typing import Any, Callable, Optional, Protocol
 
 from tornado.httputil import HTTPConnection, HTTPHeaders, ResponseStartLine
@@ -267,7 +266,7 @@ class RequestConnection(LoopAffine):
             if sent.done():
                 latch.open()
             else:
-                sent.add_done_callback(functools.partial(_open, latch))
+                sent.add_done_callback(latch.open)
             copy_outcome(sent, future)
         if future.done() and not future.cancelled():
             future.exception()  # as with Tornado's own: awaiting it is optional
@@ -289,7 +288,3 @@ class RequestConnection(LoopAffine):
 def _do_all(calls: list[tuple[Any, ...]]) -> None:
     for fn, *args in calls:
         fn(*args)
-
-
-def _open(latch: Latch, future: object) -> None:
-    latch.open()

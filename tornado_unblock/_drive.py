@@ -7,7 +7,6 @@ For code that is a coroutine only because it awaits its own output, such as
 from __future__ import annotations
 
 import asyncio
-import functools
 from collections.abc import Coroutine
 from typing import Any
 
@@ -36,9 +35,5 @@ def drive(coroutine: Coroutine[Any, Any, Any], portal: Portal) -> Any:
 
 def _wait(future: asyncio.Future[Any], portal: Portal) -> None:
     latch = Latch()
-    portal.call_soon(future.add_done_callback, functools.partial(_open, latch))
+    portal.call_soon(future.add_done_callback, latch.open)
     latch.wait(portal.loop)
-
-
-def _open(latch: Latch, future: object) -> None:
-    latch.open()

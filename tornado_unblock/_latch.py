@@ -51,8 +51,12 @@ class Latch:
         self._lock = threading.Lock()
         self._lock.acquire()
 
-    def open(self) -> None:
-        """Let the waiter go on; any thread, any number of times."""
+    def open(self, future: object = None) -> None:
+        """Let the waiter go on; any thread, any number of times.
+
+        Args:
+            future: Not looked at; so this can be a Future's done callback.
+        """
         self._opened = True
         try:
             self._lock.release()

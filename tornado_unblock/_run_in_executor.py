@@ -105,7 +105,7 @@ class WorkerFuture(OffloadFuture):
 
     def _wait(self, lease: Offload, timeout: Optional[float]) -> None:
         latch = Latch()
-        lease.portal.call_soon(self.add_done_callback, lambda _: latch.open())
+        lease.portal.call_soon(self.add_done_callback, latch.open)
         with lease.lending():
             if not latch.wait(lease.portal.loop, timeout):
                 raise asyncio.TimeoutError(
