@@ -9,39 +9,70 @@
 
 The modules by rank; each imports only modules of a lower one:
 
-     0  _errors             every exception
-     0  _headers            what is known of headers before they are sent
-     0  _hooks              standing before a method of one handler
-     0  _loop_calls         timers and tasks that a body asks for
-     0  _offload_future     the Future that stands for work on a worker
-     0  _tally              what is counted of one route
-     0  _workers            the threads: a ThreadPoolExecutor of our own
-     1  _latch              waiting for the loop thread, not for ever
-     1  _limiter            who may have a worker, and who waits
-     1  _processes          executors of processes that are made again when one breaks
-     2  _executors          executors by name, and their options
-     2  _portal             worker -> loop thread: the only door
-     3  _drive              a coroutine run in a worker
-     3  _loop_affine        what belongs to the loop thread, usable from a worker
-     3  _statistics         what the executors are doing, and have done
-     4  _connection         a request's connection
-     4  prometheus          statistics for prometheus_client
-     4  _sites              where an offload runs, and its limiter
-     4  testing             for the tests of code that uses this
-     4  _websocket          a WebSocket's connection, and questions asked ahead
-     5  _body               an offload's state, and the worker's half of it
-     5  _stand_in           a copy of a handler, to render an error page
-     6  _offload            loop thread -> worker: the only door
-     7  _results            sending what a body returns
-     7  _run_in_executor    any function on any executor
-     7  _shutdown           draining one loop
-     8  _handoff            giving a handler to a worker and taking it back
-     8  _signals            draining a server when the process is told to end
-     9  _one_method         one decorated method
-    10  _plan               what of a handler class runs where
-    11  _whole_request      the whole request in one hop
-    12  _decorator          unblock
-    13  _application        unblock_application
+     0  _errors                    every exception
+     0  _headers                   what is known of headers before they are sent
+     0  _hooks                     standing before a method of one handler
+     0  _jobs                      what a thread executor is made of
+     0  _loop_calls                timers and tasks that a body asks for
+     0  _offload_future            the Future that stands for work on a worker
+     0  _patience                  who has waited too long
+     0  _tally                     what is counted of one route
+     1  _latch                     waiting for the loop thread, not for ever
+     1  _limiter                   who may have a worker, and who waits
+     1  _options                   what can be set for an executor
+     1  _workers                   the threads: a ThreadPoolExecutor of our own
+     2  _portal                    worker -> loop thread: the only door
+     2  _processes                 executors of processes, made again when one breaks
+     3  _background                the process's own loop, for threads that have none
+     3  _drive                     a coroutine run in a worker
+     3  _executors                 executors by name, and their options
+     3  _loop_affine               what belongs to the loop thread, usable from a worker
+     4  _connection                a request's connection
+     4  _statistics                what the executors are doing, and have done
+     4  _websocket                 a WebSocket's connection, and questions asked ahead
+     5  prometheus                 statistics for prometheus_client
+     5  _sites                     where an offload runs, and its limiter
+     5  testing                    for the tests of code that uses this
+     6  _body                      an offload's state, and the worker's half of it
+     6  _stand_in                  a copy of a handler, to render an error page
+     7  _hop                       a body's stay on a worker
+     7  _offload                   loop thread -> worker: the only door
+     8  _results                   sending what a body returns
+     8  _run_in_executor           any function on any executor
+     8  shim._lane                 a thread that waits, and runs what the loop gives it
+     8  shim.legacy._gate          callbacks wait until their body has ended
+     8  _shutdown                  draining one loop
+     9  _handoff                   who holds a handler: the loop thread, or workers
+     9  shim._held                 a worker held for a generator
+     9  shim._wait                 from sync to async and back
+     9  shim.legacy._contexts      what goes along with a callback
+     9  _signals                   draining a server when the process is told to end
+    10  _dispatch                  giving a handler to a worker
+    10  shim._homes                where the steps of a generator run
+    10  shim._per_loop             what belongs to one loop
+    10  shim.legacy._futures       Futures of the loop, from any thread
+    11  _one_method                one decorated method
+    11  shim._contexts             context managers of either colour
+    11  shim._iterators            generators of either colour
+    11  shim.legacy._callbacks     callback= for what returns a Future today
+    11  shim.legacy._concurrent    return_future and run_on_executor
+    12  _plan                      what of a handler class runs where
+    12  shim._dual                 one function, both colours of callers
+    12  shim.cache._store          the results of a cached function
+    12  shim.legacy._classes       Tornado's classes with the arguments of old
+    12  shim.legacy._gen           engine, Task, Callback, Wait and WaitAll
+    13  shim                       from sync to async, one function at a time
+    13  shim.cache                 results kept, for both colours
+    13  shim.legacy._asynchronous  a verb that returns before it is finished
+    13  _whole_request             the whole request in one hop
+    14  _decorator                 unblock
+    14  shim.files                 whole files
+    14  shim.legacy._install       patching Tornado, and back
+    14  shim.retry                 trying again
+    14  shim.subprocess            the standard library's, for both colours
+    14  shim.time                  the same of time
+    15  _application               unblock_application
+    15  shim.legacy                what Tornado 6 removed
 """
 
 from tornado_unblock._application import (
@@ -65,6 +96,7 @@ from tornado_unblock._errors import (
     UnblockError,
 )
 from tornado_unblock._executors import configure
+from tornado_unblock._hop import Hop, current_hop
 from tornado_unblock._run_in_executor import run_in_executor
 from tornado_unblock._shutdown import Abandoned, shutdown
 from tornado_unblock._signals import serve_until_signal, stop_on_signal
@@ -85,6 +117,7 @@ __all__ = [
     "ConfigurationError",
     "ExecutorStatistics",
     "Histogram",
+    "Hop",
     "LoopClosedError",
     "LoopThreadError",
     "RejectedError",
@@ -95,6 +128,7 @@ __all__ = [
     "UnblockError",
     "cancelled",
     "configure",
+    "current_hop",
     "format_report",
     "report",
     "run_in_executor",

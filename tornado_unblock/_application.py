@@ -18,10 +18,12 @@ from tornado.web import Application, RequestHandler, _HandlerDelegate
 
 from tornado_unblock._decorator import body_options
 from tornado_unblock._errors import ConfigurationError
-from tornado_unblock._executors import DEFAULT
+from tornado_unblock._executors import executor_name
 from tornado_unblock._hooks import Hook, hide
 from tornado_unblock._one_method import VERBS, BodyOptions
+from tornado_unblock._options import DEFAULT
 from tornado_unblock._plan import decide, options_of_method
+from tornado_unblock._run_in_executor import AnyExecutor
 from tornado_unblock._whole_request import begin
 
 _App = TypeVar("_App", bound=Router)
@@ -209,6 +211,10 @@ def _walk_rule(rule: Rule, prefix: str) -> list[tuple[str, type[RequestHandler]]
     return _walk(rule.target, path)
 
 
+def _name(executor: AnyExecutor) -> str:
+    return executor if isinstance(executor, str) else executor_name(executor)
+
+
 def _rows(
     unblocking: Optional[_Unblocking], path: str, cls: type[RequestHandler]
 ) -> list[RouteReport]:
@@ -228,7 +234,7 @@ def _rows(
             own = options_of_method(cls, verb) or options
             prepare = "worker" if where.prepare_hops else "loop"
             body = "worker" if where.verb_hops else "loop"
-            executor = str(own.executor or DEFAULT)
+            executor = _name(own.executor or DEFAULT)
             why = where.why
         rows.append(
             RouteReport(

@@ -25,9 +25,16 @@ from typing import Any, Callable, Optional, Protocol
 from tornado.log import app_log
 
 from tornado_unblock._errors import AbandonedError, LoopClosedError, crossing_error
+from tornado_unblock._jobs import Claim
 from tornado_unblock._limiter import Route
 from tornado_unblock._offload_future import OffloadFuture
-from tornado_unblock._portal import Lease, Portal, current_lease, set_current_lease
+from tornado_unblock._portal import (
+    Lease,
+    Portal,
+    current_lease,
+    innermost_lease,
+    set_current_lease,
+)
 from tornado_unblock._sites import ExecutorLimiter, Site
 from tornado_unblock._workers import WorkerExecutor
 
@@ -44,6 +51,9 @@ class Keeper(Protocol):
     def answered(self, offload: Any) -> None:
         """``offload`` has sent its response, and nobody waits for it; loop thread."""
 
+    def complete(self, offload: Any) -> bool:
+        """Finish the response of ``offload`` if all of it is sent; loop thread."""
+
     def gone(self, offload: Any) -> bool:
         """Whether the client has left; any thread."""
 
@@ -57,7 +67,6 @@ class Body(Lease):
         "_before",
         "_context",
         "_error",
-        "_executor",
         "_fn",
         "_future",
         "_limiter",
@@ -66,8 +75,11 @@ class Body(Lease):
         "_value",
         "asked",
         "began",
+        "claim",
         "ended",
+        "executor",
         "keeper",
+        "place",
         "route",
         "started",
         "subject",
@@ -82,10 +94,10 @@ class Body(Lease):
         future: Optional[OffloadFuture] = None,
     ) -> None:
         super().__init__(portal)
-        self._executor: concurrent.futures.Executor
+        self.executor: concurrent.futures.Executor
         self._limiter: ExecutorLimiter
         self.route: Route
-        self._executor, self._limiter, self.route, self.timeout = site
+        self.executor, self._limiter, self.route, self.timeout = site
         self._fn: Optional[Callable[[], Any]] = fn
         self._before = contextvars.copy_context()
         self._context = self._before.copy()
@@ -100,6 +112,11 @@ class Body(Lease):
         # leaves something to do at the end: list.pop is atomic, one of them wins.
         self._alive = [True]
         self._at_end: Optional[Callable[[], object]] = None
+        # Who runs it in place of a worker: a thread that waits for just this.
+        # It needs no token then, having that of what waits.
+        self.place: Optional[Callable[[Callable[[], object]], object]] = None
+        # The worker that is to run it; None: any.
+        self.claim: Optional[Claim] = None
         # Set by who hands over more than a function.
         self.keeper: Optional[Keeper] = None
         self.subject: Any = None
@@ -124,6 +141,14 @@ class Body(Lease):
         frame = sys._current_frames().get(self._thread_id or 0)
         return "".join(traceback.format_stack(frame)) if frame is not None else ""
 
+    def answered(self) -> bool:
+        """Whether the response is sent; then its handler knows. With a keeper only."""
+        assert self.keeper is not None
+        if self._right_to_finish:
+            return self.keeper.complete(self)
+        self.keeper.answered(self)
+        return True
+
     def abandon(self, why: str) -> bool:
         """Stop waiting for it; see `Offload`."""
         raise NotImplementedError  # pragma: no cover - overridden by every offload
@@ -136,9 +161,11 @@ class Body(Lease):
 
     def run(self) -> None:
         """Run the function; the job that a worker executes."""
-        set_current_lease(self)
+        outer, inner = current_lease(), innermost_lease()
+        set_current_lease(outer or self, self)
         self._thread_id = threading.get_ident()
-        asyncio.set_event_loop(self.portal.loop)
+        if self.place is None:
+            asyncio.set_event_loop(self.portal.loop)
         self.began = time.monotonic()
         try:
             if self.revoked is None:
@@ -152,9 +179,20 @@ class Body(Lease):
             self._run_at_end()
         self.ended = time.monotonic()
         self._thread_id = None
-        asyncio.set_event_loop(None)
-        set_current_lease(None)
+        if self.place is None:
+            asyncio.set_event_loop(None)
+        set_current_lease(outer, inner)
         self._post_end()
+
+    def run_late(self) -> None:
+        """Run the function on its worker, that was busy; see `Offload`."""
+        with contextlib.suppress(LoopClosedError):
+            self.portal.call_soon(self._begun)
+        self.run()
+
+    def _begun(self) -> None:
+        """Take note that its worker has come to it; see `Offload`."""
+        raise NotImplementedError  # pragma: no cover - overridden by every offload
 
     def _post_end(self) -> None:
         try:
@@ -164,8 +202,10 @@ class Body(Lease):
             self._value = self._fn = None
             # No loop thread is left to do it.
             self._limiter.running.discard(self)
-            # Nobody misses a body that has sent its response or was abandoned.
+            # Nobody misses a body that has sent its response or was abandoned, nor
+            # clean-up, nor the hook of a socket: their handlers are finished.
             missed = self.revoked is None and self.take_right_to_finish()
+            missed = missed and not getattr(self.subject, "_finished", False)
             if missed or not isinstance(error, (AbandonedError, type(None))):
                 app_log.warning(
                     "%s: the event loop was closed before the body ended",
@@ -174,10 +214,18 @@ class Body(Lease):
                 )
             del error
 
+    def cancelled(self) -> bool:
+        """Whether what it does is no longer wanted; any thread."""
+        keeper = self.keeper
+        return self.revoked is not None or (keeper is not None and keeper.gone(self))
+
     @contextlib.contextmanager
     def lending(self) -> Iterator[None]:
         """While this worker waits for other work, let one more body run."""
-        executor = self._executor
+        executor = self.executor
+        if self.place is not None:  # it holds no token
+            yield
+            return
         self.portal.call_soon(self._limiter.lend, self.route)
         try:
             if isinstance(executor, WorkerExecutor):
@@ -206,7 +254,4 @@ def cancelled() -> bool:
         a worker.
     """
     lease = current_lease()
-    if not isinstance(lease, Body):
-        return False
-    keeper = lease.keeper
-    return lease.revoked is not None or (keeper is not None and keeper.gone(lease))
+    return isinstance(lease, Body) and lease.cancelled()

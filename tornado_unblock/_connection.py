@@ -43,6 +43,9 @@ class Listener(Protocol):
     def finishing(self) -> None:
         """The loop thread ends the response."""
 
+    def over(self) -> None:
+        """The response has ended."""
+
 
 class RequestConnection(LoopAffine):
     """What stands in for the connection of one request."""
@@ -51,17 +54,17 @@ class RequestConnection(LoopAffine):
 
     # The request's method; a HEAD response has no body.
     _self_method: Optional[str] = None
-    # Whether it is known what the connection expects; once it is not, each
-    # call waits for the loop's answer.
+    # Whether it is known what the connection expects; if not, each call waits.
     _self_known = True
-    # Whether any byte of the response has left; the loop thread's view.
-    _self_sent = False
+    # Whether any byte of the response has left, and all that Content-Length
+    # promised; the loop thread's view.
+    _self_sent = _self_whole = False
     # Bytes that Content-Length still promises; None when it is not given.
     _self_remaining: Optional[int] = None
     # The latch of the chunk that is on its way, if any.
     _self_unsent: Optional[Latch] = None
     _self_close_callback: Optional[Callable[[], None]] = None
-    # Calls kept back until `release`, or None when they are posted at once.
+    # Calls kept back until `release`; None: they are posted at once.
     _self_held: Optional[list[tuple[Any, ...]]] = None
     _self_last = False
 
@@ -131,6 +134,8 @@ class RequestConnection(LoopAffine):
                 self._self_post_held()
         else:
             self._self_answered("finish")
+        if lease is None:  # a thread that is no worker; of one, its end tells
+            self._self_portal.call_soon(self._self_listener.over)
 
     def set_close_callback(self, callback: Optional[Callable[[], None]]) -> None:
         """Have ``callback`` called on the loop thread when the client leaves."""
@@ -139,13 +144,11 @@ class RequestConnection(LoopAffine):
             own = None if callback is None else self._self_closed
             self.__wrapped__.set_close_callback(own)
         else:
-            # The connection keeps calling this object, which has forgotten the
-            # old callback, until the response is finished.
+            # The connection goes on calling this, which has a new callback.
             check_lease()
             lease = current_lease()
             if callback is None and self._self_held is None and lease is not None:
-                # Tornado's `finish` begins with this: what it sends leaves in
-                # one piece, when it also knows that it is all.
+                # Tornado's `finish` begins so: what it sends leaves in one piece.
                 self.hold()
                 lease.parting = self.release
 
@@ -174,6 +177,11 @@ class RequestConnection(LoopAffine):
     def sent(self) -> bool:
         """Whether any byte of the response has left."""
         return self._self_sent
+
+    @property
+    def whole(self) -> bool:
+        """Whether all of a response of known length has left."""
+        return self._self_whole
 
     # --- any thread but the loop's ------------------------------------------
 
@@ -259,6 +267,8 @@ class RequestConnection(LoopAffine):
         args: Any,
     ) -> None:
         sent = self._self_perform(lease, method, *args)
+        if sent is not None and self._self_unsent is latch:
+            self._self_whole = self._self_remaining == 0
         if sent is None:
             latch.open()
             future.set_exception(StreamClosedError())

@@ -19,8 +19,9 @@ import wrapt
 from tornado.web import RequestHandler
 from tornado.websocket import WebSocketHandler
 
-from tornado_unblock._executors import JSONEncoder, check_seconds
+from tornado_unblock._executors import JSONEncoder
 from tornado_unblock._one_method import BodyOptions, hand_over
+from tornado_unblock._options import check_seconds
 from tornado_unblock._portal import running_loop
 from tornado_unblock._run_in_executor import AnyExecutor, describe, is_async
 from tornado_unblock._websocket import guard_socket_class

@@ -114,6 +114,12 @@ class RunTimeoutError(_HTTPUnblockError, *_TIMEOUT_ERRORS):  # type: ignore[misc
         super().__init__(status_code, message)
 
 
+_ALREADY_RUNNING = (
+    "the application's event loop is running already: a worker cannot run it "
+    "again; wait for a coroutine with "
+    "asyncio.run_coroutine_threadsafe(coroutine, loop).result()"
+)
+
 # What asyncio says to a body that treats its worker as the loop thread, and
 # what to do instead.
 _ADVICE = {
@@ -121,16 +127,21 @@ _ADVICE = {
         "no event loop runs in a worker: use IOLoop.current().spawn_callback(...) "
         "or asyncio.ensure_future(...), which start it on the loop thread"
     ),
-    "This event loop is already running": (
-        "the application's event loop is running already: a worker cannot run it "
-        "again; wait for a coroutine with "
-        "asyncio.run_coroutine_threadsafe(coroutine, loop).result()"
-    ),
+    "This event loop is already running": _ALREADY_RUNNING,
+    "this event loop is already running.": _ALREADY_RUNNING,  # uvloop's words
     "Result is not set.": (
         "this Future of the event loop has no result yet, and a worker cannot "
         "wait for it with result(): return it from the body to have it awaited"
     ),
 }
+
+
+def is_failure(error: BaseException) -> bool:
+    """Whether a body that ends with ``error`` has failed."""
+    if isinstance(error, HTTPError):
+        return error.status_code >= 500
+    # The latter is how an abandoned body ends.
+    return not isinstance(error, (Finish, AbandonedError))
 
 
 def crossing_error(error: BaseException, route: str) -> Exception:

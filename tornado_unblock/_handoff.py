@@ -1,4 +1,4 @@
-"""Giving a handler to a worker, and taking it back.
+"""Who holds a handler: the loop thread, or workers.
 
 # Threads: `_clean_up` and `_write` run in the worker, all else on the loop
 # thread.
@@ -12,124 +12,44 @@
 
 from __future__ import annotations
 
+import asyncio
 import collections
 import functools
 from typing import Any, Callable, Optional
 
-from tornado.log import app_log
 from tornado.web import RequestHandler
 
 from tornado_unblock._connection import RequestConnection
 from tornado_unblock._errors import ClientGoneError, RejectedError
 from tornado_unblock._hooks import Hook, bare, hide
+from tornado_unblock._jobs import Claim, claim_worker
 from tornado_unblock._loop_affine import check_lease
 from tornado_unblock._offload import Offload
-from tornado_unblock._offload_future import OffloadFuture
 from tornado_unblock._portal import Portal
 from tornado_unblock._results import client_gone
-from tornado_unblock._sites import Site
+from tornado_unblock._sites import requests_between_hops, tell_closing
 from tornado_unblock._stand_in import stand_in_for
-
-
-def dispatch(
-    portal: Portal,
-    handler: RequestHandler,
-    where: Site,
-    body: Callable[[], Any],
-    *,
-    direct: bool,
-) -> OffloadFuture:
-    """Run ``body``, which may do anything with ``handler``, on a worker.
-
-    Args:
-        portal: The way to the handler's loop.
-        handler: Not touched by the loop thread until the Future is done.
-        where: The site.
-        body: What to run.
-        direct: Whether Tornado itself awaits it, and so waits for its end.
-
-    Raises:
-        RejectedError: There is no worker for it, and no room to wait.
-    """
-    handoff = _take(handler, portal)
-    offload = Offload(portal, where, body)
-    handoff.enter(offload, handler)
-    if not direct:
-        # Somebody else awaits it, and may give up before it ends.
-        handoff.answer_on_copy(handler)
-    try:
-        return offload.admit()
-    except RejectedError as error:
-        handoff.left(offload, error)
-        raise
-
-
-def dispatch_in_line(
-    portal: Portal, handler: RequestHandler, where: Site, body: Callable[[], Any]
-) -> OffloadFuture:
-    """Run ``body`` on a worker once whatever else holds ``handler`` has ended.
-
-    Raises:
-        RejectedError: There is no worker for it, and no room to wait; also from
-            the Future, when something else held the handler.
-    """
-    return _in_line(portal, handler, where, body, Offload.admit)
-
-
-def dispatch_unheard(
-    portal: Portal, handler: RequestHandler, where: Site, body: Callable[[], Any]
-) -> None:
-    """Run ``body`` likewise, where Tornado does not wait for its result.
-
-    Such hooks clean up: they run however full the executor is, and their
-    errors are logged.
-    """
-    future = _in_line(portal, handler, where, body, Offload.admit_always)
-    future.add_done_callback(functools.partial(_log_unheard, where.route.name))
-
-
-def _in_line(
-    portal: Portal,
-    handler: RequestHandler,
-    where: Site,
-    body: Callable[[], Any],
-    admit: Callable[[Offload], OffloadFuture],
-) -> OffloadFuture:
-    handoff = _take(handler, portal)
-    offload = Offload(portal, where, body)
-    future = offload.future
-    if handoff.busy:
-        handoff.follow(functools.partial(_follow, handoff, offload, handler, admit))
-        return future
-    handoff.enter(offload, handler)
-    try:
-        return admit(offload)
-    except RejectedError as error:
-        handoff.left(offload, error)
-        raise
-
-
-def _follow(
-    handoff: Handoff,
-    offload: Offload,
-    handler: RequestHandler,
-    admit: Callable[[Offload], OffloadFuture],
-) -> None:
-    future = offload.future
-    handoff.enter(offload, handler)
-    try:
-        admit(offload)
-    except RejectedError as error:
-        handoff.left(offload, error)
-        future.set_exception(error)
 
 
 class Handoff:
     """What the loop thread knows of one request that goes to workers."""
 
-    __slots__ = ("_hooked", "_parted", "_running", "_waiting", "retry_after")
+    __slots__ = (
+        "__weakref__",
+        "_ended",
+        "_hooked",
+        "_parted",
+        "_portal",
+        "_running",
+        "_waiting",
+        "begun",
+        "claim",
+        "retry_after",
+        "task",
+    )
 
-    def __init__(self) -> None:
+    def __init__(self, portal: Portal) -> None:
+        self._portal = portal
         # All for the loop thread only.
         # Offloads that have not ended, with their handler.
         self._running: dict[Offload, RequestHandler] = {}
@@ -141,9 +61,21 @@ class Handoff:
         self._parted = False
         # Seconds that a 503 names.
         self.retry_after: Optional[int] = None
+        # Whether it had a worker, so that it may have others to the end.
+        self.begun = False
+        # Whether its response is made, or its client has left.
+        self._ended = False
+        # The task that serves it.
+        self.task = asyncio.current_task()
+        # The worker for what may depend on the thread of what ran before it.
+        # Set in that worker, while it holds the handler.
+        self.claim: Optional[Claim] = None
 
     def enter(self, offload: Offload, handler: RequestHandler) -> None:
         """``offload`` takes ``handler``."""
+        if self.begun:
+            requests_between_hops(self._portal).discard(self)
+        self.begun = True
         self._running[offload] = handler
         offload.keeper = self
         offload.subject = handler
@@ -158,8 +90,12 @@ class Handoff:
             for name in self._hooked:
                 bare(handler, name)
             self._hooked.clear()
-        if self._waiting and not self._running:
+        if self._running:
+            return
+        if self._waiting:
             self._waiting.popleft()()
+        elif not (self._ended or handler._finished):
+            requests_between_hops(self._portal).add(self)
 
     @property
     def busy(self) -> bool:
@@ -186,6 +122,15 @@ class Handoff:
         # It is about to say so itself, or has.
         offload.subject._finished = True
 
+    def complete(self, offload: Offload) -> bool:
+        """Finish the response of ``offload`` if all of it is sent; loop thread."""
+        handler = offload.subject
+        if not handler.request.connection.whole:
+            return False
+        if offload.abandon("all of its response was sent"):
+            handler.finish()
+        return True
+
     def gone(self, offload: Offload) -> bool:
         """Whether the client of ``offload`` has left; any thread."""
         return client_gone(offload.subject)
@@ -197,6 +142,7 @@ class Handoff:
 
     def closing(self) -> None:
         """The client left: what has not started will not."""
+        self.over()
         for offload, handler in list(self._running.items()):
             if not offload.started:
                 # nginx's code for it; the access log shows it.
@@ -205,9 +151,17 @@ class Handoff:
 
     def finishing(self) -> None:
         """The loop thread ends the response itself, whatever still runs."""
+        self.over()
         if self._running and not self._parted:
             handler = next(iter(self._running.values()))
             self._part(handler, handler, "the response was finished without it")
+
+    def over(self) -> None:
+        """The response has ended, or needs not be made any more."""
+        self._ended = True
+        self.task = None
+        requests_between_hops(self._portal).discard(self)
+        tell_closing(self._portal)
 
     def _answer_on_copy(self, handler: RequestHandler, error: BaseException) -> None:
         """Render an error while a worker still holds ``handler``."""
@@ -237,14 +191,14 @@ class Handoff:
         return True
 
 
-def _take(handler: RequestHandler, portal: Portal) -> Handoff:
+def take(handler: RequestHandler, portal: Portal) -> Handoff:
     """Return the handoff of ``handler``'s request, made on its first hop."""
     connection: Any = handler.request.connection
     if isinstance(connection, RequestConnection):
         handoff = connection._self_listener
         assert isinstance(handoff, Handoff)
         return handoff
-    handoff = Handoff()
+    handoff = Handoff(portal)
     safe = RequestConnection(connection, portal, handoff)
     if handler.request.method == "HEAD":
         safe._self_method = "HEAD"
@@ -257,6 +211,26 @@ def _take(handler: RequestHandler, portal: Portal) -> Handoff:
     return handoff
 
 
+def keep_worker(handler: RequestHandler) -> None:
+    """Have what else of this request hops run on the calling worker.
+
+    It may serve others meanwhile, when no other worker is free.
+    """
+    connection: Any = handler.request.connection
+    handoff = connection._self_listener
+    if handoff.claim is None:
+        handoff.claim = claim_worker()
+
+
+def let_worker_go(handler: RequestHandler) -> None:
+    """End a `keep_worker`, but for what is on its way already; any thread."""
+    connection: Any = handler.request.connection
+    if isinstance(connection, RequestConnection):
+        handoff = connection._self_listener
+        assert isinstance(handoff, Handoff)
+        handoff.claim = None
+
+
 def _write(own: Callable[[Any], None], chunk: Any) -> None:
     """`write`, refused in a worker that the handler was taken from."""
     check_lease()
@@ -265,16 +239,6 @@ def _write(own: Callable[[Any], None], chunk: Any) -> None:
 
 def _nothing() -> None:
     pass
-
-
-def _log_unheard(route: str, future: OffloadFuture) -> None:
-    error = None if future.cancelled() else future.exception()
-    if error is not None:
-        app_log.error(
-            "Uncaught exception in %s",
-            route,
-            exc_info=(type(error), error, error.__traceback__),
-        )
 
 
 # --- worker -----------------------------------------------------------------

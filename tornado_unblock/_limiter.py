@@ -16,9 +16,13 @@ each body that a worker runs. It knows nothing of threads or handlers.
 from __future__ import annotations
 
 import collections
+import math
 from typing import Any, Optional, Protocol
 
 from tornado_unblock._tally import Tally
+
+# What a 503 may ask a client to wait, in seconds.
+_LONGEST_RETRY = 60
 
 
 class Waiter(Protocol):
@@ -49,7 +53,13 @@ class Route(Tally):
         super().__init__()
         self.name = name
         self.borrowed = 0
-        self.waiting: collections.deque[Waiter] = collections.deque()
+        # In order; to leave from the middle costs no more than from the front.
+        self.waiting: collections.OrderedDict[Waiter, None] = collections.OrderedDict()
+
+    def retry_after(self) -> int:
+        """Return in how many seconds those that wait now will have had their turn."""
+        wait = len(self.waiting) * self.mean_run_time() / max(1, self.borrowed)
+        return max(1, min(_LONGEST_RETRY, math.ceil(wait)))
 
 
 class Limiter:
@@ -116,14 +126,14 @@ class Limiter:
             return False
         if not route.waiting:
             self._turns.append(route)
-        route.waiting.append(waiter)
+        route.waiting[waiter] = None
         self.waiting += 1
         return True
 
     def leave(self, waiter: Waiter) -> None:
         """Take ``waiter`` out of the line; it has not started."""
         route = waiter.route
-        route.waiting.remove(waiter)
+        del route.waiting[waiter]
         self.waiting -= 1
         if not route.waiting:
             self._turns.remove(route)
@@ -155,7 +165,7 @@ class Limiter:
                 continue
             passed_over = 0
             self._turns.popleft()
-            waiter = route.waiting.popleft()
+            waiter, _ = route.waiting.popitem(last=False)
             if route.waiting:
                 self._turns.append(route)
             self.waiting -= 1

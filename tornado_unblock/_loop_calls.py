@@ -10,9 +10,10 @@ allows only ``call_soon_threadsafe`` off its thread
 from __future__ import annotations
 
 import asyncio
+import concurrent.futures
 import contextvars
 import functools
-from typing import Any, Callable
+from typing import Any, Callable, Optional
 
 Post = Callable[..., None]
 """``post(fn, *args)`` runs ``fn(*args)`` on the loop thread, soon."""
@@ -35,9 +36,9 @@ def guard(
     posted: dict[str, Callable[..., Any]] = {
         # Futures schedule their callbacks with this one: so a body may complete
         # a Future of the loop.
-        "call_soon": _post_timer,
-        "call_later": _post_timer,
-        "call_at": _post_timer,
+        "call_soon": _post_soon,
+        "call_later": _post_later,
+        "call_at": _post_at,
         "create_task": functools.partial(_post_task, in_worker),
     }
     for name, by_post in posted.items():
@@ -76,38 +77,59 @@ def _either(
     return call
 
 
-class _Timer:
-    """The handle of a timer that a worker asked for."""
+class _Posted(asyncio.Handle):
+    """The handle of a callback that a worker asked for; any thread may use it."""
 
-    def __init__(self, post: Post) -> None:
-        self._post = post
-        self._handle: Any = None  # loop thread only
-        self._cancelled = False
+    post: Post
+    _own: Optional[asyncio.Handle] = None  # loop thread only
 
-    def start(self, own: Callable[[], Any]) -> None:
-        if not self._cancelled:
-            self._handle = own()
+    def start(self, own: Callable[[], asyncio.Handle]) -> None:
+        """Hand the callback to the loop; loop thread."""
+        if not self.cancelled():
+            self._own = own()
 
     def cancel(self) -> None:
-        """Stop the timer; any thread."""
+        """Take the callback back; from a worker, soon."""
         self._cancelled = True
-        self._post(self._stop)
-
-    def cancelled(self) -> bool:
-        """Whether `cancel` was called."""
-        return self._cancelled
+        self.post(self._stop)
 
     def _stop(self) -> None:
-        if self._handle is not None:
-            self._handle.cancel()
+        if self._own is not None:
+            self._own.cancel()
 
 
-def _post_timer(
-    loop: asyncio.AbstractEventLoop, post: Post, own: Callable[[], Any]
-) -> _Timer:
-    timer = _Timer(post)
-    post(contextvars.copy_context().run, timer.start, own)
-    return timer
+class _PostedTimer(_Posted, asyncio.TimerHandle):
+    """The same, of a timer: it has a `when`."""
+
+
+def _post_soon(
+    loop: asyncio.AbstractEventLoop, post: Post, own: functools.partial[Any]
+) -> _Posted:
+    return _post(_Posted(_nothing, (), loop), post, own)
+
+
+def _post_later(
+    loop: asyncio.AbstractEventLoop, post: Post, own: functools.partial[Any]
+) -> _Posted:
+    delay = own.args[0] if own.args else own.keywords["delay"]
+    return _post(_PostedTimer(loop.time() + delay, _nothing, (), loop), post, own)
+
+
+def _post_at(
+    loop: asyncio.AbstractEventLoop, post: Post, own: functools.partial[Any]
+) -> _Posted:
+    when = own.args[0] if own.args else own.keywords["when"]
+    return _post(_PostedTimer(when, _nothing, (), loop), post, own)
+
+
+def _post(handle: _Posted, post: Post, own: Callable[[], asyncio.Handle]) -> _Posted:
+    handle.post = post
+    post(contextvars.copy_context().run, handle.start, own)
+    return handle
+
+
+def _nothing() -> None:
+    """Stand for the callback, which the loop's own handle has."""
 
 
 class _PostedTask(asyncio.Future):  # type: ignore[type-arg]
@@ -171,3 +193,23 @@ def _copy_now(target: asyncio.Future[Any], source: asyncio.Future[Any]) -> None:
 def _pass_cancel(source: asyncio.Future[Any], target: asyncio.Future[Any]) -> None:
     if target.cancelled() and not source.done():
         source.cancel()
+
+
+def deliver(
+    value: Any, future: asyncio.Future[Any], context: contextvars.Context
+) -> None:
+    """Give ``future`` what ``value`` is or, if awaitable, will be; loop thread only.
+
+    Args:
+        value: Anything.
+        future: Not done yet.
+        context: What an awaitable runs in.
+    """
+    if isinstance(value, asyncio.Future):
+        copy_outcome(value, future)
+    elif isinstance(value, concurrent.futures.Future):
+        copy_outcome(asyncio.wrap_future(value, loop=future.get_loop()), future)
+    elif hasattr(value, "__await__"):
+        copy_outcome(context.run(asyncio.ensure_future, value), future)
+    else:
+        future.set_result(value)

@@ -11,25 +11,27 @@
 
 from __future__ import annotations
 
-import asyncio
-import concurrent.futures
 import contextvars
-import math
-from bisect import bisect_left
 from typing import Any, Callable, Optional
 
 from tornado.log import app_log
-from tornado.web import Finish, HTTPError
 
 from tornado_unblock._body import Body
-from tornado_unblock._errors import AbandonedError, RejectedError, RunTimeoutError
-from tornado_unblock._loop_calls import copy_outcome
+from tornado_unblock._errors import (
+    AbandonedError,
+    RejectedError,
+    RunTimeoutError,
+    is_failure,
+)
+from tornado_unblock._loop_calls import deliver
 from tornado_unblock._offload_future import OffloadFuture
-from tornado_unblock._tally import BOUNDS
 from tornado_unblock._workers import WorkerExecutor
 
-# What a 503 may ask a client to wait, in seconds.
-_LONGEST_RETRY = 60
+helper: contextvars.ContextVar[Optional[Callable[[Offload], bool]]] = (
+    contextvars.ContextVar("tornado_unblock helper", default=None)
+)
+"""Where a thread waits for what runs in this context: it takes an offload that
+would have to wait in line, and says whether it did."""
 
 
 class Offload(Body):
@@ -59,12 +61,11 @@ class Offload(Body):
             raise self._turn_away("shutdown", "the application is shutting down")
         if limiter.borrow(self.route):
             self.start()
+        elif self._take_help():
+            pass
         elif limiter.wait(self):
-            patience = limiter.options.queue_timeout
-            if patience is not None:
-                self._timer = self.portal.loop.call_later(
-                    patience, self._reject_late, patience
-                )
+            if limiter.patience is not None:
+                limiter.patience.add(self)
         else:
             raise self._turn_away(
                 "full",
@@ -81,28 +82,40 @@ class Offload(Body):
         self.start()
         return future
 
+    def start_at(self, place: Callable[[Callable[[], object]], object]) -> None:
+        """Start in a thread that waits for just this, which needs no token.
+
+        Args:
+            place: Called with the job, to have that thread run it.
+        """
+        self.place = place
+        self.started = True
+        place(self.run)
+
     def start(self) -> None:
         """Go to a worker; the token is held."""
-        if self._timer is not None:
-            self._timer.cancel()
-            self._timer = None
+        self._stop_waiting()
         self.started = True
         self._limiter.running.add(self)
         try:
-            self._put()
+            at_once = self._put()
         except RuntimeError as error:
             rejection = self._rejection("no_thread", str(error))
             # Later: giving back here would start the next one inside this one.
             self.portal.loop.call_soon(self._end_unstarted, rejection, True)
             return
-        if self.timeout is not None:
-            self._timer = self.portal.loop.call_later(self.timeout, self._time_out)
+        if at_once:
+            self._start_timer()
+        else:
+            # Its worker is busy, on a token that others have. Later: as above.
+            self.portal.loop.call_soon(self._limiter.lend, self.route)
 
     def withdraw(self, error: BaseException, reason: str) -> bool:
         """Leave the line with ``error``; False when it has started."""
         if self.started or self._future is None:
             return False
         self._limiter.leave(self)
+        self._stop_waiting()
         self.route.rejected[reason] += 1
         self._end_unstarted(error, False)
         return True
@@ -123,6 +136,8 @@ class Offload(Body):
             return False
         self.revoked = f"{self.route.name}: {why}; nothing more can be sent"
         self.route.abandoned += 1
+        if self.awaiting is not None:
+            self.awaiting.cancel()
         if self.keeper is not None:
             self.keeper.abandoned(self)
         return True
@@ -130,7 +145,7 @@ class Offload(Body):
     def after_end(self, fn: Callable[[], object]) -> None:
         """Have a worker call ``fn`` now; the body has ended."""
         self._at_end = fn
-        self._executor.submit(self._run_at_end)
+        self.executor.submit(self._run_at_end)
 
     def shut_down(self, why: str) -> bool:
         """Answer for it with a 503 now; False when it needs no answer any more."""
@@ -144,14 +159,36 @@ class Offload(Body):
             future.set_exception(RunTimeoutError(message, status_code=503))
         return wanted
 
-    def _put(self) -> None:
-        executor = self._executor
-        if isinstance(executor, WorkerExecutor):
+    def _take_help(self) -> bool:
+        help_with = helper.get()
+        return help_with is not None and help_with(self)
+
+    def _put(self) -> bool:
+        """Have it run; returns whether it starts before what else runs ends."""
+        executor = self.executor
+        if not isinstance(executor, WorkerExecutor):
+            executor.submit(self.run)
+        elif self.claim is None:
             executor.put(self.run)
         else:
-            executor.submit(self.run)
+            return executor.put_on(self.claim, self.run, self.run_late)
+        return True
 
-    def _reject_late(self, patience: float) -> None:
+    def _begun(self) -> None:
+        self._limiter.take_again(self.route)
+        self._start_timer()
+
+    def _start_timer(self) -> None:
+        if self.timeout is not None:
+            self._timer = self.portal.loop.call_later(self.timeout, self._time_out)
+
+    def _stop_waiting(self) -> None:
+        if self._limiter.patience is not None:
+            self._limiter.patience.discard(self)
+
+    def give_up(self) -> None:
+        """Turn away what has waited too long; called by its `Patience`."""
+        patience = self._limiter.options.queue_timeout
         what = f"no worker came free within {patience:g} s"
         self.withdraw(self._retry(what, "queue_timeout"), "queue_timeout")
 
@@ -167,17 +204,13 @@ class Offload(Body):
         return self._retry(what, reason)
 
     def _retry(self, what: str, reason: str) -> RejectedError:
-        """Return a rejection that names when to come again.
-
-        By then those of the route that wait now have had their turn.
-        """
+        """Return a rejection that names when to come again."""
         route = self.route
-        wait = len(route.waiting) * route.mean_run_time() / max(1, route.borrowed)
         return RejectedError(
             f"{route.name}: executor {self._limiter.name!r} has no worker for it: "
             f"{what}",
             reason=reason,
-            retry_after=max(1, min(_LONGEST_RETRY, math.ceil(wait))),
+            retry_after=route.retry_after(),
         )
 
     def _time_out(self) -> None:
@@ -213,17 +246,10 @@ class Offload(Body):
             parting()
         limiter, route, error = self._limiter, self.route, self._error
         if ran:
-            # Written out: it happens to each request.
-            route.completed += 1
-            times, seconds = route.queue_time, self.began - self.asked
-            times.counts[bisect_left(BOUNDS, seconds)] += 1
-            times.seconds += seconds
-            times, seconds = route.run_time, self.ended - self.began
-            times.counts[bisect_left(BOUNDS, seconds)] += 1
-            times.seconds += seconds
-            if error is not None and _is_failure(error):
+            route.count(self.began - self.asked, self.ended - self.began)
+            if error is not None and is_failure(error):
                 route.failed += 1
-        if holds_token:
+        if holds_token and self.place is None:
             limiter.running.discard(self)
             limiter.give_back(route)
         self._hand_back(future, error)
@@ -248,26 +274,13 @@ class Offload(Body):
         elif error is not None:
             future.set_exception(error)
         else:
-            self._deliver(future, value)
+            deliver(value, future, self._context)
         del error, value  # as above
 
     def _changes(self) -> tuple[tuple[contextvars.ContextVar[Any], Any], ...]:
         before = self._before.get
         after = self._context.items()
         return tuple(item for item in after if before(item[0], self) is not item[1])
-
-    def _deliver(self, future: OffloadFuture, value: Any) -> None:
-        if isinstance(value, asyncio.Future):
-            copy_outcome(value, future)
-        elif isinstance(value, concurrent.futures.Future):
-            copy_outcome(asyncio.wrap_future(value, loop=self.portal.loop), future)
-        elif hasattr(value, "__await__"):
-            self._context.run(self._await, value, future)
-        else:
-            future.set_result(value)
-
-    def _await(self, value: Any, future: OffloadFuture) -> None:
-        copy_outcome(asyncio.ensure_future(value), future)
 
     def _report_unheard(self, error: Optional[BaseException]) -> None:
         if error is None or isinstance(error, AbandonedError):
@@ -277,10 +290,3 @@ class Offload(Body):
             self.route.name,
             exc_info=(type(error), error, error.__traceback__),
         )
-
-
-def _is_failure(error: BaseException) -> bool:
-    if isinstance(error, HTTPError):
-        return error.status_code >= 500
-    # The latter is how an abandoned body ends.
-    return not isinstance(error, (Finish, AbandonedError))

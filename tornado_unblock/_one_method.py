@@ -13,8 +13,8 @@ from typing import Any, Callable, NamedTuple, Optional
 from tornado.web import RequestHandler
 from tornado.websocket import WebSocketHandler
 
+from tornado_unblock._dispatch import dispatch, dispatch_in_line, dispatch_unheard
 from tornado_unblock._executors import JSONEncoder, json_encoder
-from tornado_unblock._handoff import dispatch, dispatch_in_line, dispatch_unheard
 from tornado_unblock._portal import Portal, current_portal
 from tornado_unblock._results import auto_finish, lingers, send
 from tornado_unblock._run_in_executor import AnyExecutor, resolve_executor

@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import inspect
+from collections.abc import Mapping
 from typing import Any, NamedTuple, Optional
 
 from tornado import web
@@ -40,6 +41,8 @@ class Plan(NamedTuple):
     """What of one verb of one handler class hops."""
 
     site: Site
+    # The sites of other methods that hop.
+    hooks: Mapping[str, Site]
     encoder: JSONEncoder
     verb: str
     prepare_hops: bool
@@ -55,6 +58,8 @@ class Plan(NamedTuple):
     asks_ahead: bool
     # Whether the verb is a coroutine that awaits only what it sends.
     driven: bool
+    # Whether more than one hop may be for the same thread.
+    thread_bound: bool
 
 
 class Where(NamedTuple):
@@ -80,20 +85,29 @@ def make_plan(
         awaited += _overridden(cls, ("data_received",))
     # Called on the loop thread where a coroutine or an awaitable ends a request.
     unheard += _overridden(cls, ("on_finish",))
-    name = f"{cls.__qualname__}.{verb}"
+    executor = resolve_executor(own.executor)
+    verb_site, *hook_sites = (
+        site(portal, executor, f"{cls.__qualname__}.{name}", own.timeout)
+        for name in (verb, *awaited, *unheard)
+    )
+    errors_hop = bool(_overridden(cls, _ERROR_HOOKS))
     return Plan(
-        site(portal, resolve_executor(own.executor), name, own.timeout),
+        verb_site,
+        dict(zip((*awaited, *unheard), hook_sites)),
         own.json_encoder or json_encoder(),
         verb,
         where.prepare_hops,
         where.verb_hops,
         where.together,
-        bool(_overridden(cls, _ERROR_HOOKS)),
+        errors_hop,
         lingers(cls),
         awaited,
         unheard,
         socket,
         where.driven,
+        errors_hop
+        or "data_received" in awaited
+        or (where.verb_hops and bool(_overridden(cls, ("prepare",)))),
     )
 
 

@@ -20,6 +20,7 @@ import contextvars
 import os
 import threading
 import weakref
+from collections.abc import Awaitable
 from typing import Any, Callable, Optional, TypeVar
 
 from tornado.ioloop import IOLoop
@@ -49,7 +50,15 @@ class Lease:
     the loop thread, read by the worker: it goes from None to a text once.
     """
 
-    __slots__ = ("__weakref__", "_right_to_finish", "parting", "portal", "revoked")
+    __slots__ = (
+        "__weakref__",
+        "_right_to_finish",
+        "awaiting",
+        "parting",
+        "portal",
+        "revoked",
+        "told",
+    )
 
     def __init__(self, portal: Portal) -> None:
         self.portal = portal
@@ -57,6 +66,11 @@ class Lease:
         # Set by the worker: what the loop thread does first when it is told of
         # the end. Saves waking it twice.
         self.parting: Optional[Callable[[], object]] = None
+        # What its worker waits for on the loop: of no use once it is abandoned.
+        # Loop thread only.
+        self.awaiting: Optional[asyncio.Future[Any]] = None
+        # Whether a wait of its worker has said that it is revoked.
+        self.told = False
         # One token: list.pop is atomic, so it has one taker.
         self._right_to_finish = [True]
 
@@ -74,6 +88,8 @@ class Lease:
 
 class _Here(threading.local):
     lease: Optional[Lease] = None
+    # The same, or that of a function which the body has had run in between.
+    innermost: Optional[Lease] = None
 
 
 _here = _Here()
@@ -90,9 +106,17 @@ def current_lease() -> Optional[Lease]:
     return _here.lease
 
 
-def set_current_lease(lease: Optional[Lease]) -> None:
-    """Say under which lease this worker runs from now on."""
+def innermost_lease() -> Optional[Lease]:
+    """Return the lease of the function that this thread runs, however deep."""
+    return _here.innermost
+
+
+def set_current_lease(
+    lease: Optional[Lease], innermost: Optional[Lease] = None
+) -> None:
+    """Say under which lease this thread runs from now on."""
     _here.lease = lease
+    _here.innermost = innermost or lease
 
 
 def in_worker() -> bool:
@@ -103,7 +127,7 @@ def in_worker() -> bool:
 def forget_locals() -> None:
     """Forget what higher modules keep per loop."""
     for portal in list(_open):
-        portal.locals.clear()
+        portal.forget()
 
 
 def current_portal() -> Portal:
@@ -137,6 +161,10 @@ class Portal:
         self.io_loop = IOLoop.current()
         # What higher modules keep per loop. Loop thread only.
         self.locals: dict[Any, Any] = {}
+        # What to await before the loop is closed, and to call once it is. Loop
+        # thread only.
+        self.before_close: list[Callable[[], Awaitable[object]]] = []
+        self.after_close: list[Callable[[], object]] = []
         # Appended to by any thread, emptied by the loop thread.
         self._queue: collections.deque[tuple[Callable[..., object], Any]] = (
             collections.deque()
@@ -203,8 +231,24 @@ class Portal:
         answer.latch.wait(self.loop)
         return answer.take()  # type: ignore[no-any-return]
 
-    def _closed(self) -> None:
+    async def release(self) -> None:
+        """Let go of what is kept on the loop, before it is closed; loop thread."""
+        while self.before_close:
+            let_go = self.before_close.pop()
+            try:
+                await let_go()
+            except Exception:
+                app_log.error("%r failed while the loop closes", let_go, exc_info=True)
+
+    def forget(self) -> None:
+        """Drop what is kept on the loop."""
+        self.before_close.clear()
+        while self.after_close:
+            self.after_close.pop()()
         self.locals.clear()
+
+    def _closed(self) -> None:
+        self.forget()
         self._queue.clear()
         vars(self.loop).pop(_ATTRIBUTE, None)
 
@@ -231,7 +275,7 @@ def _forget_parent() -> None:
     # parent runs: what was kept for them is not for the child.
     global _generation
     _generation = object()
-    _here.lease = None
+    set_current_lease(None)
 
 
 if hasattr(os, "register_at_fork"):  # pragma: no branch - all but Windows

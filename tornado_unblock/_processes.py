@@ -20,11 +20,10 @@ import threading
 import weakref
 from typing import Any, Callable, Optional, TypeVar
 
+from tornado_unblock._options import Factory
 from tornado_unblock._workers import WorkerExecutor
 
 _T = TypeVar("_T")
-
-Factory = Callable[[], concurrent.futures.Executor]
 
 # Threads that hand jobs to such executors: the loop thread must not wait while
 # a process starts, or a cluster answers. More than one, so that a dead cluster

@@ -19,10 +19,11 @@ from typing import Any, Callable, Optional, TypeVar, Union
 from tornado import gen
 
 from tornado_unblock._errors import AbandonedError, LoopClosedError, crossing_error
-from tornado_unblock._executors import DEFAULT, check_seconds, get_executor
+from tornado_unblock._executors import get_executor
 from tornado_unblock._latch import Latch
 from tornado_unblock._offload import Offload
 from tornado_unblock._offload_future import OffloadFuture
+from tornado_unblock._options import DEFAULT, check_seconds
 from tornado_unblock._portal import (
     Portal,
     current_lease,
@@ -216,9 +217,10 @@ class RemoteOffload(Offload):
 
     __slots__ = ()
 
-    def _put(self) -> None:
+    def _put(self) -> bool:
         # Not here: starting a process takes long, reaching a cluster longer.
         submitters().submit(self._submit)
+        return True
 
     def _submit(self) -> None:
         call = self._fn
@@ -227,7 +229,7 @@ class RemoteOffload(Offload):
         try:
             if self.revoked is not None:
                 raise AbandonedError(self.revoked)
-            job = self._executor.submit(call.func, *call.args, **call.keywords)
+            job = self.executor.submit(call.func, *call.args, **call.keywords)
         except BaseException as error:
             self._error = error
             try:

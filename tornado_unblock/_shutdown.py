@@ -18,10 +18,10 @@ from typing import Any, Optional
 from tornado.http1connection import HTTP1ServerConnection
 from tornado.log import app_log
 
-from tornado_unblock._executors import check_seconds
 from tornado_unblock._offload import Offload
+from tornado_unblock._options import check_seconds
 from tornado_unblock._portal import Portal, current_portal
-from tornado_unblock._sites import close_limiters, limiters
+from tornado_unblock._sites import close_limiters, limiters, requests_between_hops
 
 DEADLINE = 30.0
 """Seconds that `shutdown` waits unless told otherwise."""
@@ -61,6 +61,8 @@ class Drain:
             if not _brings_requests(task)
         )
         self._waiting: list[asyncio.Future[None]] = []
+        # The tasks that wait; a request need not wait for itself.
+        self._callers: weakref.WeakSet[Any] = weakref.WeakSet()
 
     def admits(self, nested: bool) -> bool:
         """Whether what asks for a worker now may have one."""
@@ -77,6 +79,7 @@ class Drain:
 
     async def wait(self, seconds: Optional[float]) -> None:
         """Wait until nothing runs or waits, at most so many seconds."""
+        self._callers.add(asyncio.current_task())
         if self._is_idle():
             return
         future = self._portal.loop.create_future()
@@ -104,7 +107,12 @@ class Drain:
         return [what for what, _ in left]
 
     def _is_idle(self) -> bool:
-        return not any(li.running or li.waiting for li in limiters(self._portal))
+        return not any(
+            limiter.running or limiter.waiting for limiter in limiters(self._portal)
+        ) and all(
+            request.task in self._callers
+            for request in requests_between_hops(self._portal)
+        )
 
 
 def begin_drain() -> Drain:

@@ -11,6 +11,7 @@ from typing import Any, NamedTuple, Optional
 
 from tornado_unblock._executors import executor_name, is_named, options_of
 from tornado_unblock._limiter import Closing, Limiter, Route
+from tornado_unblock._patience import Patience
 from tornado_unblock._portal import Portal
 from tornado_unblock._statistics import watch
 
@@ -18,6 +19,7 @@ from tornado_unblock._statistics import watch
 _FOREIGN = "limiters of foreign executors"
 _LIMITERS = "all limiters"
 _CLOSING = "closing"
+_BETWEEN = "requests between hops"
 
 
 class ExecutorLimiter(Limiter):
@@ -26,9 +28,11 @@ class ExecutorLimiter(Limiter):
     def __init__(self, executor: concurrent.futures.Executor) -> None:
         options = self.options = options_of(executor)
         super().__init__(
-            options.max_workers, options.max_waiting, options.max_route_share
+            options.max_workers, options.max_waiting, options.route_share
         )
         self.name = executor_name(executor)
+        # For those that wait; None: they do for ever.
+        self.patience: Optional[Patience] = None
 
 
 class Site(NamedTuple):
@@ -72,6 +76,21 @@ def close_limiters(portal: Portal, closing: Closing) -> None:
         limiter.closing = closing
 
 
+def requests_between_hops(portal: Portal) -> weakref.WeakSet[Any]:
+    """Return the requests that had a worker, and are not over; loop thread only."""
+    requests: Optional[weakref.WeakSet[Any]] = portal.locals.get(_BETWEEN)
+    if requests is None:
+        requests = portal.locals[_BETWEEN] = weakref.WeakSet()
+    return requests
+
+
+def tell_closing(portal: Portal) -> None:
+    """Say that something has ended, in case a shutdown waits for it."""
+    closing: Optional[Closing] = portal.locals.get(_CLOSING)
+    if closing is not None:
+        closing.ended()
+
+
 def _limiter_for(
     portal: Portal, executor: concurrent.futures.Executor
 ) -> ExecutorLimiter:
@@ -91,6 +110,9 @@ def _limiter_for(
 def _open(portal: Portal, executor: concurrent.futures.Executor) -> ExecutorLimiter:
     limiter = ExecutorLimiter(executor)
     limiter.closing = portal.locals.get(_CLOSING)
+    seconds = limiter.options.queue_timeout
+    if seconds is not None:
+        limiter.patience = Patience(seconds, portal.loop.call_later)
     portal.locals.setdefault(_LIMITERS, weakref.WeakSet()).add(limiter)
     watch(portal.loop, executor, limiter.name, limiter)
     return limiter

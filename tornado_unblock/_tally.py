@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import collections
+from bisect import bisect_left
 
 BOUNDS = (
     *(0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5),
@@ -53,6 +54,17 @@ class Tally:
         self.rejected: collections.Counter[str] = collections.Counter()
         self.queue_time = Times()
         self.run_time = Times()
+
+    def count(self, queued: float, ran: float) -> None:
+        """Count a body that waited and ran for so many seconds."""
+        # Written out: it happens to each request.
+        self.completed += 1
+        times = self.queue_time
+        times.counts[bisect_left(BOUNDS, queued)] += 1
+        times.seconds += queued
+        times = self.run_time
+        times.counts[bisect_left(BOUNDS, ran)] += 1
+        times.seconds += ran
 
     def merge(self, other: Tally) -> None:
         """Add what ``other`` holds."""

@@ -25,9 +25,10 @@ from tornado.log import app_log
 from tornado.web import RequestHandler
 from tornado.websocket import WebSocketHandler
 
+from tornado_unblock._dispatch import dispatch, dispatch_in_line, dispatch_unheard
 from tornado_unblock._drive import drive
 from tornado_unblock._errors import ClientGoneError, RejectedError
-from tornado_unblock._handoff import dispatch, dispatch_in_line, dispatch_unheard
+from tornado_unblock._handoff import keep_worker, let_worker_go
 from tornado_unblock._hooks import Hook, bare, hide
 from tornado_unblock._loop_affine import check_lease
 from tornado_unblock._one_method import BodyOptions
@@ -76,6 +77,7 @@ def _let_go(handler: RequestHandler) -> None:
         own = vars(handler)
         for name in [name for name, value in own.items() if isinstance(value, Hook)]:
             del own[name]
+    let_worker_go(handler)
     type(handler)._break_cycles(handler)
 
 
@@ -92,15 +94,15 @@ def _hop(
 ) -> Any:
     if running_loop() is None:
         return getattr(type(handler), name)(handler, *args, **kwargs)
-    body = functools.partial(run, handler, plan, *args, **kwargs)
+    body = functools.partial(_step, run, handler, plan, *args, **kwargs)
     return dispatch(current_portal(), handler, plan.site, body, direct=True)
 
 
 def _hop_in_line(handler: RequestHandler, plan: Plan, name: str, *args: Any) -> Any:
     if running_loop() is None:
         return getattr(type(handler), name)(handler, *args)
-    body = functools.partial(getattr(type(handler), name), handler, *args)
-    future = dispatch_in_line(current_portal(), handler, plan.site, body)
+    body = functools.partial(_step, _run_hook, handler, plan, name, *args)
+    future = dispatch_in_line(current_portal(), handler, plan.hooks[name], body)
     if name != "open" and isinstance(handler, WebSocketHandler):
         return abort_on_error(handler, future)
     return future
@@ -111,7 +113,7 @@ def _hop_unheard(handler: RequestHandler, plan: Plan, name: str, *args: Any) -> 
     if running_loop() is None:
         body()
     else:
-        dispatch_unheard(current_portal(), handler, plan.site, body)
+        dispatch_unheard(current_portal(), handler, plan.hooks[name], body)
 
 
 def _hop_error(handler: RequestHandler, plan: Plan, error: BaseException) -> None:
@@ -125,6 +127,25 @@ def _hop_error(handler: RequestHandler, plan: Plan, error: BaseException) -> Non
 
 
 # --- worker -------------------------------------------------------------------
+
+
+def _step(
+    run: Callable[..., Any],
+    handler: RequestHandler,
+    plan: Plan,
+    *args: Any,
+    **kwargs: Any,
+) -> Any:
+    """Run a part of a request; its next one may need this very thread."""
+    try:
+        return run(handler, plan, *args, **kwargs)
+    finally:
+        if plan.thread_bound and not handler._finished:
+            keep_worker(handler)
+
+
+def _run_hook(handler: RequestHandler, plan: Plan, name: str, *args: Any) -> Any:
+    return getattr(type(handler), name)(handler, *args)
 
 
 def _run_together(handler: RequestHandler, plan: Plan) -> Any:

@@ -13,6 +13,7 @@ interpreter; a job that blocks lets the next worker run at once.
 # Guarantees:
 # - at most `max_workers` threads, and one more for each worker that `lend`s;
 # - a job put in is run exactly once, unless the process ends or forks first;
+# - a claimed worker stays, and works for others only when no other is to be had;
 # - a forked child has the same executors, empty, without their threads;
 # - workers are daemon threads: an ending interpreter does not wait for them.
 """
@@ -31,9 +32,9 @@ from typing import Any, Callable, Optional, TypeVar
 
 from tornado.log import app_log
 
-_T = TypeVar("_T")
+from tornado_unblock._jobs import Claim, Job, Submitted, Worker, here, take_idle
 
-Job = Callable[[], object]
+_T = TypeVar("_T")
 
 # How long a worker idles before its thread ends, in seconds. Long enough for
 # the pauses of a busy service; a burst's threads are gone a minute later.
@@ -43,13 +44,11 @@ IDLE_SECONDS = 60.0
 _all: weakref.WeakSet[WorkerExecutor] = weakref.WeakSet()
 
 
-class _Worker:
-    __slots__ = ("thread", "wake_up")
-
-    def __init__(self) -> None:
-        self.wake_up = threading.Lock()
-        self.wake_up.acquire()
-        self.thread: threading.Thread
+def start_thread(target: Callable[[], object], name: str) -> threading.Thread:
+    """Start a daemon thread; `RuntimeError` if the system refuses it."""
+    thread = threading.Thread(target=target, name=name, daemon=True)
+    thread.start()
+    return thread
 
 
 class WorkerExecutor(concurrent.futures.ThreadPoolExecutor):
@@ -75,9 +74,9 @@ class WorkerExecutor(concurrent.futures.ThreadPoolExecutor):
     def _start_empty(self) -> None:
         self._lock = threading.Lock()
         # All guarded by _lock:
-        self._idle: list[_Worker] = []
+        self._idle: list[Worker] = []
         self._jobs: collections.deque[Job] = collections.deque()
-        self._workers: set[_Worker] = set()
+        self._workers: set[Worker] = set()
         self._lent = 0
         # Whether a worker was woken that has not run yet.
         self._waking = False
@@ -117,8 +116,34 @@ class WorkerExecutor(concurrent.futures.ThreadPoolExecutor):
             RuntimeError: The executor is shut down.
         """
         future: concurrent.futures.Future[_T] = concurrent.futures.Future()
-        self.put(_Submitted(future, fn, args, kwargs))
+        self.put(Submitted(future, fn, args, kwargs))
         return future
+
+    def put_on(self, claim: Claim, job: Job, late: Job) -> bool:
+        """Run ``job`` on the claimed worker, or on any if it is gone; any thread.
+
+        Args:
+            claim: Whose worker.
+            job: What to run; see `put`.
+            late: What to run instead when that worker is busy, once it is not.
+
+        Returns:
+            Whether it is ``job`` that runs.
+
+        Raises:
+            RuntimeError: As for `put`.
+        """
+        worker = claim.worker
+        with self._lock:
+            if worker in self._workers and not self._closed:
+                at_once = worker in self._idle
+                worker.jobs.append(job if at_once else late)
+                if at_once:
+                    self._idle.remove(worker)
+                    worker.wake_up.release()
+                return at_once
+        self.put(job)
+        return True
 
     @contextlib.contextmanager
     def lend(self) -> Iterator[None]:
@@ -144,24 +169,21 @@ class WorkerExecutor(concurrent.futures.ThreadPoolExecutor):
         with self._lock:
             self._closed = True
             if cancel_futures:
-                dropped.extend(self._jobs)
-                self._jobs.clear()
+                for jobs in (self._jobs, *(w.jobs for w in self._workers)):
+                    dropped.extend(jobs)
+                    jobs.clear()
             for worker in self._idle:
                 worker.wake_up.release()
             self._idle.clear()
         for job in dropped:
-            if isinstance(job, _Submitted):
+            if isinstance(job, Submitted):
                 job.future.cancel()
         if wait:
             self.join()
 
     def join(self, timeout: Optional[float] = None) -> None:
-        """Wait for every worker, but for one that calls this itself.
-
-        Args:
-            timeout: Seconds to wait for each; None for ever.
-        """
-        joined: set[_Worker] = set()
+        """Wait for every worker but the calling one, ``timeout`` seconds for each."""
+        joined: set[Worker] = set()
         while True:
             with self._lock:
                 # One that ends may have started another.
@@ -183,29 +205,34 @@ class WorkerExecutor(concurrent.futures.ThreadPoolExecutor):
         Raises:
             RuntimeError: The system refuses the first thread.
         """
-        if self._idle:
+        worker = take_idle(self._idle, claimed_too=not self._may_start())
+        if worker is not None:
             self._waking = True
-            self._idle.pop().wake_up.release()
-        elif len(self._workers) < self.max_workers + self._lent:
-            self._waking = True
-            worker = _Worker()
-            worker.thread = threading.Thread(
-                target=self._work,
-                args=(worker,),
-                name=f"{self._thread_name_prefix}-{next(self._numbers)}",
-                daemon=True,
-            )
-            self._workers.add(worker)
-            try:
-                worker.thread.start()
-            except RuntimeError:
-                self._waking = False
-                self._workers.discard(worker)
-                if not self._workers:
-                    raise
-                # The system is short of threads: the ones there are will do.
+            worker.wake_up.release()
+        elif self._may_start():
+            self._start_one()
 
-    def _work(self, worker: _Worker) -> None:
+    def _start_one(self) -> None:
+        worker = Worker()
+        self._workers.add(worker)
+        self._waking = True
+        name = f"{self._thread_name_prefix}-{next(self._numbers)}"
+        try:
+            # It waits for the lock, so its worker has a thread when it begins.
+            worker.thread = start_thread(lambda: self._work(worker), name)
+        except RuntimeError:
+            self._waking = False
+            self._workers.discard(worker)
+            if not self._workers:
+                raise
+            # The system is short of threads: the ones there are will do.
+            if self._idle:
+                worker = self._idle.pop()
+                worker.jobs.append(self._jobs.popleft())
+                worker.wake_up.release()
+
+    def _work(self, worker: Worker) -> None:
+        here.worker = worker
         job = self._next_job(worker, woken=True)
         while job is not None:
             try:
@@ -217,65 +244,48 @@ class WorkerExecutor(concurrent.futures.ThreadPoolExecutor):
             del job  # an idle worker must not keep its last request alive
             job = self._next_job(worker)
 
-    def _next_job(self, worker: _Worker, woken: bool = False) -> Optional[Job]:
+    def _next_job(self, worker: Worker, woken: bool = False) -> Optional[Job]:
         while True:
             with self._lock:
                 if woken:
                     self._waking = False
-                if len(self._workers) > self.max_workers + self._lent:
-                    self._dismiss(worker)
-                    return None
-                if self._jobs:
-                    job = self._jobs.popleft()
-                    if self._jobs and not self._waking:
-                        self._wake_one()
-                    return job
-                if self._closed:
-                    self._dismiss(worker)
-                    return None
-                self._idle.append(worker)
+                job = self._take_job(worker)
+                ends = job is None and (self._closed or self._is_surplus(worker))
+                if ends:
+                    self._workers.discard(worker)
+                elif job is None:
+                    self._idle.append(worker)
+                if self._jobs and not self._waking:
+                    self._wake_one()
+            if ends or job is not None:
+                return job
             woken = worker.wake_up.acquire(timeout=self._idle_seconds)
             if not woken:
                 with self._lock:
-                    if worker in self._idle:
+                    idle = worker in self._idle
+                    if idle:
                         self._idle.remove(worker)
-                        self._dismiss(worker)
-                        return None
-                # Woken the very moment the wait ended.
-                woken = worker.wake_up.acquire()
+                        if not worker.claims:
+                            self._workers.discard(worker)
+                            return None
+                if not idle:  # woken the very moment the wait ended
+                    woken = worker.wake_up.acquire()
 
-    def _dismiss(self, worker: _Worker) -> None:
-        """Let ``worker`` end; holds `_lock`."""
-        self._workers.discard(worker)
-        if self._jobs and not self._waking:
-            self._wake_one()
-
-
-class _Submitted:
-    """A job with a `concurrent.futures.Future` for its outcome."""
-
-    __slots__ = ("args", "fn", "future", "kwargs")
-
-    def __init__(
-        self,
-        future: concurrent.futures.Future[Any],
-        fn: Callable[..., Any],
-        args: Any,
-        kwargs: Any,
-    ) -> None:
-        self.future, self.fn, self.args, self.kwargs = future, fn, args, kwargs
-
-    def __call__(self) -> None:
-        future = self.future
-        if not future.set_running_or_notify_cancel():
-            return
-        try:
-            result = self.fn(*self.args, **self.kwargs)
-        except BaseException as error:
-            future.set_exception(error)
-            del self.future, future  # error -> traceback -> this frame: no cycle
+    def _take_job(self, worker: Worker) -> Optional[Job]:
+        """Take what ``worker`` is to do next, if anything; holds `_lock`."""
+        if worker.jobs:
+            return worker.jobs.popleft()
+        if worker.claims:
+            leave = self._may_start() or not all(w.claims for w in self._idle)
         else:
-            future.set_result(result)
+            leave = self._is_surplus(worker)
+        return self._jobs.popleft() if self._jobs and not leave else None
+
+    def _may_start(self, more: int = 0) -> bool:
+        return len(self._workers) + more < self.max_workers + self._lent
+
+    def _is_surplus(self, worker: Worker) -> bool:
+        return not worker.claims and not self._may_start(-1)
 
 
 def _forget_parent() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from tornado_unblock._background import close_background
 from tornado_unblock._executors import forget_executors
 from tornado_unblock._portal import forget_locals
 from tornado_unblock._statistics import forget_statistics
@@ -12,12 +13,15 @@ __all__ = ["reset"]
 def reset(timeout: float = 5.0) -> None:
     """Forget every executor and its options, and wait for their threads to end.
 
+    The loop that the process keeps for threads without one ends, too.
+
     Call it between tests, when no body runs, from any thread but a worker.
 
     Args:
         timeout: Seconds to wait for a worker whose body still runs; then it is
             left to itself.
     """
+    close_background(timeout)
     forget_locals()
     forget_executors(timeout)
     forget_statistics()

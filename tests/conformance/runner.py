@@ -21,6 +21,7 @@ import importlib
 import inspect
 import json
 import logging
+import re
 import subprocess
 import sys
 import unittest
@@ -151,12 +152,11 @@ def on_each_handler(change: Callable[[type[RequestHandler]], None]) -> None:
     )
 
 
-def patient_fetch(*, always: bool) -> None:
-    """Have each fetch, or each whose connection was closed, wait for the request's end.
+def patient_fetch() -> None:
+    """Have each fetch whose connection was closed wait for the request's end.
 
-    A body may close its connection, or send the last byte that the client waits for,
-    and go on. Inline, the client, which shares the body's loop, notices when the body
-    has ended, and the tests rely on that.
+    A body may close its connection, and go on, or fail. Inline, the client, which
+    shares the body's loop, notices when the body has ended, and the tests rely on that.
     """
     own = AsyncHTTPTestCase.fetch
 
@@ -166,7 +166,7 @@ def patient_fetch(*, always: bool) -> None:
             response = own(self, *args, **kwargs)
             closed = response.code == 599
         finally:
-            if closed or always:
+            if closed:
                 self.io_loop.run_sync(requests_end)
         return response
 
@@ -196,7 +196,7 @@ def inline(bodies: Bodies) -> None:
 
 def by_method(names: Iterable[str], bodies: Bodies) -> None:
     """Put ``@unblock`` on each sync method among ``names``."""
-    patient_fetch(always=False)
+    patient_fetch()
 
     def change(cls: type[RequestHandler]) -> None:
         for name, fn in sync_methods(cls, names):
@@ -207,7 +207,7 @@ def by_method(names: Iterable[str], bodies: Bodies) -> None:
 
 def by_class(bodies: Bodies) -> None:
     """Put ``@unblock`` on each class."""
-    patient_fetch(always=True)
+    patient_fetch()
 
     def change(cls: type[RequestHandler]) -> None:
         for name, fn in sync_methods(cls, COUNTED):
@@ -219,7 +219,7 @@ def by_class(bodies: Bodies) -> None:
 
 def by_application(bodies: Bodies) -> None:
     """Unblock each application as a whole, and no class."""
-    patient_fetch(always=True)
+    patient_fetch()
     own = Application.__init__
 
     @functools.wraps(own)
@@ -315,11 +315,19 @@ class Records(logging.Handler):
         self.messages.append(message)
 
 
+def is_no_remark(record: logging.LogRecord) -> bool:
+    """Tell whether a record is about more than how long something took."""
+    message = record.getMessage()
+    return re.fullmatch(r"Executing .* took \d+\.\d+ seconds", message) is None
+
+
 def run(module: str, mode: str) -> Report:
     """Run the tests of ``module`` in this process, once in its life."""
     report, bodies, records = Report(module, mode), Bodies(), Records()
     MODES[mode](bodies)
     logging.getLogger().addHandler(records)
+    # asyncio's debug mode remarks on slow callbacks: load, not behaviour.
+    logging.getLogger("asyncio").addFilter(is_no_remark)
     # As Tornado's own runner has it.
     logging.getLogger("tornado.access").setLevel(logging.CRITICAL)
     warnings.filterwarnings("error")

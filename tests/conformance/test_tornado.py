@@ -19,8 +19,8 @@ BODIES = {
     "class": (240, 200),
     "application": (240, 200),
 }
-#: What Tornado before 6.6 logs of a request that is cancelled: when a test ends, a
-#: body may still be about to return, its response sent.
+#: What Tornado before 6.6 logs of a request that is cancelled, answered or not. Left of
+#: it is when a test ends in the very turn of the loop in which a body has ended.
 CANCELLED = "ERROR asyncio: Exception in callback _HandlerDelegate.execute.<locals>."
 #: Module -> bodies that it moves at least, in the oldest Tornado that has it.
 OTHERS = {

@@ -4,9 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import functools
 import socket
+import subprocess
+import sys
+import textwrap
 import threading
 from collections.abc import Awaitable, Iterator
+from pathlib import Path
 from typing import Any, Callable, Optional
 
 import pytest
@@ -14,8 +19,11 @@ from tornado.httpserver import HTTPServer
 from tornado.netutil import bind_sockets
 from tornado.web import Application
 
+from tests.unit.gates import executors_of_workers
+from tornado_unblock import run_in_executor
 from tornado_unblock._executors import get_executor
 from tornado_unblock._portal import current_portal
+from tornado_unblock._workers import WorkerExecutor
 
 WAIT = 10.0
 
@@ -162,3 +170,54 @@ def make_server() -> Iterator[Callable[..., Server]]:
     yield make
     for server in servers:
         server.close()
+
+
+def uvloop() -> Any:
+    return pytest.importorskip("uvloop").new_event_loop()
+
+
+@pytest.fixture(params=[False, True], ids=["", "debug"])
+def debug(request: pytest.FixtureRequest) -> bool:
+    return bool(request.param)
+
+
+@pytest.fixture(params=[asyncio.new_event_loop, uvloop], ids=["asyncio", "uvloop"])
+def any_server(
+    request: pytest.FixtureRequest, make_server: Callable[..., Server], debug: bool
+) -> Server:
+    """Each kind of loop in a thread of its own; bodies run on its workers."""
+    return make_server(new_loop=request.param, debug=debug)
+
+
+@pytest.fixture
+def in_any_body(any_server: Server) -> Callable[..., Any]:
+    """Run a function as a body, and return what comes back from it."""
+    return functools.partial(any_server.call, run_in_executor)
+
+
+@pytest.fixture
+def make() -> Iterator[Callable[..., WorkerExecutor]]:
+    """Make executors that are shut down when the test is over."""
+    with executors_of_workers() as make:
+        yield make
+
+
+@pytest.fixture
+def run_program(child_env: dict[str, str], tmp_path: Path) -> Callable[[str], str]:
+    """Run a program in a process of its own, and return what it prints."""
+
+    def run(program: str) -> str:
+        script = tmp_path / "program.py"
+        script.write_text(textwrap.dedent(program))
+        done = subprocess.run(
+            [sys.executable, "-W", "ignore", str(script)],
+            env=child_env,
+            cwd=tmp_path,
+            capture_output=True,
+            text=True,
+            timeout=55,
+        )
+        assert done.returncode == 0, done.stderr
+        return done.stdout
+
+    return run

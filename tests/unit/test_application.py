@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import concurrent.futures
 import threading
 from typing import Any
 
@@ -282,3 +283,15 @@ def test_targets_that_are_no_handlers(serve):
     assert report(router) == []
     assert report(unblock_application(Application())) == []
     assert serve(router).get("/hello").body.endswith(b"hello\r\n0\r\n\r\n")
+
+
+def test_report_names_an_executor_of_ones_own():
+    """By its class, as statistics do."""
+
+    class Handler(RequestHandler):
+        def get(self) -> None:
+            """Serve."""
+
+    with concurrent.futures.ThreadPoolExecutor() as pool:
+        app = unblock_application(Application([("/", Handler)]), executor=pool)
+        assert [row.executor for row in report(app)] == ["ThreadPoolExecutor"]

@@ -195,8 +195,8 @@ def test_messages_on_a_full_executor(make_server, expect_log):
 
 def test_follower_on_a_full_executor(make_server):
     """What waited for another body of its socket may find no room either."""
+    from tornado_unblock._dispatch import dispatch_in_line
     from tornado_unblock._executors import get_executor
-    from tornado_unblock._handoff import dispatch_in_line
     from tornado_unblock._sites import site
 
     configure("first", max_workers=1)

@@ -8,7 +8,8 @@ import math
 import pytest
 
 from tornado_unblock import ConfigurationError, configure
-from tornado_unblock._executors import Options, executors, get_executor, options_of
+from tornado_unblock._executors import executors, get_executor, options_of
+from tornado_unblock._options import Options
 from tornado_unblock._workers import WorkerExecutor
 
 
@@ -129,9 +130,9 @@ def test_environment_leaves_the_rest():
         ("MAX_WORKERS", "1.5", "MAX_WORKERS='1.5' is not a number"),
         ("MAX_WORKERS", "none", "MAX_WORKERS='none' is not a number"),
         ("MAX_ROUTE_SHARE", "", "MAX_ROUTE_SHARE='' is not a number"),
-        ("MAX_WORKERS", "0", "max_workers must be"),
-        ("TIMEOUT", "-1", "timeout must be"),
-        ("MAX_ROUTE_SHARE", "80", "max_route_share must be"),
+        ("MAX_WORKERS", "0", "TORNADO_UNBLOCK_MAX_WORKERS='0': max_workers must be"),
+        ("TIMEOUT", "-1", "TORNADO_UNBLOCK_TIMEOUT='-1': timeout must be"),
+        ("MAX_ROUTE_SHARE", "80", "MAX_ROUTE_SHARE='80': max_route_share must be"),
     ],
 )
 def test_bad_environment(monkeypatch, variable, text, message):
@@ -157,6 +158,45 @@ def test_default_executor_has_threads_whatever_the_environment_says(monkeypatch)
     monkeypatch.setenv("TORNADO_UNBLOCK_PROCESSES", "2")
     with pytest.raises(ConfigurationError, match="need threads"):
         get_executor()
+
+
+@pytest.mark.parametrize(
+    "calls",
+    [
+        [{"processes": 4, "max_workers": 8}],
+        [{"processes": 4, "max_workers": 50}],
+        [{"max_workers": 8}, {"processes": 4}],
+        [{"processes": 4}, {"max_workers": 8}],
+    ],
+)
+def test_processes_leave_max_workers_nothing_to_say(calls):
+    """Together they are refused, in whatever order they are given."""
+    *first, last = calls
+    for options_given in first:
+        configure("cpu", **options_given)
+    with pytest.raises(ConfigurationError, match=r"max_workers=\d+ has no effect"):
+        configure("cpu", **last)
+
+
+def test_processes_may_be_changed_or_repeated():
+    """What agrees is no error."""
+    configure("cpu", processes=4, max_workers=4)
+    configure("cpu", processes=2)
+    configure("cpu", timeout=3.0)
+    configure("cpu", processes=None, max_workers=7)
+    assert options("cpu") == Options(max_workers=7, timeout=3.0)
+
+
+@pytest.mark.parametrize("where", ["code", "environment"])
+def test_environment_cannot_set_workers_beside_processes(monkeypatch, where):
+    """The variable that has no effect is named."""
+    if where == "code":
+        configure("cpu", processes=2)
+    else:
+        monkeypatch.setenv("TORNADO_UNBLOCK_CPU_PROCESSES", "2")
+    monkeypatch.setenv("TORNADO_UNBLOCK_CPU_MAX_WORKERS", "8")
+    with pytest.raises(ConfigurationError, match=r"_CPU_MAX_WORKERS='8': .*no effect"):
+        get_executor("cpu")
 
 
 def test_as_many_jobs_as_processes():

@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-import subprocess
 import sys
-import textwrap
 import threading
 from typing import Any
 
@@ -185,16 +183,21 @@ def test_body_that_never_asks_and_writes_on(make_server, expect_log):
 @pytest.mark.skipif(sys.version_info < (3, 11), reason="asyncio.timeout is new in 3.11")
 def test_asyncio_timeout():
     """Around a call it does as `asyncio.wait_for`: the body is abandoned."""
-    gate, answers = threading.Event(), []
+    inside, gate, answers = threading.Event(), threading.Event(), []
 
     def body() -> None:
+        inside.set()
         assert gate.wait(WAIT)
         answers.append(cancelled())
 
     async def main() -> None:
         with pytest.raises(TimeoutError):
-            async with asyncio.timeout(0.01):
-                await run_in_executor(body)
+            async with asyncio.timeout(None) as limit:
+                future = run_in_executor(body)
+                while not inside.is_set():  # noqa: ASYNC110 - a thread sets it
+                    await asyncio.sleep(0)
+                limit.reschedule(0)
+                await future
         gate.set()
         while statistics()["default"].borrowed_tokens:  # noqa: ASYNC110 - nobody tells
             await asyncio.sleep(0)
@@ -264,10 +267,10 @@ asyncio.run(main())
 @pytest.mark.parametrize(
     ("room", "output"), [(1024, "True 50 0 0"), (100, "False 0 50 0")]
 )
-def test_system_that_gives_few_threads(child_env, tmp_path, room, output):
+def test_system_that_gives_few_threads(run_program, room, output):
     """With some all is served, if later; with none all is refused, at once."""
     script = NO_THREADS.replace("{room}", str(room))
-    assert run_script(script, child_env, tmp_path) == output
+    assert run_program(script) == f"{output}\n"
 
 
 FORK = """
@@ -314,10 +317,9 @@ print(codes + [fork()])                    # after the loop
 """
 
 
-def test_fork_at_each_stage(child_env, tmp_path):
+def test_fork_at_each_stage(run_program):
     """A child of `multiprocessing` has workers of its own, whenever it is forked."""
-    output = run_script(FORK, child_env, tmp_path)
-    assert output == "[0, 0, 0, 0, 0, 0, 0] 45\n[0, 0]"
+    assert run_program(FORK) == "[0, 0, 0, 0, 0, 0, 0] 45\n[0, 0]\n"
 
 
 AUTORELOAD = """
@@ -352,29 +354,6 @@ asyncio.run(main())
 """
 
 
-def test_autoreload(child_env, tmp_path):
+def test_autoreload(run_program):
     """The process is replaced while a body runs, and serves again."""
-    script = tmp_path / "reloaded.py"
-    script.write_text(AUTORELOAD)
-    done = subprocess.run(
-        [sys.executable, "-W", "ignore", str(script)],
-        env=child_env,
-        cwd=tmp_path,
-        capture_output=True,
-        text=True,
-        timeout=50,
-    )
-    assert done.stdout == "generation 1 7\ngeneration 2 7\n", done.stderr
-
-
-def run_script(script: str, env: dict[str, str], where: Any) -> str:
-    done = subprocess.run(
-        [sys.executable, "-W", "ignore", "-c", textwrap.dedent(script)],
-        env=env,
-        cwd=where,
-        capture_output=True,
-        text=True,
-        timeout=50,
-    )
-    assert done.returncode == 0, done.stderr
-    return done.stdout.strip()
+    assert run_program(AUTORELOAD) == "generation 1 7\ngeneration 2 7\n"

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import contextvars
 import datetime
-import functools
 import threading
 from typing import Any, Callable
 
@@ -17,27 +16,6 @@ from tornado_unblock import run_in_executor
 WAIT = 10.0
 
 variable: contextvars.ContextVar[str] = contextvars.ContextVar("variable")
-
-
-def uvloop() -> Any:
-    return pytest.importorskip("uvloop").new_event_loop()
-
-
-@pytest.fixture(params=[False, True], ids=["", "debug"])
-def debug(request) -> bool:
-    return bool(request.param)
-
-
-@pytest.fixture(params=[asyncio.new_event_loop, uvloop], ids=["asyncio", "uvloop"])
-def server(request, make_server, debug) -> Any:
-    """A loop that runs in a thread of its own; bodies run on its workers."""
-    return make_server(new_loop=request.param, debug=debug)
-
-
-@pytest.fixture
-def in_body(server) -> Callable[..., Any]:
-    """Run a function as a body, and return what comes back from it."""
-    return functools.partial(server.call, run_in_executor)
 
 
 class Note:
@@ -91,7 +69,7 @@ WAYS: dict[str, Callable[[Note], Any]] = {
 
 
 @pytest.mark.parametrize("way", WAYS)
-def test_runs_on_the_loop_thread(server, in_body, way):
+def test_runs_on_the_loop_thread(any_server, in_any_body, way):
     """Whatever a body uses, it soon runs there, in a copy of the body's context."""
     note = Note()
 
@@ -101,8 +79,8 @@ def test_runs_on_the_loop_thread(server, in_body, way):
         note.wait()
         del asked
 
-    in_body(body)
-    assert note.place == (server.thread.ident, "body")
+    in_any_body(body)
+    assert note.place == (any_server.thread.ident, "body")
 
 
 def call_back_when_set(note: Note) -> None:
@@ -124,7 +102,7 @@ def call_back_when_done(note: Note) -> None:
     "way",
     [call_back_when_set, call_back_when_done, lambda note: loop().call_soon(note)],
 )
-def test_callbacks_run_on_the_loop_thread(server, in_body, way):
+def test_callbacks_run_on_the_loop_thread(any_server, in_any_body, way):
     """A body may settle its own Futures, and use `call_soon` as on the loop thread."""
     note = Note()
 
@@ -132,11 +110,11 @@ def test_callbacks_run_on_the_loop_thread(server, in_body, way):
         way(note)
         return note.called.wait(2)
 
-    assert in_body(body)
-    assert note.place[0] == server.thread.ident
+    assert in_any_body(body)
+    assert note.place[0] == any_server.thread.ident
 
 
-def test_own_calls_of_the_loop_thread(server):
+def test_own_calls_of_the_loop_thread(any_server):
     """On the loop thread itself all is as ever: handles, tasks, contexts."""
 
     async def calls() -> str:
@@ -150,10 +128,10 @@ def test_own_calls_of_the_loop_thread(server):
         assert isinstance(task, asyncio.Task)
         return await task + note.place[1]
 
-    assert server.call(calls) == "resultcoroutine"
+    assert any_server.call(calls) == "resultcoroutine"
 
 
-def test_periodic_callback(server, in_body):
+def test_periodic_callback(any_server, in_any_body):
     """One that a body starts ticks on the loop thread, and a body can stop it."""
     ticks, ticked = [], threading.Semaphore(0)
 
@@ -166,16 +144,16 @@ def test_periodic_callback(server, in_body):
         periodic.start()
         return periodic
 
-    periodic = in_body(start)
+    periodic = in_any_body(start)
     for _ in range(3):
         assert ticked.acquire(timeout=WAIT)
-    in_body(periodic.stop)
-    server.call(asyncio.sleep, 0)
+    in_any_body(periodic.stop)
+    any_server.call(asyncio.sleep, 0)
     assert not periodic.is_running()
-    assert set(ticks) == {server.thread.ident}
+    assert set(ticks) == {any_server.thread.ident}
 
 
-def test_timer_is_cancelled_before_it_starts(server, in_body):
+def test_timer_is_cancelled_before_it_starts(any_server, in_any_body):
     """A timer that the loop thread has not seen yet can be taken back."""
     note, busy, free = Note(), threading.Event(), threading.Event()
 
@@ -193,13 +171,13 @@ def test_timer_is_cancelled_before_it_starts(server, in_body):
         free.set()
         return timer.cancelled()
 
-    assert in_body(body)
-    server.call(asyncio.sleep, 0)
-    server.call(asyncio.sleep, 0)
+    assert in_any_body(body)
+    any_server.call(asyncio.sleep, 0)
+    any_server.call(asyncio.sleep, 0)
     assert not note.called.is_set()
 
 
-def test_timer_is_cancelled_after_it_started(server, in_body):
+def test_timer_is_cancelled_after_it_started(any_server, in_any_body):
     """A timer that runs already is stopped; later ones go on."""
     note, later = Note(), Note()
 
@@ -213,21 +191,45 @@ def test_timer_is_cancelled_after_it_started(server, in_body):
         io_loop().remove_timeout(timer)
         return timer.cancelled()
 
-    assert in_body(body)
+    assert in_any_body(body)
     later.wait()
     assert not note.called.is_set()
 
 
-def test_timer_is_cancelled_on_the_loop_thread(server, in_body):
+def test_timer_is_cancelled_on_the_loop_thread(any_server, in_any_body):
     """Whoever has the handle may stop it, also a coroutine."""
     note = Note()
-    timer = in_body(lambda: loop().call_later(WAIT, note))
-    server.call(timer.cancel)
-    server.call(asyncio.sleep, 0)
+    timer = in_any_body(lambda: loop().call_later(WAIT, note))
+    any_server.call(timer.cancel)
+    any_server.call(asyncio.sleep, 0)
     assert timer.cancelled()
 
 
-def test_timer_that_has_fired_is_cancelled(server, in_body):
+def test_handles_are_those_of_asyncio(any_server, in_any_body):
+    """A timer says when it fires, as on the loop thread; a callback has no time."""
+
+    def body() -> tuple[Any, Any, float, float]:
+        before = loop().time()
+        later = loop().call_later(delay=WAIT, callback=print)
+        at = loop().call_at(before + WAIT, print)
+        soon = loop().call_soon(int)
+        assert isinstance(later, asyncio.TimerHandle)
+        assert isinstance(soon, asyncio.Handle)
+        assert not hasattr(soon, "when")
+        by_name = loop().call_at(when=before + WAIT, callback=print)
+        assert by_name.when() == at.when()
+        by_name.cancel()
+        return later, at, before, loop().time()
+
+    later, at, before, after = in_any_body(body)
+    assert before + WAIT <= later.when() <= after + WAIT
+    assert at.when() == before + WAIT
+    assert at <= later
+    for timer in (later, at):
+        any_server.call(timer.cancel)
+
+
+def test_timer_that_has_fired_is_cancelled(any_server, in_any_body):
     """Too late is no error."""
     note = Note()
 
@@ -236,26 +238,26 @@ def test_timer_that_has_fired_is_cancelled(server, in_body):
         note.wait()
         io_loop().remove_timeout(timer)
 
-    in_body(body)
+    in_any_body(body)
     assert note.called.is_set()
 
 
-def test_loop_time_and_options(in_body):
+def test_loop_time_and_options(in_any_body):
     """What only reads the loop needs no help."""
 
     def body() -> tuple[bool, bool]:
         return loop().is_running(), loop().is_closed()
 
-    assert in_body(body) == (True, False)
+    assert in_any_body(body) == (True, False)
 
 
-def test_future_of_a_body(server, in_body):
+def test_future_of_a_body(any_server, in_any_body):
     """A Future made in a body belongs to the loop, is set there, and is awaited."""
 
     def body() -> Any:
         future: asyncio.Future[int] = asyncio.Future()
-        assert future.get_loop() is server.loop
+        assert future.get_loop() is any_server.loop
         io_loop().add_callback(future.set_result, 7)
         return future
 
-    assert in_body(body) == 7
+    assert in_any_body(body) == 7

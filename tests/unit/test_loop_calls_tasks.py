@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-import functools
 import threading
-from typing import Any, Callable
+from typing import Any
 
 import pytest
 from tornado.ioloop import IOLoop
@@ -13,27 +12,6 @@ from tornado.ioloop import IOLoop
 from tornado_unblock import run_in_executor
 
 WAIT = 10.0
-
-
-def uvloop() -> Any:
-    return pytest.importorskip("uvloop").new_event_loop()
-
-
-@pytest.fixture(params=[False, True], ids=["", "debug"])
-def debug(request) -> bool:
-    return bool(request.param)
-
-
-@pytest.fixture(params=[asyncio.new_event_loop, uvloop], ids=["asyncio", "uvloop"])
-def server(request, make_server, debug) -> Any:
-    """A loop that runs in a thread of its own; bodies run on its workers."""
-    return make_server(new_loop=request.param, debug=debug)
-
-
-@pytest.fixture
-def in_body(server) -> Callable[..., Any]:
-    """Run a function as a body, and return what comes back from it."""
-    return functools.partial(server.call, run_in_executor)
 
 
 class Sleeper:
@@ -69,12 +47,12 @@ async def fail(error: BaseException) -> None:
         lambda coroutine: asyncio.get_event_loop().create_task(coroutine, name="x"),
     ],
 )
-def test_result(in_body, start):
+def test_result(in_any_body, start):
     """It arrives through the Future that the body gets in the task's place."""
-    assert in_body(lambda: start(give("result"))) == "result"
+    assert in_any_body(lambda: start(give("result"))) == "result"
 
 
-def test_several_tasks(in_body):
+def test_several_tasks(in_any_body):
     """They run at the same time; a body may return what gathers them."""
 
     def body() -> Any:
@@ -85,19 +63,19 @@ def test_several_tasks(in_body):
 
         return gather()
 
-    assert in_body(body) == list(range(10))
+    assert in_any_body(body) == list(range(10))
 
 
 @pytest.mark.parametrize("error", [KeyError("key"), OSError(2, "gone")])
-def test_error(in_body, error):
+def test_error(in_any_body, error):
     """What the task raises arrives as it is."""
     with pytest.raises(type(error)) as caught:
-        in_body(lambda: asyncio.ensure_future(fail(error)))
+        in_any_body(lambda: asyncio.ensure_future(fail(error)))
     assert caught.value is error
     assert caught.traceback[-1].name == "fail"
 
 
-def test_error_that_nobody_looks_at(in_body, server, expect_log):
+def test_error_that_nobody_looks_at(in_any_body, any_server, expect_log):
     """It is reported by asyncio, as with any task."""
     ended = threading.Event()
 
@@ -112,34 +90,34 @@ def test_error_that_nobody_looks_at(in_body, server, expect_log):
         assert ended.wait(WAIT)
 
     expect_log("asyncio", "exception was never retrieved")
-    in_body(body)
-    server.call(asyncio.sleep, 0)
+    in_any_body(body)
+    any_server.call(asyncio.sleep, 0)
 
 
-def cancel_when_started(server: Any, sleeper: Sleeper, future: Any) -> None:
+def cancel_when_started(any_server: Any, sleeper: Sleeper, future: Any) -> None:
     assert sleeper.started.wait(WAIT)
-    server.call(future.cancel)
+    any_server.call(future.cancel)
     assert sleeper.cancelled.wait(WAIT)
     assert future.cancelled()
 
 
-def test_cancelled_on_the_loop_thread(server, in_body):
+def test_cancelled_on_the_loop_thread(any_server, in_any_body):
     """Cancelling the Future cancels the task."""
     sleeper = Sleeper()
-    (future,) = in_body(lambda: [asyncio.ensure_future(sleeper.sleep())])
-    cancel_when_started(server, sleeper, future)
+    (future,) = in_any_body(lambda: [asyncio.ensure_future(sleeper.sleep())])
+    cancel_when_started(any_server, sleeper, future)
 
 
-def test_cancelled_by_a_coroutine_with_a_timeout(server, in_body):
+def test_cancelled_by_a_coroutine_with_a_timeout(any_server, in_any_body):
     """So does giving up to wait for it."""
     sleeper = Sleeper()
-    (future,) = in_body(lambda: [asyncio.ensure_future(sleeper.sleep())])
+    (future,) = in_any_body(lambda: [asyncio.ensure_future(sleeper.sleep())])
     with pytest.raises(asyncio.TimeoutError):
-        server.call(asyncio.wait_for, future, 0.01)
+        any_server.call(asyncio.wait_for, future, 0.01)
     assert sleeper.cancelled.wait(WAIT)
 
 
-def test_task_cancels_itself(in_body):
+def test_task_cancels_itself(in_any_body):
     """A task that ends cancelled is so for whoever awaits it."""
 
     async def cancel() -> None:
@@ -156,7 +134,7 @@ def test_task_cancels_itself(in_body):
     assert asyncio.run(outcome())
 
 
-def test_cancelled_in_a_body(in_body):
+def test_cancelled_in_a_body(in_any_body):
     """A body may cancel what it has started."""
     sleeper = Sleeper()
 
@@ -166,10 +144,10 @@ def test_cancelled_in_a_body(in_body):
         future.cancel()
         return sleeper.cancelled.wait(WAIT)
 
-    assert in_body(body)
+    assert in_any_body(body)
 
 
-def test_cancelled_in_a_body_before_it_starts(server, in_body):
+def test_cancelled_in_a_body_before_it_starts(any_server, in_any_body):
     """A task that the loop thread has not seen yet ends at its first await."""
     busy, free, sleeper = threading.Event(), threading.Event(), Sleeper()
 
@@ -185,40 +163,48 @@ def test_cancelled_in_a_body_before_it_starts(server, in_body):
         free.set()
         return [future]
 
-    (future,) = in_body(body)
+    (future,) = in_any_body(body)
     assert future.cancelled()
-    server.call(asyncio.sleep, 0)
+    any_server.call(asyncio.sleep, 0)
     assert sleeper.started.is_set() == sleeper.cancelled.is_set()
 
 
-def test_what_is_no_coroutine(in_body):
+def test_what_is_no_coroutine(in_any_body):
     """Asking for a task of something else is an error for who awaits it."""
     with pytest.raises(TypeError, match="coroutine"):
-        in_body(lambda: asyncio.get_event_loop().create_task(7))  # type: ignore[arg-type]
+        in_any_body(lambda: asyncio.get_event_loop().create_task(7))  # type: ignore[arg-type]
 
 
-def test_create_task_is_refused_with_advice(in_body):
+def test_create_task_is_refused_with_advice(in_any_body):
     """asyncio.create_task() wants a loop that runs in this thread; there is none."""
     coroutine = give(7)
     with pytest.raises(RuntimeError, match=r"no running event loop.*ensure_future\("):
-        in_body(asyncio.create_task, coroutine)
+        in_any_body(asyncio.create_task, coroutine)
     coroutine.close()
 
 
 def test_running_the_loop_is_refused_with_advice(make_server):
     """A worker cannot run the application's loop again, and is told what it can do."""
-    server, coroutine = make_server(), give(7)
+    any_server, coroutine = make_server(), give(7)
 
     def body() -> None:
         asyncio.get_event_loop().run_until_complete(coroutine)
 
     message = r"already running.*run_coroutine_threadsafe\(coroutine, loop\)\.result"
     with pytest.raises(RuntimeError, match=message):
-        server.call(run_in_executor, body)
+        any_server.call(run_in_executor, body)
     coroutine.close()
 
 
-def test_loop_of_its_own(in_body):
+def test_running_any_loop_for_ever_is_refused_with_advice(in_any_body):
+    """Whichever loop it is, and whatever its own words are."""
+    with pytest.raises(
+        RuntimeError, match=r"already running.*run_coroutine_threadsafe"
+    ):
+        in_any_body(lambda: asyncio.get_event_loop().run_forever())
+
+
+def test_loop_of_its_own(in_any_body):
     """A body may run a loop of its own, whose tasks stay in its thread."""
 
     async def place() -> tuple[int, Any]:
@@ -231,4 +217,4 @@ def test_loop_of_its_own(in_body):
     def body() -> bool:
         return asyncio.run(place()) == (threading.get_ident(), 7)
 
-    assert in_body(body)
+    assert in_any_body(body)

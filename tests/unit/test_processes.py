@@ -6,11 +6,9 @@ import asyncio
 import concurrent.futures
 import importlib.util
 import multiprocessing
+import multiprocessing.connection
 import os
 import signal
-import subprocess
-import sys
-import textwrap
 import threading
 from typing import Any
 
@@ -81,6 +79,29 @@ def test_killed_process(factory):
         assert len({before, after, os.getpid()}) == 3
 
     asyncio.run(main())
+
+
+def meet(path: str) -> None:
+    """Return when both processes are here."""
+    with multiprocessing.connection.Client(path) as other:
+        assert other.recv() == "go on"
+
+
+def test_one_route_may_use_every_process(tmp_path):
+    """Fairness between routes would leave one of two processes idle."""
+    configure("cpu", processes=2)
+    path = str(tmp_path / "socket")
+
+    async def main() -> None:
+        with multiprocessing.connection.Listener(path) as listener:
+            jobs = [run_in_executor(meet, path, executor="cpu") for _ in range(2)]
+            both = [await run_in_executor(listener.accept) for _ in jobs]
+            for connection in both:
+                connection.send("go on")
+                connection.close()
+            await asyncio.gather(*jobs)
+
+    asyncio.run(asyncio.wait_for(main(), 30))
 
 
 def test_what_waits_survives_a_killed_process():
@@ -337,19 +358,9 @@ if __name__ == "__main__":
 """
 
 
-def test_fork(child_env, tmp_path):
+def test_fork(run_program):
     """A forked child makes a pool of its own, and leaves its parent's alone."""
-    script = tmp_path / "forked.py"
-    script.write_text(FORKED)
-    done = subprocess.run(
-        [sys.executable, "-W", "ignore", str(script)],
-        env=child_env,
-        cwd=tmp_path,
-        capture_output=True,
-        text=True,
-        timeout=50,
-    )
-    assert done.stdout == "child 7\nparent 7\n", done.stderr
+    assert run_program(FORKED) == "child 7\nparent 7\n"
 
 
 DASK = """
@@ -375,19 +386,9 @@ if __name__ == "__main__":
 """
 
 
-def test_dask(child_env, tmp_path):
+def test_dask(run_program):
     """A cluster's executor, given as it is and by name."""
     # Not imported here: that sets the levels of Tornado's loggers.
     if importlib.util.find_spec("distributed") is None:
         pytest.skip("distributed is not installed")
-    script = tmp_path / "grid.py"
-    script.write_text(textwrap.dedent(DASK))
-    done = subprocess.run(
-        [sys.executable, "-W", "ignore", str(script)],
-        env=child_env,
-        cwd=tmp_path,
-        capture_output=True,
-        text=True,
-        timeout=55,
-    )
-    assert done.stdout == "served 5\n", done.stderr
+    assert run_program(DASK) == "served 5\n"

@@ -8,7 +8,7 @@ import threading
 from typing import Any
 
 import pytest
-from tornado.web import RequestHandler
+from tornado.web import RequestHandler, stream_request_body
 
 from tornado_unblock import (
     AbandonedError,
@@ -279,3 +279,105 @@ def test_requests_at_the_deadline(make_server, gate, expect_log):
     gate.open.set()
     assert done.wait(WAIT)
     assert "shut down" in gate.notes[0]
+
+
+def test_upload_between_two_chunks_is_under_way(make_server, gate):
+    """What is to come of it is let in, and waited for."""
+    chunks: list[bytes] = []
+
+    @unblock
+    @stream_request_body
+    class Upload(RequestHandler):
+        def data_received(self, chunk: bytes) -> None:
+            chunks.append(chunk)
+
+        def put(self) -> str:
+            return b"".join(chunks).decode()
+
+    server = make_server(("/", Upload))
+    client = server.connect()
+    client.sendall(b"PUT / HTTP/1.0\r\nContent-Length: 3\r\n\r\n1")
+    server.until(lambda: chunks and not statistics()["default"].borrowed_tokens)
+    [ending] = server.call(begin_there, WAIT)
+    client.sendall(b"2")
+    server.until(lambda: len(chunks) == 2)
+    assert not ending.done()
+    client.sendall(b"3")
+    assert client.recv(1000).endswith(b"123")
+    assert server.call(asyncio.wait_for, ending, WAIT) == []
+
+
+@pytest.mark.parametrize("leaves", [False, True])
+def test_request_on_the_loop_thread_after_a_hop(make_server, leaves):
+    """Its coroutine may need a worker again; unless its client leaves."""
+    entered = threading.Event()
+    left = threading.Event()
+
+    @unblock
+    class Handler(RequestHandler):
+        def prepare(self) -> None:
+            pass
+
+        async def get(self) -> None:
+            self.go_on = go_on
+            entered.set()
+            await self.go_on.wait()
+
+        def on_connection_close(self) -> None:
+            left.set()
+
+    server = make_server(("/", Handler))
+    go_on = server.call(asyncio.Event)
+    client = server.send("/")
+    assert entered.wait(WAIT)
+    [ending] = server.call(begin_there, WAIT)
+    server.call(asyncio.sleep, 0)
+    assert not ending.done()
+    if leaves:
+        client.close()
+        assert left.wait(WAIT)
+    else:
+        server.call(go_on.set)
+        assert client.recv(1000).startswith(b"HTTP/1.1 200")
+    assert server.call(asyncio.wait_for, ending, WAIT) == []
+    server.call(go_on.set)
+
+
+def test_request_that_another_thread_finishes(make_server):
+    """It is under way until then, whoever that is."""
+    handlers: list[Any] = []
+
+    class Handler(RequestHandler):
+        @unblock
+        def get(self) -> None:
+            self._auto_finish = False
+            handlers.append(self)
+
+    server = make_server(("/", Handler))
+    client = server.send("/")
+    server.until(lambda: handlers and not statistics()["default"].borrowed_tokens)
+    [ending] = server.call(begin_there, WAIT)
+    server.call(asyncio.sleep, 0)
+    assert not ending.done()
+    handlers.pop().finish("by another")
+    assert client.recv(1000).endswith(b"by another")
+    assert server.call(asyncio.wait_for, ending, WAIT) == []
+
+
+def test_request_that_shuts_down(make_server):
+    """It does not wait for itself."""
+
+    @unblock
+    class Handler(RequestHandler):
+        def prepare(self) -> None:
+            pass
+
+        async def post(self) -> None:
+            self.write(str(await shutdown(WAIT)))
+
+    assert make_server(("/", Handler)).get("/", method="POST").body == b"[]"
+
+
+async def begin_there(deadline: float) -> Any:
+    """Begin a shutdown on a server's loop; returns its Future, not awaited."""
+    return [await begin(deadline)]

@@ -151,7 +151,7 @@ def test_timeouts(gate, expect_log):
 
     asyncio.run(main())
     assert counts(route()) == {"completed": 1, "timed_out": 1, "abandoned": 1}
-    assert route().run_time.seconds >= 0.01
+    assert route().run_time.count == 1
 
 
 def test_client_that_leaves_the_line(make_server, gate, expect_log):

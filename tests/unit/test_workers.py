@@ -3,16 +3,14 @@
 from __future__ import annotations
 
 import concurrent.futures
-import contextlib
 import re
 import threading
-from collections.abc import Iterator
-from typing import Any, Callable
+from typing import Any
 
 import pytest
 
+from tests.unit.gates import Gate, wait_idle
 from tornado_unblock import _workers
-from tornado_unblock._workers import WorkerExecutor
 
 WAIT = 10.0
 
@@ -32,50 +30,6 @@ class HighWater:
     def __exit__(self, *exc_info: object) -> None:
         with self.lock:
             self.now -= 1
-
-
-class IdleList(list):  # type: ignore[type-arg]
-    """A list of idle workers on which to wait for the next to become idle."""
-
-    def __init__(self) -> None:
-        self.added = threading.Semaphore(0)
-
-    def append(self, worker: Any) -> None:
-        super().append(worker)
-        self.added.release()
-
-
-class Gate:
-    """A job that says when it runs, and ends when it is let."""
-
-    def __init__(self) -> None:
-        self.running, self.open = threading.Event(), threading.Event()
-        self.thread: Any = None
-
-    def __call__(self) -> None:
-        self.thread = threading.current_thread()
-        self.running.set()
-        assert self.open.wait(WAIT)
-
-
-@pytest.fixture
-def make() -> Iterator[Callable[..., WorkerExecutor]]:
-    """Make executors that are shut down when the test is over."""
-    with contextlib.ExitStack() as stack:
-
-        def make(max_workers: int, **options: Any) -> WorkerExecutor:
-            executor = WorkerExecutor(max_workers, "test", **options)
-            executor._idle = IdleList()
-            stack.callback(executor.shutdown, cancel_futures=True)
-            return executor
-
-        yield make
-
-
-def wait_idle(executor: WorkerExecutor, times: int = 1) -> None:
-    """Wait until so many more times a worker has become idle."""
-    for _ in range(times):
-        assert executor._idle.added.acquire(timeout=WAIT)  # type: ignore[attr-defined]
 
 
 def test_is_a_thread_pool_executor(make):
@@ -181,14 +135,14 @@ def test_worker_woken_as_its_wait_ends(make, monkeypatch):
                 return False
             return self.lock.acquire(timeout=timeout)
 
-    class LateWorker(_workers._Worker):
+    class LateWorker(_workers.Worker):
         def __init__(self) -> None:
             super().__init__()
             lock = self.wake_up = LateLock()
             lock.acquire()
             lock.acquire = lock.wait
 
-    monkeypatch.setattr(_workers, "_Worker", LateWorker)
+    monkeypatch.setattr(_workers, "Worker", LateWorker)
     executor.put(lambda: None)
     assert ran.wait(WAIT)
     assert executor.thread_count() == 1

@@ -12,20 +12,10 @@ from typing import Any, Callable
 
 import pytest
 
+from tests.unit.gates import Gate
 from tornado_unblock._workers import WorkerExecutor
 
 WAIT = 10.0
-
-
-class Gate:
-    """A job that says when it runs, and ends when it is let."""
-
-    def __init__(self) -> None:
-        self.running, self.open = threading.Event(), threading.Event()
-
-    def __call__(self) -> None:
-        self.running.set()
-        assert self.open.wait(WAIT)
 
 
 @pytest.fixture

@@ -3,65 +3,18 @@
 from __future__ import annotations
 
 import concurrent.futures
-import contextlib
 import functools
 import gc
 import itertools
 import logging
 import threading
 import weakref
-from collections.abc import Iterator
-from typing import Any, Callable
 
 import pytest
 
-from tornado_unblock._workers import WorkerExecutor
+from tests.unit.gates import Gate, wait_idle
 
 WAIT = 10.0
-
-
-class IdleList(list):  # type: ignore[type-arg]
-    """A list of idle workers on which to wait for the next to become idle."""
-
-    def __init__(self) -> None:
-        self.added = threading.Semaphore(0)
-
-    def append(self, worker: Any) -> None:
-        super().append(worker)
-        self.added.release()
-
-
-class Gate:
-    """A job that says when it runs, and ends when it is let."""
-
-    def __init__(self) -> None:
-        self.running, self.open = threading.Event(), threading.Event()
-        self.thread: Any = None
-
-    def __call__(self) -> None:
-        self.thread = threading.current_thread()
-        self.running.set()
-        assert self.open.wait(WAIT)
-
-
-@pytest.fixture
-def make() -> Iterator[Callable[..., WorkerExecutor]]:
-    """Make executors that are shut down when the test is over."""
-    with contextlib.ExitStack() as stack:
-
-        def make(max_workers: int, **options: Any) -> WorkerExecutor:
-            executor = WorkerExecutor(max_workers, "test", **options)
-            executor._idle = IdleList()
-            stack.callback(executor.shutdown, cancel_futures=True)
-            return executor
-
-        yield make
-
-
-def wait_idle(executor: WorkerExecutor, times: int = 1) -> None:
-    """Wait until so many more times a worker has become idle."""
-    for _ in range(times):
-        assert executor._idle.added.acquire(timeout=WAIT)  # type: ignore[attr-defined]
 
 
 def raise_(error: BaseException) -> None:
