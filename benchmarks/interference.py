@@ -152,7 +152,7 @@ def serve_tornado(kind: str, sockets: list[socket.socket]) -> None:
             time.sleep(seconds)
             self.write("done")
 
-    base = {"native": Native, "by hand": ByHand, "unblock": Unblock}[kind]
+    base: Any = {"native": Native, "by hand": ByHand, "unblock": Unblock}[kind]
 
     def handler(name: str, seconds: float) -> Any:
         def get(self: Any) -> Any:

@@ -1,0 +1,4 @@
+"""What a hop costs, measured against the other ways to serve blocking code.
+
+`python -m benchmarks` measures; `python -m benchmarks.guard` counts instructions.
+"""

@@ -1,0 +1,144 @@
+"""The command line: options in, measurements out, and an exit code."""
+
+# ruff: noqa: T201 - it speaks to people
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from benchmarks import charts, compare, docs, results, table, wrk
+from benchmarks.about import describe
+from benchmarks.contenders import CONTENDERS, contender_named
+from benchmarks.goals import asked_for
+from benchmarks.kinds import Scenario
+from benchmarks.results import Results
+from benchmarks.runner import QUICK_ROUNDS, ROUNDS, Plan, Progress, Runner
+from benchmarks.scenarios import SCENARIOS
+from examples.order_service.errors import DemoError, SetupError
+from examples.order_service.interrupts import Interrupts
+
+DESCRIPTION = """Measure what a hop costs, against native async and the other ways to
+serve blocking code. Exit status: 0, 1 if a cell has no number because not every request
+succeeded, 2 if something is missing."""
+PAGE = Path("docs/benchmarks.md")
+CHARTS = Path("docs/charts")
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the suite and return its exit code."""
+    given = _parser().parse_args(arguments)
+    try:
+        old = results.read(given.compare) if given.compare else None
+        found = results.read(given.read) if given.read else _measured(given)
+        _write(found, given)
+        if old is not None:
+            print("\n" + compare.report(old, found))
+    except DemoError as error:
+        print(f"benchmarks: {error}", file=sys.stderr)
+        return error.exit_code
+    return _verdict(found)
+
+
+def plan(given: argparse.Namespace) -> Plan:
+    """Return what the options ask for.
+
+    Raises:
+        SetupError: They name nothing, or what they name is not installed.
+    """
+    if given.rounds < 0:
+        raise SetupError("There have to be rounds: 1 or more.")
+    scenarios = selected(given.only)
+    every = [contender.name for contender in CONTENDERS]
+    names = tuple(given.contenders or every)
+    asked = Plan(scenarios, names, given.rounds, given.quick)
+    for scenario in scenarios:
+        for name in asked.taking_part(scenario):
+            contender_named(name).require()
+    return asked
+
+
+def selected(names: Sequence[str]) -> tuple[Scenario, ...]:
+    """Return the scenarios of these names, or all; "blocking" means each of them.
+
+    Raises:
+        SetupError: There is none of a name.
+    """
+    found = []
+    for name in names:
+        meant = [s for s in SCENARIOS if name in (s.name, s.name.partition("-")[0])]
+        if not meant:
+            known = ", ".join(scenario.name for scenario in SCENARIOS)
+            raise SetupError(f"There is no scenario {name!r}; there are: {known}.")
+        found += meant
+    return tuple(s for s in SCENARIOS if not names or s in found)
+
+
+def _measured(given: argparse.Namespace) -> Results:
+    asked = plan(given)
+    wrk.require()
+    if not Path("/proc/self/smaps_rollup").exists():
+        raise SetupError("The suite reads /proc: it needs Linux.")
+    about = {
+        **describe(),
+        "note": given.note,
+        "settings": {"quick": asked.quick, "rounds": asked.rounds or "usual"},
+    }
+    found, progress = Results(about), Progress(asked)
+    progress.say(f"About {asked.seconds() / 60:.0f} minutes.")
+    with Interrupts() as interrupts:
+        Runner(asked, interrupts, progress, found).run()
+    return found
+
+
+def _write(found: Results, given: argparse.Namespace) -> None:
+    text = table.markdown(found)
+    print(f"\n{docs.about(found)}\n\n{text}")
+    if not given.read:
+        results.write(given.json, found.as_json())
+        print(f"Results: {given.json.resolve()}")
+    if given.markdown:
+        results.write(given.markdown, f"{docs.about(found)}\n\n{text}")
+        print(f"Table: {given.markdown.resolve()}")
+    folder = CHARTS if given.docs else given.charts
+    if folder:
+        written = charts.write_charts(found, folder)
+        print(f"Charts: {len(written)} in {folder.resolve()}")
+        if given.docs:
+            docs.update(PAGE, found, written)
+            print(f"Page: {PAGE.resolve()}")
+
+
+def _verdict(found: Results) -> int:
+    goals = asked_for(found)
+    met = sum(goal.met(found) is True for goal in goals)
+    print(f"\n{met} of {len(goals)} goals are met.")
+    refused = found.refused()
+    for scenario, contender, problem in refused:
+        print(f"No number for {contender} in {scenario}: {problem}", file=sys.stderr)
+    return 1 if refused else 0
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser("python -m benchmarks", description=DESCRIPTION)
+    names = [contender.name for contender in CONTENDERS]
+    option = parser.add_argument
+    option("--quick", action="store_true", help="two minutes; what the goals need")
+    option("--only", metavar="NAME", nargs="+", default=[], help="these scenarios")
+    option("--contenders", nargs="+", choices=names, metavar="NAME", help="only these")
+    option(
+        "--rounds",
+        type=int,
+        default=0,
+        help=f"{ROUNDS}, or {QUICK_ROUNDS} if quick",
+    )
+    option("--compare", type=Path, metavar="OLD.json", help="show what changed")
+    option("--read", type=Path, metavar="FILE.json", help="measure nothing: show this")
+    option("--json", type=Path, default=Path("build/benchmarks.json"), help="to write")
+    option("--markdown", type=Path, help="file for the tables")
+    option("--charts", type=Path, metavar="FOLDER", help="folder for the SVG charts")
+    option("--docs", action="store_true", help=f"write {PAGE} and its charts")
+    option("--note", default="", help="a sentence to go with the numbers")
+    return parser

@@ -1,0 +1,31 @@
+"""Native coroutines: nothing blocks. What the others are measured against."""
+
+from __future__ import annotations
+
+import asyncio
+
+from tornado.web import Application, RequestHandler
+
+from benchmarks.contenders import DONE, pages
+
+
+class Trivial(RequestHandler):
+    """A body that does nothing: what is left is the way there and back."""
+
+    async def get(self) -> None:
+        """Answer."""
+        self.write(DONE)
+
+
+class Wait(RequestHandler):
+    """A body that waits without blocking."""
+
+    async def get(self, seconds: str) -> None:
+        """Answer after so many seconds."""
+        await asyncio.sleep(float(seconds))
+        self.write(DONE)
+
+
+def application(workers: int) -> Application:
+    """Return the application; it has no workers."""
+    return Application(pages(Trivial, Wait))
