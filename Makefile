@@ -8,7 +8,8 @@ SHELL := /bin/bash
 .SHELLFLAGS := -eu -o pipefail -c
 .DELETE_ON_ERROR:
 .DEFAULT_GOAL := help
-.PHONY: help demo env lint format test test-debug test-all conformance stress dist clean
+.PHONY: help demo bench-app bench bench-quick bench-guard env lint format test
+.PHONY: test-debug test-all conformance stress docs dist clean
 
 # What a shell may carry must not decide which code is tested.
 unexport PYTHONPATH PYTHONHOME PYTHONWARNINGS
@@ -36,6 +37,24 @@ demo: .venv/ready ## Run the example service (DATABASE=mysql://… or postgresql
 	.venv/bin/python -m examples.order_service \
 	  $${DATABASE:+--database "$$DATABASE"} $(ARGS)
 
+bench-app: .venv/ready ## Measure all the example stories, and write one page on them
+	.venv/bin/python -m examples.bench_app $(ARGS)
+
+bench: .venvs/bench/ready ## Measure the hop against everything else (30 minutes)
+	.venvs/bench/bin/python -m benchmarks $(ARGS)
+
+bench-quick: ## The same in two minutes, roughly
+	@$(MAKE) bench ARGS="--quick $(ARGS)"
+
+bench-guard: env ## Fail if a hop costs 10 % more instructions than it did
+	$(BIN)/python -m benchmarks.guard $(ARGS)
+
+.venvs/bench/ready: setup.cfg pyproject.toml
+	test -n "$(PYTHON)"
+	test -x .venvs/bench/bin/python || "$(PYTHON)" -m venv .venvs/bench
+	.venvs/bench/bin/python -m pip install -q --disable-pip-version-check -e '.[bench]'
+	touch $@
+
 .venv/ready: setup.cfg pyproject.toml
 	test -n "$(PYTHON)"
 	test -x .venv/bin/python || "$(PYTHON)" -m venv .venv
@@ -44,7 +63,7 @@ demo: .venv/ready ## Run the example service (DATABASE=mysql://… or postgresql
 
 env: # The wheel of this tree, installed with all tools into $(TEST_ENV)
 	@test -n "$(PYTHON)"
-	@"$(PYTHON)" tools/environments.py $(TEST_ENV) test lint
+	@"$(PYTHON)" tools/environments.py $(TEST_ENV) test lint docs
 
 lint: env ## Check style, formatting and types
 	$(BIN)/ruff check .
@@ -57,7 +76,7 @@ format: env ## Rewrite the sources the way lint wants them
 	$(BIN)/ruff format .
 
 test: lint ## Lint, then test the built wheel, with branch coverage
-	$(PYTEST) $(COVERAGE) $(ARGS)
+	TORNADO_UNBLOCK_DOCS=required $(PYTEST) $(COVERAGE) $(ARGS)
 
 test-debug: env ## The tests under asyncio's debug mode
 	PYTHONASYNCIODEBUG=1 $(PYTEST) --ignore=tests/packaging \
@@ -73,6 +92,10 @@ conformance: env ## Only Tornado's own tests, with bodies moved to workers
 
 stress: env ## The stress tests: a crash proves a bug, a clean run proves little
 	$(PYTEST) --timeout=600 tests/stress $(ARGS)
+
+docs: env ## Build the documentation into build/docs
+	$(BIN)/python -m sphinx -W --keep-going -n -q -b html docs build/docs
+	@echo build/docs/index.html
 
 dist: ## Build the sdist and the wheel into dist/
 	@test -n "$(PYTHON)"

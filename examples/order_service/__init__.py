@@ -9,5 +9,6 @@ lines. Everything else here sets up what they need and measures them:
     interrupts, processes, servers   starting children, and leaving none behind
     client, load                     the requests, and what came of them
     runner                           one stage after another
-    results, display, chart, report  numbers, table, sentence, SVG, JSON
+    results, display, chart, report  numbers, tables, sentence, SVG, JSON
+    account                          the published figures of such a service
 """

@@ -10,6 +10,7 @@ from pathlib import Path
 
 from rich.console import Console
 
+from examples.bench_app.story import command
 from examples.order_service import load, report
 from examples.order_service.display import Progress
 from examples.order_service.errors import DemoError
@@ -18,12 +19,14 @@ from examples.order_service.runner import measured
 from examples.order_service.settings import Settings
 from examples.order_service.stages import STAGES, stage_named
 
+PROGRAM = "python -m examples.order_service"
+QUICK = 3  # seconds
 DESCRIPTION = """Serve orders with handlers that block, first as they were written, then
-with one @unblock line, and show what that changes."""
+with one @unblock line, then with more, and show what that changes."""
 DATABASE_HELP = """sqlite:///path/to/file, mysql://user@host/database or
 postgresql://user@host/database; also read from the environment variable DATABASE;
 without, an SQLite file that is deleted afterwards"""
-SECONDS_HELP = "how long each stage is measured (%(default)s)"
+SECONDS_HELP = f"how long each stage is measured ({Settings.seconds})"
 CLIENTS_HELP = "how many ask at once (%(default)s)"
 DELAY_HELP = "seconds that the logistics API takes to answer (%(default)s)"
 LOAD_HELP = "what makes the requests (%(default)s: wrk if it is installed)"
@@ -32,20 +35,20 @@ CHART_HELP = "SVG file to write (%(default)s)"
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run the demo and return its exit code."""
+    """Run the demo and return its exit code: 0 if all went as expected."""
     console = Console()
     try:
-        settings = parse(arguments)
+        settings = parse(sys.argv[1:] if arguments is None else arguments)
         with Interrupts() as interrupts:
             run = measured(settings, interrupts, Progress(console))
-            report.write(run, settings, console)
+            expected = report.write(run, settings, console)
     except DemoError as error:
         print(f"order_service: {error}", file=sys.stderr)
         return error.exit_code
-    return 0
+    return 0 if expected else 1
 
 
-def parse(arguments: Sequence[str] | None = None) -> Settings:
+def parse(arguments: Sequence[str]) -> Settings:
     """Read the options.
 
     Raises:
@@ -55,19 +58,21 @@ def parse(arguments: Sequence[str] | None = None) -> Settings:
     options["database"] = options["database"] or os.environ.get("DATABASE") or None
     options["load"] = load.choose(options["load"])
     options["stages"] = tuple(stage_named(name) for name in options["stages"])
+    quick = options.pop("quick")
+    options["seconds"] = options["seconds"] or (QUICK if quick else Settings.seconds)
+    options["command"] = command(PROGRAM, arguments)
     return Settings(**options)
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
-        "python -m examples.order_service", description=DESCRIPTION
-    )
+    parser = argparse.ArgumentParser(PROGRAM, description=DESCRIPTION)
     names = [stage.name for stage in STAGES]
     tools = ["auto", "wrk", "aiohttp"]
     usual = Settings()
     option = parser.add_argument
+    option("--quick", action="store_true", help=f"{QUICK} seconds for each stage")
     option("--database", metavar="URL", help=DATABASE_HELP)
-    option("--seconds", type=_positive, default=usual.seconds, help=SECONDS_HELP)
+    option("--seconds", type=_positive, help=SECONDS_HELP)
     option(
         "--connections", type=_positive, default=usual.connections, help=CLIENTS_HELP
     )

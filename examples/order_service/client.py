@@ -79,6 +79,12 @@ def summary(latencies: list[float], failed: int, seconds: float) -> Load:
     )
 
 
+def orders(first: int, count: int, popular: int) -> Iterator[int]:
+    """Yield what to ask for: nine times out of ten one of the popular orders."""
+    for asked in itertools.count():
+        yield first + (asked // 10 % count if asked % 10 == 9 else asked % popular)
+
+
 async def ping(url: str) -> None:
     """Ask for `url` until the standard input ends, then wait for what is under way."""
     over = asyncio.get_running_loop().run_in_executor(None, sys.stdin.buffer.read)
@@ -107,12 +113,13 @@ def main() -> None:
         "--first", type=int, default=1, help="the first order to ask for"
     )
     parser.add_argument("--count", type=int, default=1, help="how many there are")
+    parser.add_argument("--popular", type=int, default=1, help="how many of them")
     given = parser.parse_args()
     if given.what == "ping":
         asyncio.run(ping(given.url))
         return
-    orders = itertools.cycle(range(given.first, given.first + given.count))
-    urls = (f"{given.url}?id={order}" for order in orders)
+    numbers = orders(given.first, given.count, given.popular)
+    urls = (f"{given.url}?id={order}" for order in numbers)
     result = asyncio.run(load(urls, given.connections, given.seconds))
     print(json.dumps(dataclasses.asdict(result)), flush=True)
 

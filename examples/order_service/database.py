@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 import itertools
 import secrets
 from collections.abc import Iterable, Iterator, Sequence
@@ -45,6 +46,23 @@ class Database:
     def items_query(self) -> str:
         """The query that reads an order's items."""
         return self._sql(schema.ITEMS_QUERY)
+
+    @property
+    def pooled_order_query(self) -> str:
+        """The same for `pool`, which has one placeholder for all drivers."""
+        return schema.ORDER_QUERY.format(p=self.prefix, value="%s")
+
+    @property
+    def pooled_items_query(self) -> str:
+        """The same for `pool`."""
+        return schema.ITEMS_QUERY.format(p=self.prefix, value="%s")
+
+    @functools.cached_property
+    def pool(self) -> Any:
+        """Pooled connections for both colours; for the later stages only."""
+        from tornado_unblock.shim.db import Database as Pool
+
+        return Pool(**self.driver.pool(drivers.parse_url(self.url)))
 
     def connect(self) -> Connection:
         """Open a new connection."""

@@ -35,6 +35,7 @@ class Driver:
         analyze: The statement that refreshes a table's statistics, which the server
             might otherwise do while it is measured; "" if it never does.
         arguments: What `connect` takes, from a URL.
+        dialect: What SQLAlchemy calls it.
     """
 
     server: str
@@ -45,6 +46,23 @@ class Driver:
     version: str
     analyze: str
     arguments: Callable[[SplitResult], Arguments]
+    dialect: str
+
+    def pool(self, url: SplitResult) -> dict[str, Any]:
+        """Return what `tornado_unblock.shim.db.Database` takes."""
+        import sqlalchemy
+
+        arguments = self.arguments(url)
+        place = {
+            k: arguments.pop(k) for k in ("host", "port", "database") if k in arguments
+        }
+        place["username"] = arguments.pop("user", None)
+        place["password"] = arguments.pop("password", None)
+        return {
+            "url": sqlalchemy.URL.create(self.dialect, **place),
+            "connect_args": arguments,
+            "async_connect_args": {},
+        }
 
     def load(self) -> ModuleType:
         """Import the driver.
@@ -100,6 +118,7 @@ SQLITE = Driver(
     version="SELECT sqlite_version()",
     analyze="",  # it would leave a table of SQLite's own behind
     arguments=sqlite_arguments,
+    dialect="sqlite",
 )
 MYSQL = Driver(
     server="MySQL/MariaDB",
@@ -110,6 +129,7 @@ MYSQL = Driver(
     version="SELECT version()",
     analyze="ANALYZE TABLE {}",
     arguments=mysql_arguments,
+    dialect="mysql+pymysql",
 )
 POSTGRESQL = Driver(
     server="PostgreSQL",
@@ -120,6 +140,7 @@ POSTGRESQL = Driver(
     version="SHOW server_version",
     analyze="ANALYZE {}",
     arguments=postgresql_arguments,
+    dialect="postgresql+psycopg2",
 )
 DRIVERS = {
     "sqlite": SQLITE,

@@ -1,14 +1,18 @@
--- The orders wrk asks for, one after another, and its result as one JSON line.
--- Arguments after "--": the first order's number, and how many there are.
+-- The orders wrk asks for, and its result as one JSON line: nine times out of ten one
+-- of a few that everybody looks at, else the next one of all.
+-- Arguments after "--": the first order's number, how many there are, how many are popular.
 
-local first, count, asked = 0, 1, 0
+local first, count, popular, asked = 0, 1, 1, 0
 
 function init(args)
-  first, count = tonumber(args[1]), tonumber(args[2])
+  first, count, popular = tonumber(args[1]), tonumber(args[2]), tonumber(args[3])
 end
 
 function request()
-  local order = first + asked % count
+  local order = first + asked % popular
+  if asked % 10 == 9 then
+    order = first + math.floor(asked / 10) % count
+  end
   asked = asked + 1
   return wrk.format("GET", wrk.path .. "?id=" .. order)
 end

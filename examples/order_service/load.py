@@ -11,6 +11,7 @@ connections, and both end in one line of JSON.
 from __future__ import annotations
 
 import importlib.metadata
+import itertools
 import json
 import shutil
 import subprocess
@@ -54,11 +55,12 @@ def version(tool: str) -> str:
 def load_command(settings: Settings, service: str) -> list[str]:
     """Return the command that loads the service at the URL `service`."""
     url = service + ORDER_PATH
-    orders = [str(schema.FIRST_ORDER), str(schema.ORDERS)]
+    orders = [str(schema.FIRST_ORDER), str(schema.ORDERS), str(schema.POPULAR)]
     connections, seconds = str(settings.connections), str(settings.seconds)
     if settings.load == "aiohttp":
         size = ["--connections", connections, "--seconds", seconds]
-        return [*CLIENT, "load", url, *size, "--first", orders[0], "--count", orders[1]]
+        of = itertools.chain(*zip(("--first", "--count", "--popular"), orders))
+        return [*CLIENT, "load", url, *size, *of]
     size = ["--threads", "1", "--connections", connections, "--duration", f"{seconds}s"]
     # A timeout would drop the very latencies this is about: wrk's own is 2 seconds.
     patience = ["--timeout", f"{settings.seconds + 60}s"]

@@ -57,6 +57,12 @@ class Child:
         *lines, self._partial = (self._partial + self._output.read()).split("\n")
         return lines
 
+    def tell(self, line: str) -> None:
+        """Write a line to the child's input."""
+        assert self._process.stdin is not None  # it is a pipe
+        self._process.stdin.write(f"{line}\n".encode())
+        self._process.stdin.flush()
+
     def first_line(self, timeout: float = 30.0) -> str:
         """Wait for the first line.
 

@@ -9,6 +9,7 @@ from typing import Any
 CUSTOMERS = 500
 ORDERS = 4000
 FIRST_ORDER = 1001
+POPULAR = 50  # orders that nine requests in ten are about
 MOST_ITEMS = 6
 
 TABLES = ("items", "orders", "customers")

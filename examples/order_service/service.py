@@ -53,7 +53,9 @@ def main() -> None:
     given = parser.parse_args()
     log_to(given.log)
     database = Database(os.environ["DATABASE"], given.prefix)
-    serve(application(stage_named(given.stage), database, given.logistics))
+    stage = stage_named(given.stage)
+    stage.set_up()
+    serve(application(stage, database, given.logistics))
 
 
 if __name__ == "__main__":

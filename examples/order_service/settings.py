@@ -21,13 +21,15 @@ class Settings:
         stages: What is measured, in this order.
         chart: The SVG file to write.
         json: The JSON file to write, if any.
+        command: What was typed to get here.
     """
 
     database: str | None = None
     seconds: int = 10
     connections: int = 20
-    delay: float = 0.1
+    delay: float = 0.3
     load: str = "aiohttp"
     stages: tuple[Stage, ...] = STAGES
     chart: Path = Path("build/order_service.svg")
     json: Path | None = None
+    command: str = "python -m examples.order_service"

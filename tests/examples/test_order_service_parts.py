@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import re
+from typing import Any
+
 import pytest
 
-from examples.order_service import drivers, load, schema
+from examples.order_service import account, chart, drivers, load, schema
+from examples.order_service.cli import parse
 from examples.order_service.client import summary
-from examples.order_service.display import ping_text
+from examples.order_service.display import ping_text, plain_tables
 from examples.order_service.errors import DemoError, SetupError
 from examples.order_service.results import Load, StageResult, duration, sentence
 from examples.order_service.settings import Settings
-from examples.order_service.stages import STAGES
+from examples.order_service.stages import STAGES, Stage
 
 WRK_OUTPUT = """\
 Running 10s test @ http://127.0.0.1:40001/api/v1/order/detail
@@ -132,6 +136,94 @@ def test_sentence(requests: int, said: str) -> None:
     text = sentence([before, after])
     assert said in text
     assert text.endswith("within 2.0 ms instead of 2.00 s.")
+
+
+# -- beside the published account --------------------------------------------------
+
+SIX = tuple(Stage(f"stage{number}", f"stage {number}") for number in range(6))
+
+
+@pytest.fixture
+def six(monkeypatch: pytest.MonkeyPatch) -> tuple[Stage, ...]:
+    """Return six stages, which `account` takes for all there are."""
+    monkeypatch.setattr(account, "STAGES", SIX)
+    return SIX
+
+
+def results_of(rates: dict[Stage, int]) -> list[StageResult]:
+    return [
+        StageResult(stage, Load(rate * 10, 0, 10, 1, 2, 2), (0.5,))
+        for stage, rate in rates.items()
+    ]
+
+
+@pytest.mark.parametrize(
+    ("rates", "held"),
+    [
+        ((2, 30, 31, 40, 60, 100), [True, True]),
+        ((2, 29, 31, 40, 60, 100), [False, True]),
+        ((2, 30, 31, 40, 60, 99), [True, False]),
+        ((2, 30), [True]),
+    ],
+)
+def test_expected_gains(
+    six: tuple[Stage, ...], rates: tuple[int, ...], held: list[bool]
+) -> None:
+    """One line brings 15 times the orders, all stages together bring 50 times."""
+    results = results_of(dict(zip(six, rates)))
+    checks = account.checks(results, Settings())
+    assert [check.held for check in checks] == held
+
+
+@pytest.mark.parametrize("other", [{"connections": 19}, {"delay": 0.09}])
+def test_gains_that_cannot_be_expected(
+    six: tuple[Stage, ...], other: dict[str, Any]
+) -> None:
+    """Fewer connections or shorter waits leave less to gain: nothing is checked."""
+    results = results_of(dict(zip(six, [2] * 6)))
+    assert account.checks(results, Settings(**other)) == []
+    assert account.checks(results[1:], Settings()) == []
+
+
+def test_tables_beside_the_account(six: tuple[Stage, ...]) -> None:
+    """Each stage beside the step that corresponds to it; gains over two stages."""
+    results = results_of(dict(zip(six, (2, 30, 60, 80, 100, 120))))
+    numbers, beside = plain_tables(results, Settings(), "SQLite")
+    for table in (numbers, beside):
+        assert [row[0] for row in table.rows] == [stage.title for stage in six]
+        assert {len(row) for row in table.rows} == {len(table.columns)}
+    assert beside.rows[0][1:6] == ["2.0", "1.0 x", "1.0 x", "3.2", "1.0 x"]
+    assert beside.rows[1][1:] == ["30.0", "15 x", "15 x", "", "", "", ""]
+    assert beside.rows[2][1:6] == ["60.0", "2.0 x", "30 x", "18.5", "5.8 x"]
+    assert beside.rows[5][4:] == [""] * 4
+    assert [each.what for each in account.published()] == [
+        "as written",
+        "async rewrite",
+        "connection pool and cache",
+        "hidden blocking removed",
+    ]
+
+
+def test_stage_of_ones_own() -> None:
+    """A stage that is not in the list has no step in the account."""
+    assert account.figures(Stage("mine", "mine")) is None
+
+
+def test_charts(six: tuple[Stage, ...]) -> None:
+    """Every stage has a bar, and nothing is fetched from elsewhere."""
+    results = results_of(dict(zip(six, (2, 30, 60, 80, 100, 120))))
+    for svg in (chart.rates(results), chart.gains(results)):
+        assert all(stage.title in svg for stage in six)
+        assert not re.search(r"""(src|href)=["']|@import|url\(""", svg)
+
+
+@pytest.mark.parametrize(
+    ("options", "seconds"),
+    [([], 10), (["--quick"], 3), (["--quick", "--seconds", "5"], 5)],
+)
+def test_quick(options: list[str], seconds: int) -> None:
+    """It is shorter, unless it is said how long."""
+    assert parse(options).seconds == seconds
 
 
 @pytest.mark.parametrize(

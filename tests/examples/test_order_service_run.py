@@ -16,6 +16,7 @@ from xml.etree import ElementTree
 
 import pytest
 
+from examples.bench_app import story
 from examples.order_service import schema
 from examples.order_service.database import Database
 from examples.order_service.load import choose
@@ -90,6 +91,7 @@ def test_run(url: str, demo: Demo) -> None:
     assert ElementTree.parse(chart).getroot().tag.endswith("svg")
     document = json.loads(results.read_text(encoding="utf-8"))
     assert_stages(document)
+    assert_story(document)
     assert document["versions"]["load"].startswith("aiohttp ")
     assert document["versions"]["database"].split()[0].lower()[:5] in url
     demo.assert_nothing_left()
@@ -106,6 +108,16 @@ def test_run_with_wrk(demo: Demo) -> None:
     assert_stages(document)
     assert document["versions"]["load"].startswith("wrk ")
     demo.assert_nothing_left()
+
+
+def assert_story(document: dict[str, Any]) -> None:
+    """The file is also what `examples.bench_app` collects."""
+    told = story.parsed(document)
+    assert (told.name, told.ok) == ("order_service", True)
+    titles = [stage.title for stage in STAGES]
+    assert [[row[0] for row in table.rows] for table in told.tables] == [titles] * 2
+    assert all(chart.svg.startswith("<svg") for chart in told.charts)
+    assert "--json" not in told.commands[0]
 
 
 def assert_stages(document: dict[str, Any]) -> None:

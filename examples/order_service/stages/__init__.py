@@ -1,7 +1,7 @@
 """The stages of the order service, in the order they are measured.
 
-A stage is a module that offers `ROUTES`. To add one, write the module and name
-it here.
+A stage is a module that offers `ROUTES`, and `set_up` if something is to be done once
+in its process. To add one, write the module and name it here.
 """
 
 from __future__ import annotations
@@ -29,10 +29,19 @@ class Stage:
         routes: list[tuple[str, Any]] = module.ROUTES
         return routes
 
+    def set_up(self) -> None:
+        """Do what the module wants done once in its process, if anything."""
+        module = importlib.import_module(f"{__name__}.{self.name}")
+        getattr(module, "set_up", lambda: None)()
+
 
 STAGES = (
     Stage("as_written", "as written"),
     Stage("unblocked", "one @unblock line"),
+    Stage("dual_leaves", "dual leaves, two at once"),
+    Stage("pooled", "pooled and cached"),
+    Stage("no_hidden_blocking", "no hidden blocking"),
+    Stage("native", "native async handler"),
 )
 
 

@@ -1,0 +1,98 @@
+"""No hidden blocking left: the retry, the template file, the log file."""
+
+import asyncio
+import logging
+from typing import Any
+
+import tornado.web
+
+from examples.order_service.database import Database
+from tornado_unblock import shim, unblock
+from tornado_unblock.shim import files, requests
+from tornado_unblock.shim.cache import cached
+from tornado_unblock.shim.logging import unblock_logging
+from tornado_unblock.shim.retry import retry
+
+ATTEMPTS = 3
+RETRY_PAUSE = 0.05  # seconds
+FRESH = 30  # seconds
+
+log = logging.getLogger("orders")
+
+
+class OrderDetailHandler(tornado.web.RequestHandler):
+    """What the customer bought, and where the parcel is."""
+
+    @unblock
+    def get(self) -> None:
+        order_id = int(self.get_argument("id"))
+        order, parcel = order_and_parcel(self.settings, order_id)
+        text = footer_text(self.settings["footer"])
+        log.info("order %d shown to %s", order_id, self.request.remote_ip)
+        self.write({**order, "parcel": parcel, "footer": text})
+
+
+@shim.dual
+async def order_and_parcel(settings: dict[str, Any], order_id: int) -> Any:
+    return await asyncio.gather(
+        load_order.aio(settings["database"], order_id),
+        track_parcel.aio(settings["logistics"], order_id),
+    )
+
+
+@cached(ttl=FRESH, maxsize=10_000)
+async def load_order(database: Database, order_id: int) -> dict[str, Any]:
+    pool = database.pool
+    row = await pool.execute.aio(database.pooled_order_query, (order_id,), 1)
+    if row is None:
+        raise tornado.web.HTTPError(404, "no order %d", order_id)
+    items = await pool.execute.aio(database.pooled_items_query, (order_id,))
+    return as_order(row, items)
+
+
+def as_order(row: Any, items: Any) -> dict[str, Any]:
+    names = (
+        "id",
+        "status",
+        "placed_on",
+        "customer",
+        "customer_orders",
+        "customer_cents",
+    )
+    order: dict[str, Any] = dict(zip(names, row))
+    order["customer_cents"] = int(order["customer_cents"])
+    order["items"] = [dict(zip(("sku", "quantity", "cents"), item)) for item in items]
+    return order
+
+
+@cached(ttl=FRESH, maxsize=10_000)
+@retry(
+    on=requests.HTTPError, attempts=ATTEMPTS, wait_initial=RETRY_PAUSE, wait_jitter=0
+)
+async def track_parcel(logistics: str, order_id: int) -> Any:
+    response = await requests.get.aio(logistics, params={"order": order_id}, timeout=30)
+    response.raise_for_status()
+    return response.json()
+
+
+@cached(ttl=FRESH)
+async def footer_text(path: str) -> str:
+    return (await files.read_text.aio(path)).strip()
+
+
+class PingHandler(tornado.web.RequestHandler):
+    """The route that a load balancer asks: it only has to answer."""
+
+    def get(self) -> None:
+        self.write("pong")
+
+
+ROUTES = [
+    (r"/api/v1/order/detail", OrderDetailHandler),
+    (r"/ping", PingHandler),
+]
+
+
+def set_up() -> None:
+    """Move the log file behind a queue."""
+    unblock_logging()
