@@ -17,19 +17,28 @@ The modules by rank; each imports only modules of a lower one:
      0  _offload_future            the Future that stands for work on a worker
      0  _patience                  who has waited too long
      0  _tally                     what is counted of one route
+     0  _threads                   starting a thread
+     0  _turns                     what to do when the loop has done what it has to
      1  _latch                     waiting for the loop thread, not for ever
      1  _limiter                   who may have a worker, and who waits
      1  _options                   what can be set for an executor
      1  _workers                   the threads: a ThreadPoolExecutor of our own
      2  _portal                    worker -> loop thread: the only door
      2  _processes                 executors of processes, made again when one breaks
+     2  shim.logging._records      a record that can be written later
      3  _background                the process's own loop, for threads that have none
      3  _drive                     a coroutine run in a worker
      3  _executors                 executors by name, and their options
      3  _loop_affine               what belongs to the loop thread, usable from a worker
-     4  _connection                a request's connection
+     3  shim.logging._listener     one bounded queue, and its thread
+     3  shim.session._guard        a connection that several threads use at once
+     3  shim.session._per_thread   a connection for each thread
+     3  shim.session._scoped       one session for each request
+     4  _outgoing                  one response on its way out
+     4  shim.session               sessions and connections behind many threads
      4  _statistics                what the executors are doing, and have done
      4  _websocket                 a WebSocket's connection, and questions asked ahead
+     5  _connection                a request's connection
      5  prometheus                 statistics for prometheus_client
      5  _sites                     where an offload runs, and its limiter
      5  testing                    for the tests of code that uses this
@@ -59,20 +68,49 @@ The modules by rank; each imports only modules of a lower one:
     12  _plan                      what of a handler class runs where
     12  shim._dual                 one function, both colours of callers
     12  shim.cache._store          the results of a cached function
+    12  shim.db._drivers           which driver serves which colour
+    12  shim.db._dropping          letting go of connections without a word
+    12  shim.db._rows              what a statement gives back
+    12  shim.db._statements        %s for drivers that have another style
     12  shim.legacy._classes       Tornado's classes with the arguments of old
     12  shim.legacy._gen           engine, Task, Callback, Wait and WaitAll
+    12  shim.redis._calls          which methods are commands
+    12  shim.redis._pools          the pools of awaited calls
+    12  shim.requests._errors      aiohttp's errors in the words of requests
+    12  shim.requests._tls         TLS contexts for verify and cert
     13  shim                       from sync to async, one function at a time
     13  shim.cache                 results kept, for both colours
+    13  shim.db._pools             the pools of a database
     13  shim.legacy._asynchronous  a verb that returns before it is finished
+    13  shim.logging._unblocked    handlers behind one queue
+    13  shim.redis._lock           a lock for both colours
+    13  shim.redis._pipeline       commands sent together
+    13  shim.redis._pubsub         subscriptions
+    13  shim.requests._raw         an awaited answer's body
+    13  shim.requests._upload      what a request sends
     13  _whole_request             the whole request in one hop
     14  _decorator                 unblock
+    14  shim.db._transactions      who is in a transaction
     14  shim.files                 whole files
     14  shim.legacy._install       patching Tornado, and back
+    14  shim.logging._tree         every handler there is
+    14  shim.redis._client         Redis
+    14  shim.requests._response    a response for both colours
     14  shim.retry                 trying again
     14  shim.subprocess            the standard library's, for both colours
     14  shim.time                  the same of time
     15  _application               unblock_application
+    15  shim.db._streams           large results
     15  shim.legacy                what Tornado 6 removed
+    15  shim.logging               log records that hold up nobody
+    15  shim.redis                 redis-py for both colours
+    15  shim.requests._client      one request over aiohttp
+    15  shim.smtplib               mail for both colours
+    16  shim.db._database          statements and transactions
+    16  shim.requests._awaited     how a session's call is awaited
+    17  shim.db                    a pooled database for both colours
+    17  shim.requests._session     sessions and the module's functions
+    18  shim.requests              requests for both colours
 """
 
 from tornado_unblock._application import (

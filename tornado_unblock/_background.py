@@ -19,7 +19,7 @@ import threading
 from typing import Optional
 
 from tornado_unblock._portal import Portal, current_portal
-from tornado_unblock._workers import start_thread
+from tornado_unblock._threads import start_thread
 
 # How long an ending interpreter waits for the loop's tasks to clean up, in seconds.
 _PATIENCE = 5.0

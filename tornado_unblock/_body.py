@@ -32,8 +32,7 @@ from tornado_unblock._portal import (
     Lease,
     Portal,
     current_lease,
-    innermost_lease,
-    set_current_lease,
+    here,
 )
 from tornado_unblock._sites import ExecutorLimiter, Site
 from tornado_unblock._workers import WorkerExecutor
@@ -61,30 +60,23 @@ class Keeper(Protocol):
 class Body(Lease):
     """A function, its context and its outcome; what runs in the worker."""
 
-    __slots__ = (
-        "_alive",
-        "_at_end",
-        "_before",
-        "_context",
-        "_error",
-        "_fn",
-        "_future",
-        "_limiter",
-        "_thread_id",
-        "_timer",
-        "_value",
-        "asked",
-        "began",
-        "claim",
-        "ended",
-        "executor",
-        "keeper",
-        "place",
-        "route",
-        "started",
-        "subject",
-        "timeout",
-    )
+    # Defaults on the class, so that making one costs little.
+    started = False
+    _timer: Optional[asyncio.TimerHandle] = None
+    _value: Any = None
+    _error: Optional[BaseException] = None
+    _thread_id: Optional[int] = None
+    _at_end: Optional[Callable[[], object]] = None
+    # Who runs it in place of a worker: a thread that waits for just this.
+    # It needs no token then, having that of what waits.
+    place: Optional[Callable[[Callable[[], object]], object]] = None
+    # The worker that is to run it; None: any.
+    claim: Optional[Claim] = None
+    # Set by who hands over more than a function.
+    keeper: Optional[Keeper] = None
+    subject: Any = None
+    # When the body began and ended in its worker.
+    began = ended = 0.0
 
     def __init__(
         self,
@@ -93,7 +85,9 @@ class Body(Lease):
         fn: Callable[[], Any],
         future: Optional[OffloadFuture] = None,
     ) -> None:
-        super().__init__(portal)
+        self.portal = portal
+        # See `Lease`, whose own initialiser would cost another call.
+        self._right_to_finish = [True]
         self.executor: concurrent.futures.Executor
         self._limiter: ExecutorLimiter
         self.route: Route
@@ -101,29 +95,15 @@ class Body(Lease):
         self._fn: Optional[Callable[[], Any]] = fn
         self._before = contextvars.copy_context()
         self._context = self._before.copy()
-        self.started = False
-        # When a worker was asked for, and when the body began and ended there.
-        self.asked = self.began = self.ended = time.monotonic()
-        self._timer: Optional[asyncio.TimerHandle] = None
-        self._value: Any = None
-        self._error: Optional[BaseException] = None
-        self._thread_id: Optional[int] = None
+        # When a worker was asked for.
+        self.asked = time.monotonic()
         # Popped by the worker when the body ends or by the loop thread when it
         # leaves something to do at the end: list.pop is atomic, one of them wins.
         self._alive = [True]
-        self._at_end: Optional[Callable[[], object]] = None
-        # Who runs it in place of a worker: a thread that waits for just this.
-        # It needs no token then, having that of what waits.
-        self.place: Optional[Callable[[Callable[[], object]], object]] = None
-        # The worker that is to run it; None: any.
-        self.claim: Optional[Claim] = None
-        # Set by who hands over more than a function.
-        self.keeper: Optional[Keeper] = None
-        self.subject: Any = None
-        if future is None:
-            future = OffloadFuture(loop=portal.loop)
-        future.offload = self
-        self._future: Optional[OffloadFuture] = future
+        self._future: Optional[OffloadFuture] = future or OffloadFuture(
+            loop=portal.loop
+        )
+        self._future.offload = self
 
     # --- loop thread -----------------------------------------------------
 
@@ -161,8 +141,8 @@ class Body(Lease):
 
     def run(self) -> None:
         """Run the function; the job that a worker executes."""
-        outer, inner = current_lease(), innermost_lease()
-        set_current_lease(outer or self, self)
+        outer, inner = here.lease, here.innermost
+        here.lease, here.innermost = outer or self, self
         self._thread_id = threading.get_ident()
         if self.place is None:
             asyncio.set_event_loop(self.portal.loop)
@@ -181,7 +161,7 @@ class Body(Lease):
         self._thread_id = None
         if self.place is None:
             asyncio.set_event_loop(None)
-        set_current_lease(outer, inner)
+        here.lease, here.innermost = outer, inner
         self._post_end()
 
     def run_late(self) -> None:

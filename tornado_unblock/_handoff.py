@@ -125,7 +125,7 @@ class Handoff:
     def complete(self, offload: Offload) -> bool:
         """Finish the response of ``offload`` if all of it is sent; loop thread."""
         handler = offload.subject
-        if not handler.request.connection.whole:
+        if not handler.request.connection.outgoing.whole:
             return False
         if offload.abandon("all of its response was sent"):
             handler.finish()
@@ -195,15 +195,15 @@ def take(handler: RequestHandler, portal: Portal) -> Handoff:
     """Return the handoff of ``handler``'s request, made on its first hop."""
     connection: Any = handler.request.connection
     if isinstance(connection, RequestConnection):
-        handoff = connection._self_listener
+        handoff = connection.outgoing.listener
         assert isinstance(handoff, Handoff)
         return handoff
     handoff = Handoff(portal)
     safe = RequestConnection(connection, portal, handoff)
     if handler.request.method == "HEAD":
-        safe._self_method = "HEAD"
+        safe.outgoing.method = "HEAD"
     if handler._headers_written:
-        safe._self_known = False
+        safe.outgoing.known = False
     callback = getattr(connection, "_close_callback", None)
     if callback is not None:
         safe.set_close_callback(callback)
@@ -217,7 +217,7 @@ def keep_worker(handler: RequestHandler) -> None:
     It may serve others meanwhile, when no other worker is free.
     """
     connection: Any = handler.request.connection
-    handoff = connection._self_listener
+    handoff = connection.outgoing.listener
     if handoff.claim is None:
         handoff.claim = claim_worker()
 
@@ -226,7 +226,7 @@ def let_worker_go(handler: RequestHandler) -> None:
     """End a `keep_worker`, but for what is on its way already; any thread."""
     connection: Any = handler.request.connection
     if isinstance(connection, RequestConnection):
-        handoff = connection._self_listener
+        handoff = connection.outgoing.listener
         assert isinstance(handoff, Handoff)
         handoff.claim = None
 

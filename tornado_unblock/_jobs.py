@@ -67,8 +67,6 @@ def take_idle(idle: list[Worker], *, claimed_too: bool) -> Optional[Worker]:
         idle: Guarded by the executor's lock, which is held.
         claimed_too: Whether a claimed one will do as well.
     """
-    if idle and not idle[-1].claims:
-        return idle.pop()
     worker = next((w for w in reversed(idle) if not w.claims), None)
     if worker is None and idle and claimed_too:
         worker = idle[-1]

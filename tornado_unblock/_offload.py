@@ -37,8 +37,6 @@ would have to wait in line, and says whether it did."""
 class Offload(Body):
     """One function on its way to a worker and back: the loop thread's half."""
 
-    __slots__ = ()
-
     @property
     def future(self) -> OffloadFuture:
         """The Future it will settle."""
@@ -54,7 +52,8 @@ class Offload(Body):
         Raises:
             RejectedError: There is no room in line either, or all is shut down.
         """
-        future = self.future
+        future = self._future
+        assert future is not None
         limiter = self._limiter
         closing = limiter.closing
         if closing is not None and not closing.admits(nested):
@@ -169,7 +168,9 @@ class Offload(Body):
         if not isinstance(executor, WorkerExecutor):
             executor.submit(self.run)
         elif self.claim is None:
-            executor.put(self.run)
+            # Later: a worker that wakes now would contend with this thread.
+            executor.put(self.run, wake=False)
+            self.portal.turns.at_end(executor.wake)
         else:
             return executor.put_on(self.claim, self.run, self.run_late)
         return True

@@ -29,6 +29,7 @@ from tornado.log import app_log
 from tornado_unblock._errors import LoopClosedError, LoopThreadError
 from tornado_unblock._latch import Answer
 from tornado_unblock._loop_calls import guard
+from tornado_unblock._turns import Turns
 
 _T = TypeVar("_T")
 
@@ -50,27 +51,19 @@ class Lease:
     the loop thread, read by the worker: it goes from None to a text once.
     """
 
-    __slots__ = (
-        "__weakref__",
-        "_right_to_finish",
-        "awaiting",
-        "parting",
-        "portal",
-        "revoked",
-        "told",
-    )
+    # Defaults on the class, so that making one costs little.
+    revoked: Optional[str] = None
+    # Set by the worker: what the loop thread does first when it is told of the
+    # end. Saves waking it twice.
+    parting: Optional[Callable[[], object]] = None
+    # What its worker waits for on the loop: of no use once it is abandoned.
+    # Loop thread only.
+    awaiting: Optional[asyncio.Future[Any]] = None
+    # Whether a wait of its worker has said that it is revoked.
+    told = False
 
     def __init__(self, portal: Portal) -> None:
         self.portal = portal
-        self.revoked: Optional[str] = None
-        # Set by the worker: what the loop thread does first when it is told of
-        # the end. Saves waking it twice.
-        self.parting: Optional[Callable[[], object]] = None
-        # What its worker waits for on the loop: of no use once it is abandoned.
-        # Loop thread only.
-        self.awaiting: Optional[asyncio.Future[Any]] = None
-        # Whether a wait of its worker has said that it is revoked.
-        self.told = False
         # One token: list.pop is atomic, so it has one taker.
         self._right_to_finish = [True]
 
@@ -92,7 +85,9 @@ class _Here(threading.local):
     innermost: Optional[Lease] = None
 
 
-_here = _Here()
+here = _Here()
+"""Holds the leases of this thread, as `current_lease` and `innermost_lease` say."""
+
 # A loop carries its portal as an attribute of this name, so that it goes when
 # the loop goes. Written on the loop's own thread only.
 _ATTRIBUTE = "_tornado_unblock_portal"
@@ -103,25 +98,25 @@ _generation = object()
 
 def current_lease() -> Optional[Lease]:
     """Return the lease under which this thread runs a body, or None."""
-    return _here.lease
+    return here.lease
 
 
 def innermost_lease() -> Optional[Lease]:
     """Return the lease of the function that this thread runs, however deep."""
-    return _here.innermost
+    return here.innermost
 
 
 def set_current_lease(
     lease: Optional[Lease], innermost: Optional[Lease] = None
 ) -> None:
     """Say under which lease this thread runs from now on."""
-    _here.lease = lease
-    _here.innermost = innermost or lease
+    here.lease = lease
+    here.innermost = innermost or lease
 
 
 def in_worker() -> bool:
     """Whether this thread runs a body, and no event loop of its own meanwhile."""
-    return _here.lease is not None and running_loop() is None
+    return here.lease is not None and running_loop() is None
 
 
 def forget_locals() -> None:
@@ -161,6 +156,9 @@ class Portal:
         self.io_loop = IOLoop.current()
         # What higher modules keep per loop. Loop thread only.
         self.locals: dict[Any, Any] = {}
+        # A Future that is done, for those that want any.
+        self.done: asyncio.Future[None] = loop.create_future()
+        self.done.set_result(None)
         # What to await before the loop is closed, and to call once it is. Loop
         # thread only.
         self.before_close: list[Callable[[], Awaitable[object]]] = []
@@ -172,10 +170,11 @@ class Portal:
         # Set before the loop is woken, cleared before the queue is emptied, so
         # a callback is never left behind; at worst the loop wakes once more.
         self._woken = False
+        self.turns = Turns(loop)
         # Callbacks of many requests run in one go: none may see the context
         # of the one that happened to wake the loop.
         self._context = contextvars.Context()
-        guard(self.loop, in_worker, self.call_soon, self._closed)
+        guard(self.loop, in_worker, self.call_soon, self.forget, self._closed)
 
     def call_soon(self, fn: Callable[..., object], *args: Any) -> None:
         """Run ``fn(*args)`` on the loop thread, soon and in order; any thread.
@@ -254,6 +253,14 @@ class Portal:
 
     def _drain(self) -> None:
         self._woken = False
+        ends = self.turns.begin()
+        try:
+            self._run_posted()
+        finally:
+            if ends:
+                self.turns.end()
+
+    def _run_posted(self) -> None:
         queue = self._queue
         # As many as there are now: callbacks that post more must not keep the
         # loop from its sockets.

@@ -68,9 +68,10 @@ def auto_finish(handler: RequestHandler, lingers: bool) -> None:
         return
     if lease.revoked is None and not lingers and isinstance(lease, Offload):
         connection = cast("RequestConnection", handler.request.connection)
+        outgoing = connection.outgoing
         # The response leaves with the news that the body has ended.
-        connection.hold(last=True)
-        lease.parting = connection.release
+        outgoing.hold(last=True)
+        lease.parting = outgoing.release
     handler.finish()
 
 

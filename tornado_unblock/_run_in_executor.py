@@ -215,8 +215,6 @@ def _admit(
 class RemoteOffload(Offload):
     """An offload to an executor that pickles what it is given."""
 
-    __slots__ = ()
-
     def _put(self) -> bool:
         # Not here: starting a process takes long, reaching a cluster longer.
         submitters().submit(self._submit)

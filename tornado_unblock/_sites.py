@@ -27,9 +27,7 @@ class ExecutorLimiter(Limiter):
 
     def __init__(self, executor: concurrent.futures.Executor) -> None:
         options = self.options = options_of(executor)
-        super().__init__(
-            options.max_workers, options.max_waiting, options.route_share
-        )
+        super().__init__(options.max_workers, options.max_waiting, options.route_share)
         self.name = executor_name(executor)
         # For those that wait; None: they do for ever.
         self.patience: Optional[Patience] = None

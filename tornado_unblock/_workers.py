@@ -1,13 +1,11 @@
 """The thread executor: workers started, reused, lent, let go, forked.
 
-`WorkerExecutor` is a `concurrent.futures.ThreadPoolExecutor` to its users, with
-workers of its own: started on demand, the one that went idle last is reused
-first, and one that idles long enough ends.
+`WorkerExecutor` is a `concurrent.futures.ThreadPoolExecutor` to its users, whose
+workers start on demand; the one that went idle last is reused first.
 
-Workers are woken one at a time, each by the one before it: a worker that takes
-a job while more are waiting wakes the next. Short jobs are then all done by the
-first few, where waking one for each job would set them all fighting for the
-interpreter; a job that blocks lets the next worker run at once.
+Workers are woken one at a time, each by the one before it. Short jobs are then all
+done by the first few, where waking one for each job would set them all fighting for
+the interpreter; a job that blocks lets the next worker run at once.
 
 # Threads: any thread may submit; state is guarded by `_lock`.
 # Guarantees:
@@ -33,22 +31,16 @@ from typing import Any, Callable, Optional, TypeVar
 from tornado.log import app_log
 
 from tornado_unblock._jobs import Claim, Job, Submitted, Worker, here, take_idle
+from tornado_unblock._threads import start_thread
 
 _T = TypeVar("_T")
 
-# How long a worker idles before its thread ends, in seconds. Long enough for
-# the pauses of a busy service; a burst's threads are gone a minute later.
+# How long a worker idles before its thread ends, in seconds: a burst's threads
+# are gone a minute later.
 IDLE_SECONDS = 60.0
 
 # Every executor of this process, for the fork handler.
 _all: weakref.WeakSet[WorkerExecutor] = weakref.WeakSet()
-
-
-def start_thread(target: Callable[[], object], name: str) -> threading.Thread:
-    """Start a daemon thread; `RuntimeError` if the system refuses it."""
-    thread = threading.Thread(target=target, name=name, daemon=True)
-    thread.start()
-    return thread
 
 
 class WorkerExecutor(concurrent.futures.ThreadPoolExecutor):
@@ -82,12 +74,12 @@ class WorkerExecutor(concurrent.futures.ThreadPoolExecutor):
         self._waking = False
         self._closed = False
 
-    def put(self, job: Job) -> None:
+    def put(self, job: Job, *, wake: bool = True) -> None:
         """Run ``job`` on a worker; any thread.
 
         Args:
-            job: A callable of no arguments. What it raises is logged, so it
-                should carry its own outcome.
+            job: Of no arguments; what it raises is logged.
+            wake: Whether to wake a worker for it; if not, call `wake` soon.
 
         Raises:
             RuntimeError: The executor is shut down, or the system refuses a
@@ -97,24 +89,24 @@ class WorkerExecutor(concurrent.futures.ThreadPoolExecutor):
             if self._closed:
                 raise RuntimeError(f"executor {self.name!r} is shut down")
             self._jobs.append(job)
-            if not self._waking:
+            # The first worker is started at once, to learn whether it can be.
+            if not self._waking and (wake or not self._workers):
                 try:
                     self._wake_one()
                 except RuntimeError:
                     self._jobs.remove(job)
                     raise
 
+    def wake(self) -> None:
+        """Wake a worker for what was put without; any thread."""
+        with self._lock:
+            if self._jobs and not self._waking:
+                self._wake_one()
+
     def submit(
         self, fn: Callable[..., _T], /, *args: Any, **kwargs: Any
     ) -> concurrent.futures.Future[_T]:
-        """Run ``fn(*args, **kwargs)`` on a worker; any thread.
-
-        Returns:
-            A `concurrent.futures.Future`, as `ThreadPoolExecutor.submit` does.
-
-        Raises:
-            RuntimeError: The executor is shut down.
-        """
+        """As `concurrent.futures.ThreadPoolExecutor.submit`; any thread."""
         future: concurrent.futures.Future[_T] = concurrent.futures.Future()
         self.put(Submitted(future, fn, args, kwargs))
         return future
@@ -124,7 +116,7 @@ class WorkerExecutor(concurrent.futures.ThreadPoolExecutor):
 
         Args:
             claim: Whose worker.
-            job: What to run; see `put`.
+            job: What to run.
             late: What to run instead when that worker is busy, once it is not.
 
         Returns:
@@ -159,12 +151,7 @@ class WorkerExecutor(concurrent.futures.ThreadPoolExecutor):
                 self._lent -= 1
 
     def shutdown(self, wait: bool = True, *, cancel_futures: bool = False) -> None:
-        """Take no more work, and end the workers once what was put is done.
-
-        Args:
-            wait: Return only when every worker has ended.
-            cancel_futures: Drop what has not started, cancelling its Future.
-        """
+        """As `concurrent.futures.ThreadPoolExecutor.shutdown`; any thread."""
         dropped: list[Job] = []
         with self._lock:
             self._closed = True
@@ -205,7 +192,12 @@ class WorkerExecutor(concurrent.futures.ThreadPoolExecutor):
         Raises:
             RuntimeError: The system refuses the first thread.
         """
-        worker = take_idle(self._idle, claimed_too=not self._may_start())
+        idle = self._idle
+        if idle and not idle[-1].claims:
+            self._waking = True
+            idle.pop().wake_up.release()
+            return
+        worker = take_idle(idle, claimed_too=not self._may_start())
         if worker is not None:
             self._waking = True
             worker.wake_up.release()
@@ -249,8 +241,17 @@ class WorkerExecutor(concurrent.futures.ThreadPoolExecutor):
             with self._lock:
                 if woken:
                     self._waking = False
+                jobs = self._jobs
+                if jobs and not (worker.jobs or worker.claims or self._is_surplus()):
+                    # Nearly always.
+                    first = jobs.popleft()
+                    if jobs and not self._waking:
+                        self._wake_one()
+                    return first
                 job = self._take_job(worker)
-                ends = job is None and (self._closed or self._is_surplus(worker))
+                ends = job is None and (
+                    self._closed or (not worker.claims and self._is_surplus())
+                )
                 if ends:
                     self._workers.discard(worker)
                 elif job is None:
@@ -265,7 +266,8 @@ class WorkerExecutor(concurrent.futures.ThreadPoolExecutor):
                     idle = worker in self._idle
                     if idle:
                         self._idle.remove(worker)
-                        if not worker.claims:
+                        # A job may have been put without waking anybody.
+                        if not worker.claims and not self._jobs:
                             self._workers.discard(worker)
                             return None
                 if not idle:  # woken the very moment the wait ended
@@ -278,14 +280,14 @@ class WorkerExecutor(concurrent.futures.ThreadPoolExecutor):
         if worker.claims:
             leave = self._may_start() or not all(w.claims for w in self._idle)
         else:
-            leave = self._is_surplus(worker)
+            leave = self._is_surplus()
         return self._jobs.popleft() if self._jobs and not leave else None
 
-    def _may_start(self, more: int = 0) -> bool:
-        return len(self._workers) + more < self.max_workers + self._lent
+    def _may_start(self) -> bool:
+        return len(self._workers) < self.max_workers + self._lent
 
-    def _is_surplus(self, worker: Worker) -> bool:
-        return not worker.claims and not self._may_start(-1)
+    def _is_surplus(self) -> bool:
+        return len(self._workers) > self.max_workers + self._lent
 
 
 def _forget_parent() -> None:

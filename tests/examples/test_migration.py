@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import concurrent.futures
 import contextlib
+import difflib
+import functools
 import json
 import sqlite3
 import subprocess
@@ -15,7 +18,8 @@ import pytest
 from examples.migration import calls
 from examples.migration.runner import Running, started
 from examples.migration.schema import BIG, SMALL
-from examples.migration.steps import DUAL, INLINE, NATIVE, STEPS, Step
+from examples.migration.steps import ASYNC, DUAL, INLINE, NATIVE, STEPS, Step
+from tests.docs.pages import DOCS, blocks
 
 REPORT = """\
 Hamlet           55      1771.00 EUR
@@ -64,7 +68,7 @@ def test_answers(running: Running) -> None:
     found = calls.answers(running.url)
     good = [200] * 12
     good[11] = 409
-    assert list(map(status, found)) == [*good, 200, 404, 400, 400, 200, 200, 405]
+    assert list(map(status, found)) == [*good, 200, 404, 500, 400, 200, 200, 405]
     assert body(found[0]) == {
         "number": 1,
         "code": f"{BIG}/1/call-0",
@@ -93,12 +97,16 @@ def test_both_statements_or_none(running: Running) -> None:
 
 def test_who_asks_is_known_everywhere(running: Running) -> None:
     """The context variable reaches the partner and the database, never another's."""
-    names = [f"caller {number}" for number in range(4)]
-    for name in names:
-        calls.ask(running.url, *calls.book(BIG, 1), name)
-    assert rows(running, "SELECT code, asked_by FROM bookings") == [
-        (f"{BIG}/1/{name}", name) for name in names
+    names = [f"caller {number:02}" for number in range(16)]
+    with concurrent.futures.ThreadPoolExecutor(len(names)) as clients:
+        booked = functools.partial(calls.ask, running.url, *calls.book(BIG, 1))
+        found = list(clients.map(booked, names))
+    assert [body(each)["code"] for each in found] == [
+        f"{BIG}/1/{name}" for name in names
     ]
+    query = "SELECT code, asked_by FROM bookings ORDER BY asked_by"
+    assert rows(running, query) == [(f"{BIG}/1/{name}", name) for name in names]
+    assert rows(running, f"SELECT free FROM shows WHERE name = '{BIG}'") == [(999984,)]
 
 
 def test_rate_is_kept(running: Running) -> None:
@@ -187,8 +195,25 @@ def test_store_is_only_decorated() -> None:
 
 def test_async_leaves_take_a_word_each() -> None:
     """`async def`, and `await` with `.aio`: nothing else."""
-    before, after = (source(step, "partner") for step in (DUAL, STEPS[3]))
+    before, after = (source(step, "partner") for step in (DUAL, ASYNC))
     plain = (
         after.replace("async def", "def").replace("await ", "").replace(".aio(", "(")
     )
     assert plain == before
+
+
+def shown_diffs() -> dict[tuple[str, str], str]:
+    shown = [b.text for b in blocks(DOCS / "migration.md") if b.language == "diff"]
+    return {(text.split()[1], text.split()[3]): text for text in shown}
+
+
+def test_guide_shows_each_difference() -> None:
+    """What docs/migration.md shows is what there is, all of it, line by line."""
+    expected = {}
+    for before, after in zip(STEPS, STEPS[1:]):
+        for module in CHANGED[after.name]:
+            was, now = (f"{step.name}/{module}.py" for step in (before, after))
+            old, new = (source(step, module).splitlines() for step in (before, after))
+            diff = difflib.unified_diff(old, new, was, now, n=1, lineterm="")
+            expected[was, now] = "\n".join(diff)
+    assert shown_diffs() == expected

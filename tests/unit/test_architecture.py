@@ -118,7 +118,7 @@ def test_doors(door, keepers):
 
 
 def test_threads_are_started_in_one_module():
-    """No module but `_workers` makes a thread or a pool of its own."""
+    """No module but `_threads` makes a thread or a pool of its own."""
     made = {
         name_of(path)
         for path in MODULES
@@ -127,7 +127,7 @@ def test_threads_are_started_in_one_module():
         and isinstance(node.func, ast.Attribute)
         and node.func.attr in ("Thread", "Timer", "ThreadPoolExecutor")
     }
-    assert made <= {"_workers"}
+    assert made <= {"_threads"}
 
 
 def test_most_functions_are_short():

@@ -98,7 +98,7 @@ def test_cancelled_when_all_is_sent(make_server, gate, tmp_path):
 
 def test_worker_that_finishes_at_that_very_moment():
     """Who takes the right to finish first finishes, the other does not."""
-    connection = SimpleNamespace(whole=True)
+    connection = SimpleNamespace(outgoing=SimpleNamespace(whole=True))
     handler = SimpleNamespace(request=SimpleNamespace(connection=connection))
     offload: Any = SimpleNamespace(subject=handler, abandon=lambda why: False)
 

@@ -25,10 +25,13 @@ def test_defaults():
         "queue_timeout": 30.0,
         "timeout": None,
         "timeout_status": 504,
-        "max_route_share": 0.8,
+        "max_route_share": None,
         "processes": None,
         "factory": None,
     }
+    assert options().route_share == 0.8
+    assert Options(processes=2).route_share == Options(factory=dict).route_share == 1
+    assert Options(processes=2, max_route_share=0.5).route_share == 0.5
     assert get_executor().max_workers == 50
 
 
@@ -40,7 +43,7 @@ def test_defaults():
         ("timeout", [0, -1, "7", True, math.nan], "positive number of seconds or None"),
         ("queue_timeout", [0, -0.5, "7", [], math.nan], "seconds or None"),
         ("timeout_status", [399, 600, 504.0, "504", None], "from 400 to 599"),
-        ("max_route_share", [0, -1, 1.01, "1", None, True, math.nan], "at most 1"),
+        ("max_route_share", [0, -1, 1.01, "1", True, math.nan], "at most 1"),
         ("processes", [0, -1, 1.5, "7", True], "whole number from 1 on"),
         ("factory", ["pool", 7], "callable and return an executor"),
     ],

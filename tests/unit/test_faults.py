@@ -190,14 +190,17 @@ def test_asyncio_timeout():
         assert gate.wait(WAIT)
         answers.append(cancelled())
 
+    async def wait_for_it() -> None:
+        async with asyncio.timeout(None) as limit:
+            future = run_in_executor(body)
+            while not inside.is_set():  # noqa: ASYNC110 - a thread sets it
+                await asyncio.sleep(0)
+            limit.reschedule(0)
+            await future
+
     async def main() -> None:
         with pytest.raises(TimeoutError):
-            async with asyncio.timeout(None) as limit:
-                future = run_in_executor(body)
-                while not inside.is_set():  # noqa: ASYNC110 - a thread sets it
-                    await asyncio.sleep(0)
-                limit.reschedule(0)
-                await future
+            await wait_for_it()
         gate.set()
         while statistics()["default"].borrowed_tokens:  # noqa: ASYNC110 - nobody tells
             await asyncio.sleep(0)

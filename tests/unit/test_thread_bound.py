@@ -305,7 +305,7 @@ def test_request_that_is_never_finished(make_server):
 
         async def get(self) -> None:
             self._auto_finish = False
-            claims.append(self.request.connection._self_listener.claim.worker)  # type: ignore[union-attr]
+            claims.append(self.request.connection.outgoing.listener.claim.worker)  # type: ignore[union-attr]
 
         def on_connection_close(self) -> None:
             left.append(True)

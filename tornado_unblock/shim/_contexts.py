@@ -47,7 +47,7 @@ class DualContext(Generic[_T]):
 
     def __exit__(
         self, kind: _Kind, error: Optional[BaseException], trace: _Trace
-    ) -> bool:
+    ) -> Optional[bool]:
         return self._used.leave(error)  # type: ignore[no-any-return]
 
     async def __aenter__(self) -> _T:
@@ -57,7 +57,7 @@ class DualContext(Generic[_T]):
 
     async def __aexit__(
         self, kind: _Kind, error: Optional[BaseException], trace: _Trace
-    ) -> bool:
+    ) -> Optional[bool]:
         return await self._used.leave(error)  # type: ignore[no-any-return]
 
 

@@ -171,6 +171,8 @@ class DualGenerator(_Function, Generic[_P, _T]):
 # A function that returns an iterator is taken for a generator; so does `Iterator`
 # leave open which of the two it is.
 @overload
+def dual(fn: Callable[_P, Awaitable[_R]]) -> Dual[_P, _R]: ...
+@overload
 def dual(  # type: ignore[overload-overlap]
     fn: Callable[_P, AsyncIterator[_T]],  # pyright: ignore[reportOverlappingOverload]
 ) -> DualGenerator[_P, _T]: ...
@@ -178,8 +180,6 @@ def dual(  # type: ignore[overload-overlap]
 def dual(  # type: ignore[overload-overlap]
     fn: Callable[_P, Iterator[_T]],
 ) -> DualGenerator[_P, _T]: ...
-@overload
-def dual(fn: Callable[_P, Awaitable[_R]]) -> Dual[_P, _R]: ...
 @overload
 def dual(fn: Callable[_P, _R]) -> Dual[_P, _R]: ...
 def dual(fn: Any) -> Any:

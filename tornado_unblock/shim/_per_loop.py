@@ -9,9 +9,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import functools
 from collections.abc import Awaitable
-from typing import Callable, Generic, TypeVar
+from typing import Any, Callable, Generic, NamedTuple, TypeVar
 
 from tornado_unblock._portal import Portal, current_portal
 
@@ -44,10 +45,12 @@ class PerLoop(Generic[_T]):
         """
         portal = current_portal()
         if self not in portal.locals:
-            portal.locals[self] = self._make()
-            portal.before_close.append(functools.partial(self._let_go, portal))
-            portal.after_close.append(functools.partial(self._lose, portal))
-        return portal.locals[self]  # type: ignore[no-any-return]
+            let_go = functools.partial(self._let_go, portal)
+            lose = functools.partial(self._lose, portal)
+            portal.locals[self] = _Kept(self._make(), let_go, lose)
+            portal.before_close.append(let_go)
+            portal.after_close.append(lose)
+        return portal.locals[self].value  # type: ignore[no-any-return]
 
     async def close(self) -> None:
         """Close the running loop's value, if there is one; loop thread."""
@@ -55,8 +58,22 @@ class PerLoop(Generic[_T]):
 
     async def _let_go(self, portal: Portal) -> None:
         if self in portal.locals:
-            await self._close(portal.locals.pop(self))
+            await self._close(self._take(portal))
 
     def _lose(self, portal: Portal) -> None:
         if self in portal.locals:
-            self._drop(portal.locals.pop(self))
+            self._drop(self._take(portal))
+
+    def _take(self, portal: Portal) -> _T:
+        kept: _Kept = portal.locals.pop(self)
+        with contextlib.suppress(ValueError):  # it is what is called just now
+            portal.before_close.remove(kept.let_go)
+        with contextlib.suppress(ValueError):
+            portal.after_close.remove(kept.lose)
+        return kept.value  # type: ignore[no-any-return]
+
+
+class _Kept(NamedTuple):
+    value: Any
+    let_go: Callable[[], Awaitable[object]]
+    lose: Callable[[], object]

@@ -193,6 +193,10 @@ def test_async_with_and_an_error(colour, quiet):
     assert log == ["begin", *ROLLBACKS[colour]]
 
 
+async def answer() -> str:
+    return "alive"
+
+
 @pytest.mark.parametrize("error", [SystemExit(3), KeyboardInterrupt(), KeyError(1)])
 def test_other_errors_leave_through_it(error):
     """Also those that would end a loop; the traceback is that of the block."""
@@ -200,7 +204,7 @@ def test_other_errors_leave_through_it(error):
     with pytest.raises(type(error)) as caught, async_transaction(log):
         raise error
     assert caught.value is error
-    assert shim.wait(asyncio.sleep(0, "alive")) == "alive"
+    assert shim.wait(answer()) == "alive"
     cancelled = asyncio.CancelledError()
     with pytest.raises(asyncio.CancelledError), async_transaction(log):
         raise cancelled

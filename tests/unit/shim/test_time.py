@@ -10,13 +10,15 @@ from tests.unit.shim.conftest import in_coroutine, in_script, in_worker
 from tornado_unblock import LoopThreadError
 from tornado_unblock.shim import time
 
+waits = time.sleep
+
 
 @pytest.mark.parametrize("place", [in_script, in_worker])
 def test_sleep(place, monkeypatch):
     """It waits as long as it is told: the standard library's does the waiting."""
     slept = []
     monkeypatch.setattr(original, "sleep", slept.append)
-    assert place(lambda: time.sleep(0.25)) is None
+    assert place(lambda: waits(0.25)) is None
     assert slept == [0.25]
 
 
@@ -34,7 +36,7 @@ def test_sleep_in_a_coroutine():
 def test_misuse():
     """Both colours refuse what the original refuses."""
     with pytest.raises(ValueError, match="sleep length must be non-negative"):
-        time.sleep(-1)
+        waits(-1)
     with pytest.raises(ValueError, match="sleep length must be non-negative"):
         in_coroutine(lambda: time.sleep.aio(-1))
 

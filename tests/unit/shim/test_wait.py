@@ -40,6 +40,10 @@ async def running() -> Any:
     return asyncio.get_running_loop()
 
 
+async def say(what: str) -> str:
+    return what
+
+
 def test_a_worker_waits_on_its_own_loop():
     """Futures and connections of the application's loop can be used."""
 
@@ -133,7 +137,7 @@ def test_cancellation_reaches_the_awaited_side(how):
         except AbandonedError as error:
             went_on.extend((type(error), list(slow.ended), cancelled()))
             # To clean up is still possible.
-            went_on.append(shim.wait(asyncio.sleep(0, "later")))
+            went_on.append(shim.wait(say("later")))
         finally:
             done.set()
 
@@ -169,7 +173,7 @@ def test_the_next_wait_of_an_abandoned_body_says_so():
             shim.wait(running())
         except AbandonedError as error:
             told.append(str(error))
-        told.append(shim.wait(asyncio.sleep(0, "clean-up")))
+        told.append(shim.wait(say("clean-up")))
         done.set()
 
     async def main() -> None:

@@ -1,0 +1,1 @@
+"""The ticket desk, one step of it: see `examples.migration`."""
