@@ -17,12 +17,16 @@ import functools
 from collections.abc import Awaitable, Hashable
 from typing import TYPE_CHECKING, Any, Callable, Optional, TypeVar, overload
 
-from cachetools.keys import hashkey
-
 from tornado_unblock._errors import ConfigurationError
 from tornado_unblock._options import check_seconds, is_number
 from tornado_unblock.shim._dual import Dual, dual
-from tornado_unblock.shim.cache._store import CacheStatistics, Store, call, call_aio
+from tornado_unblock.shim.cache._store import (
+    CacheStatistics,
+    Store,
+    call,
+    call_aio,
+    hashkey,
+)
 
 if TYPE_CHECKING:
     from typing_extensions import Concatenate, ParamSpec

@@ -32,11 +32,14 @@ from tornado_unblock._portal import Portal, current_lease, current_portal
 
 try:
     import cachetools
+    from cachetools.keys import hashkey
 except ImportError as error:  # pragma: no cover - the tests have it
     raise ImportError(
         "tornado_unblock.shim.cache needs cachetools: "
         "pip install 'tornado-unblock[cache]'"
     ) from error
+
+__all__ = ["CacheStatistics", "Store", "call", "call_aio", "hashkey"]
 
 # How a call ends that says nothing about the result: its caller gave up.
 _GAVE_UP = (

@@ -80,7 +80,7 @@ class Pipeline(_Base):
         """Forget all commands, and watch nothing; not while a loop watches.
 
         Raises:
-            LoopThreadError: A coroutine has called `watch`.
+            LoopThreadError: A coroutine has called ``watch``.
         """
         if self._watches_on_loop():
             raise _ends_on_loop()
