@@ -235,7 +235,7 @@ class Portal:
         while self.before_close:
             let_go = self.before_close.pop()
             try:
-                await let_go()
+                await asyncio.wait_for(let_go(), CALL_TIMEOUT)
             except Exception:
                 app_log.error("%r failed while the loop closes", let_go, exc_info=True)
 

@@ -139,7 +139,8 @@ async def shutdown(deadline: Optional[float] = DEADLINE) -> list[Abandoned]:
     rest is answered with a 503; bodies that run on are abandoned and logged,
     with their stacks.
 
-    Afterwards nothing gets a worker on this loop. Other loops are not affected,
+    Afterwards nothing gets a worker on this loop, and what the shim keeps on it, such
+    as pooled connections, is closed. Other loops are not affected,
     so a new loop in the same process begins with nothing shut down. Idle
     threads end by themselves, and never keep the process alive.
 
@@ -157,7 +158,9 @@ async def shutdown(deadline: Optional[float] = DEADLINE) -> list[Abandoned]:
     check_deadline(deadline)
     drain = begin_drain()
     await drain.wait(deadline)
-    return drain.abandon()
+    abandoned = drain.abandon()
+    await current_portal().release()
+    return abandoned
 
 
 def _brings_requests(task: asyncio.Task[Any]) -> bool:

@@ -8,7 +8,13 @@ from typing import Any
 
 import pytest
 
-from tornado_unblock import LoopThreadError, run_in_executor, shim, testing
+from tornado_unblock import (
+    LoopThreadError,
+    run_in_executor,
+    shim,
+    shutdown,
+    testing,
+)
 from tornado_unblock._background import background_portal, close_background
 from tornado_unblock._portal import current_portal
 from tornado_unblock.shim._per_loop import PerLoop
@@ -102,10 +108,19 @@ def test_closing_one():
         assert first.ended == "closed"
         second = resources.get()
         assert second is not first
-        await current_portal().release()
-        assert second.ended == "closed"
 
     asyncio.run(main())
+
+
+def test_shutdown_closes_them():
+    """What is kept on a loop goes when the loop is drained."""
+
+    async def main() -> str:
+        kept = resources.get()
+        assert await shutdown() == []
+        return kept.ended
+
+    assert asyncio.run(main()) == "closed"
 
 
 @pytest.mark.expect_log("tornado.application", "failed while the loop closes")
