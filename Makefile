@@ -23,8 +23,10 @@ export DATABASE
 
 TEST_ENV := .venvs/test
 BIN := $(TEST_ENV)/bin
-# The gate on coverage needs the whole suite.
-COVERAGE = $(if $(ARGS),,--cov --cov-report=term-missing:skip-covered)
+# What the gate on coverage is about: the library's own tests.
+COVERED := tests/unit tests/differential
+COVERAGE := --cov --cov-report=term-missing:skip-covered $(COVERED)
+REST := $(filter-out $(COVERED) tests/stress,$(patsubst %/,%,$(wildcard tests/*/)))
 # The suite then insists on testing the built wheel: tests/packaging.
 PYTEST := TORNADO_UNBLOCK_DIST="$(CURDIR)/dist" $(BIN)/pytest
 TYPED := tornado_unblock tools $(wildcard tests/packaging/typing_checks.py)
@@ -75,12 +77,12 @@ format: env ## Rewrite the sources the way lint wants them
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 
-test: lint ## Lint, then test the built wheel, with branch coverage
-	TORNADO_UNBLOCK_DOCS=required $(PYTEST) $(COVERAGE) $(ARGS)
+test: lint ## Lint, then test the built wheel, with branch coverage of the library
+	$(if $(ARGS),,$(PYTEST) $(COVERAGE))
+	TORNADO_UNBLOCK_DOCS=required $(PYTEST) $(or $(ARGS),$(REST))
 
-test-debug: env ## The tests under asyncio's debug mode
-	PYTHONASYNCIODEBUG=1 $(PYTEST) --ignore=tests/packaging \
-	  --ignore=tests/conformance $(ARGS) # which has debug runs of its own
+test-debug: env ## The library's own tests under asyncio's debug mode
+	PYTHONASYNCIODEBUG=1 $(PYTEST) $(or $(ARGS),$(COVERED))
 
 test-all: ## The tests on every Python found, lowest and latest versions (CELLS=…)
 	@test -n "$(PYTHON)"
