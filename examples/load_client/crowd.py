@@ -29,15 +29,19 @@ class Crowd:
     Args:
         children: Where they are started.
         size: How many.
-
-    Raises:
-        DemoError: One does not start.
     """
 
     def __init__(self, children: Children, size: int) -> None:
         self._clients = [
             children.start(f"client-{number}", COMMAND) for number in range(size)
         ]
+
+    def wait_until_ready(self) -> None:
+        """Wait for every client.
+
+        Raises:
+            DemoError: One does not start.
+        """
         for client in self._clients:
             client.first_line()
 

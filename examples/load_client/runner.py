@@ -28,24 +28,36 @@ def measured(
     """
     tallies = []
     with tempfile.TemporaryDirectory(prefix="load_client_") as folder:
-        with Children(Path(folder)) as children, progress, interrupts.allowed():
+        with Children(Path(folder)) as children, progress:
             crowd = Crowd(children, max(case.clients for case in settings.cases))
+            with interrupts.allowed():
+                crowd.wait_until_ready()
             for case in settings.cases:
                 progress.say(f"{case.title}:")
                 for way in settings.ways:
-                    tallies.append(_measure(settings, case, way, crowd, progress))
+                    tally = _measure(settings, case, way, crowd, interrupts, progress)
+                    tallies.append(tally)
     return tallies
 
 
 def _measure(
-    settings: Settings, case: Case, way: Way, crowd: Crowd, progress: Progress
+    settings: Settings,
+    case: Case,
+    way: Way,
+    crowd: Crowd,
+    interrupts: Interrupts,
+    progress: Progress,
 ) -> Tally:
     outcomes: list[Outcome] = []
     with tempfile.TemporaryDirectory(prefix="load_client_") as folder:
         with Children(Path(folder)) as children:
             server = _start(settings, case, way, children)
-            port = int(server.first_line())
-            with progress.way(way.title, case.clients) as one_more:
+            with interrupts.allowed():
+                port = int(server.first_line())
+            with (
+                progress.way(way.title, case.clients) as one_more,
+                interrupts.allowed(),
+            ):
                 begun = time.monotonic()
                 for seen in crowd.run(case, port):
                     outcomes += seen

@@ -219,6 +219,7 @@ def children(
 def test_crowd_asks(children: Children, silent: int) -> None:
     """Every request has an outcome, and clients take more than one job."""
     clients = Crowd(children, 2)
+    clients.wait_until_ready()
     case = Case("small", requests=3, clients=2, body=0.0, timeout=0.02)
     for _ in range(2):
         seen = sorted(clients.run(case, silent), key=len)
@@ -233,8 +234,10 @@ def test_client_that_ends(
     code = "print('ready', flush=True); input(); raise SystemExit('no luck')"
     monkeypatch.setattr(crowd, "COMMAND", [sys.executable, "-c", code])
     case = Case("small", requests=1, clients=1, body=0.0, timeout=0.02)
+    clients = Crowd(children, 1)
+    clients.wait_until_ready()
     with pytest.raises(DemoError, match=r"(?s)client ended.*no luck"):
-        list(Crowd(children, 1).run(case, silent))
+        list(clients.run(case, silent))
 
 
 def test_client_ends_with_its_input(children: Children, silent: int) -> None:
