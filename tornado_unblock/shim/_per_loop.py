@@ -61,8 +61,7 @@ class PerLoop(Generic[_T]):
             await self._close(self._take(portal))
 
     def _lose(self, portal: Portal) -> None:
-        if self in portal.locals:
-            self._drop(self._take(portal))
+        self._drop(self._take(portal))
 
     def _take(self, portal: Portal) -> _T:
         kept: _Kept = portal.locals.pop(self)

@@ -112,6 +112,20 @@ def test_closing_one():
     asyncio.run(main())
 
 
+def test_a_loop_that_cannot_be_closed():
+    """What it keeps stays until it is."""
+
+    async def main() -> Resource:
+        kept = resources.get()
+        with pytest.raises(RuntimeError, match="running"):
+            asyncio.get_running_loop().close()
+        assert resources.get() is kept
+        assert kept.ended == ""
+        return kept
+
+    assert asyncio.run(main()).ended == "dropped"
+
+
 def test_shutdown_closes_them():
     """What is kept on a loop goes when the loop is drained."""
 

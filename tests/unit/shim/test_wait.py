@@ -368,6 +368,22 @@ def test_limits_and_statistics():
     assert route.failed == route.waiting == 0
 
 
+@pytest.mark.parametrize("place", [in_script, in_worker], ids=lambda f: f.__name__)
+def test_waiting_for_a_worker_below_a_coroutine(place):
+    """A sync function that runs in a waiting thread may wait for others itself."""
+    configure(max_workers=1)
+
+    @shim.dual
+    def leaf() -> int:
+        return run_in_executor(int, "7").result(WAIT)
+
+    @shim.dual
+    async def middle() -> int:
+        return await leaf.aio()
+
+    assert place(middle) == 7
+
+
 def test_nothing_is_kept():
     """Arguments and results of a wait go with it."""
 
