@@ -21,7 +21,7 @@ from tornado import gen
 from tornado_unblock._errors import AbandonedError, LoopClosedError, crossing_error
 from tornado_unblock._executors import get_executor
 from tornado_unblock._latch import Latch
-from tornado_unblock._offload import Offload
+from tornado_unblock._offload import Offload, helper
 from tornado_unblock._offload_future import OffloadFuture
 from tornado_unblock._options import DEFAULT, check_seconds
 from tornado_unblock._portal import (
@@ -195,6 +195,8 @@ def _from_worker(
 ) -> WorkerFuture:
     future = WorkerFuture(loop=portal.loop)
     context = contextvars.copy_context()
+    # This worker gives its token back while it waits; it cannot help as well.
+    context.run(helper.set, None)
     portal.call_soon(context.run, _admit, portal, executor, call, timeout, future)
     return future
 
