@@ -167,12 +167,15 @@ class Offload(Body):
         executor = self.executor
         if not isinstance(executor, WorkerExecutor):
             executor.submit(self.run)
-        elif self.claim is None:
+        elif self.claim is not None:
+            return executor.put_on(self.claim, self.run, self.run_late)
+        elif self.keeper is None:
+            # It starts at once, whatever this thread does next.
+            executor.put(self.run)
+        else:
             # Later: a worker that wakes now would contend with this thread.
             executor.put(self.run, wake=False)
             self.portal.turns.at_end(executor.wake)
-        else:
-            return executor.put_on(self.claim, self.run, self.run_late)
         return True
 
     def _begun(self) -> None:

@@ -252,3 +252,17 @@ def test_executor_that_was_shut_down():
                 await run_in_executor(int, executor=executor)
 
     asyncio.run(main())
+
+
+def test_it_starts_at_once():
+    """Also when the loop thread blocks next, with more to do in that turn."""
+    started = threading.Event()
+
+    async def main() -> bool:
+        asyncio.get_running_loop().call_soon(int)
+        future = run_in_executor(started.set)
+        seen = started.wait(10)
+        await future
+        return seen
+
+    assert asyncio.run(main())
