@@ -23,7 +23,6 @@ def guard(
     loop: asyncio.AbstractEventLoop,
     in_worker: Callable[[], bool],
     post: Post,
-    closing: Callable[[], None],
     closed: Callable[[], None],
 ) -> None:
     """Make ``loop`` start timers and tasks on its own thread, whoever asks.
@@ -32,8 +31,7 @@ def guard(
         loop: The running loop; it is as it was once it is closed.
         in_worker: Whether the calling thread is a worker.
         post: How a worker reaches the loop thread.
-        closing: Called before the loop is closed.
-        closed: Called when it is.
+        closed: Called when the loop is closed.
     """
     posted: dict[str, Callable[..., Any]] = {
         # Futures schedule their callbacks with this one: so a body may complete
@@ -46,19 +44,15 @@ def guard(
     for name, by_post in posted.items():
         own = getattr(loop, name)
         setattr(loop, name, _either(loop, own, by_post, in_worker, post))
-    own_close = functools.partial(_close, loop, loop.close, closing, closed)
+    own_close = functools.partial(_close, loop, loop.close, closed)
     loop.close = own_close  # type: ignore[method-assign]
 
 
 def _close(
     loop: asyncio.AbstractEventLoop,
     own: Callable[[], None],
-    closing: Callable[[], None],
     closed: Callable[[], None],
 ) -> None:
-    if not loop.is_running():
-        # While it can still close what was kept on it.
-        closing()
     own()
     # Each refers to the loop that it is an attribute of.
     for name in ("call_soon", "call_later", "call_at", "create_task", "close"):

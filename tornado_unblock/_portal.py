@@ -174,7 +174,7 @@ class Portal:
         # Callbacks of many requests run in one go: none may see the context
         # of the one that happened to wake the loop.
         self._context = contextvars.Context()
-        guard(self.loop, in_worker, self.call_soon, self.forget, self._closed)
+        guard(self.loop, in_worker, self.call_soon, self._closed)
 
     def call_soon(self, fn: Callable[..., object], *args: Any) -> None:
         """Run ``fn(*args)`` on the loop thread, soon and in order; any thread.

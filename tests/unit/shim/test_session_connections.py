@@ -14,6 +14,7 @@ from urllib.parse import unquote, urlsplit
 import pytest
 
 from tests.unit.shim.conftest import WAIT, in_foreign_thread, in_worker
+from tornado_unblock import testing
 from tornado_unblock.shim.session import guard, per_thread
 
 
@@ -61,6 +62,8 @@ def test_one_connection_for_each_thread(tmp_path):
     assert db.execute(select).fetchall() == [(1,)]
     db.close()
     db.close()
+    # SQLite closes a connection in its own thread only: the worker's ends with it.
+    testing.reset()
 
 
 def test_as_if_it_were_the_connection():
