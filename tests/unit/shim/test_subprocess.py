@@ -110,10 +110,11 @@ def test_cancelled(tmp_path):
     """The process is killed and reaped before the cancellation goes on."""
     fifo = tmp_path / "fifo"
     os.mkfifo(fifo)
-    code = shell(f"echo $$ > '{fifo}'; exec sleep 600")
+    # It says its number once it has its input, so it is being waited for by then.
+    code = shell(f"read line; echo $$ > '{fifo}'; exec sleep 600")
 
     async def main() -> int:
-        task = asyncio.ensure_future(subprocess.run.aio(code))
+        task = asyncio.ensure_future(subprocess.run.aio(code, input=b"go\n"))
         pid = int(await run_in_executor(fifo.read_text))
         task.cancel()
         with pytest.raises(asyncio.CancelledError):
