@@ -8,19 +8,24 @@
 from __future__ import annotations
 
 import functools
-from typing import TYPE_CHECKING, Any, Callable
+from typing import TYPE_CHECKING, Any, Callable, Optional
 
 import wrapt
 
 from tornado_unblock._errors import AbandonedError
-from tornado_unblock._portal import Portal, current_lease, running_loop
+from tornado_unblock._portal import Lease, Portal, here, running_loop
 
 
-def check_lease() -> None:
-    """Raise `AbandonedError` in a worker whose request was taken from it."""
-    lease = current_lease()
+def check_lease() -> Optional[Lease]:
+    """Return the lease under which this thread runs a body, or None.
+
+    Raises:
+        AbandonedError: Its request was taken from it.
+    """
+    lease = here.lease
     if lease is not None and lease.revoked is not None:
         raise AbandonedError(lease.revoked)
+    return lease
 
 
 if TYPE_CHECKING:

@@ -21,11 +21,11 @@ from tornado.httputil import HTTPConnection, HTTPHeaders, ResponseStartLine
 from tornado.iostream import StreamClosedError
 from tornado.log import app_log
 
-from tornado_unblock._errors import AbandonedError
 from tornado_unblock._headers import harmless, snapshot
 from tornado_unblock._latch import Latch
+from tornado_unblock._loop_affine import check_lease
 from tornado_unblock._loop_calls import copy_outcome
-from tornado_unblock._portal import Lease, Portal, here, running_loop
+from tornado_unblock._portal import Lease, Portal, running_loop
 
 
 class Listener(Protocol):
@@ -85,7 +85,7 @@ class Outgoing:
                 start_line, headers, chunk
             )
             return written
-        lease = unrevoked_lease()
+        lease = check_lease()
         self._wait_until_sent()
         self._add_retry_after(start_line, headers)
         if not self.foresee(start_line, headers, chunk):
@@ -103,7 +103,7 @@ class Outgoing:
             self.known = False
             written: asyncio.Future[None] = self.connection.write(chunk)
             return written
-        lease = unrevoked_lease()
+        lease = check_lease()
         self._wait_until_sent()
         if not self.known or not self._fits(chunk):
             return self._answered("write", chunk)
@@ -115,9 +115,9 @@ class Outgoing:
             self.listener.finishing()
             self.connection.finish()
             return
-        lease = unrevoked_lease()
+        lease = check_lease()
         if lease is not None and not lease.take_right_to_finish():
-            unrevoked_lease()
+            check_lease()
         if self.known and not self._remaining:
             self._post(self._perform, lease, self.connection.finish)
             if not self._last:
@@ -135,7 +135,7 @@ class Outgoing:
             self.connection.set_close_callback(own)  # type: ignore[attr-defined]
             return
         # The connection goes on calling `_closed`, which has a new callback.
-        lease = unrevoked_lease()
+        lease = check_lease()
         if callback is None and self._held is None and lease is not None:
             # Tornado's `finish` begins so: what it sends leaves in one piece.
             self.hold()
@@ -214,7 +214,7 @@ class Outgoing:
         unsent = self._unsent
         if unsent is not None:
             unsent.wait(self.portal.loop)
-            unrevoked_lease()
+            check_lease()
 
     # --- loop thread ----------------------------------------------------------
 
@@ -267,18 +267,6 @@ class Outgoing:
         self.listener.closing()
         if callback is not None:
             callback()
-
-
-def unrevoked_lease() -> Optional[Lease]:
-    """Return the lease under which this thread runs a body, or None.
-
-    Raises:
-        AbandonedError: Its request was taken from it.
-    """
-    lease = here.lease
-    if lease is not None and lease.revoked is not None:
-        raise AbandonedError(lease.revoked)
-    return lease
 
 
 def _do_all(calls: list[tuple[Any, ...]]) -> None:
