@@ -13,6 +13,7 @@ from __future__ import annotations
 import asyncio
 from typing import Any, Callable, Optional
 
+import wrapt
 from tornado.httputil import HTTPConnection, HTTPHeaders
 
 from tornado_unblock._loop_affine import LoopAffine, LoopAffineStream
@@ -26,7 +27,9 @@ class RequestConnection(LoopAffine):
     def __init__(
         self, wrapped: HTTPConnection, portal: Portal, listener: Listener
     ) -> None:
-        super().__init__(wrapped, portal)
+        # Not by way of `LoopAffine`: it is made for each request.
+        wrapt.ObjectProxy.__init__(self, wrapped)
+        self._self_portal = portal
         # All else is there: attributes of a proxy are dear.
         self._self_outgoing = Outgoing(wrapped, portal, listener)
 

@@ -20,9 +20,11 @@ def harmless(reason: str, headers: HTTPHeaders) -> bool:
         parts += values
     try:
         # One look at all of it is cheaper than one at each.
-        return _harmless("".join(parts)) is not None
+        text = "".join(parts)
     except TypeError:  # old Tornado lets bytes in
         return False
+    # Nearly always it is plain ASCII, and that is cheaper still to see.
+    return (text.isascii() and text.isprintable()) or _harmless(text) is not None
 
 
 def snapshot(headers: HTTPHeaders) -> HTTPHeaders:

@@ -41,6 +41,10 @@ def guard(
         "call_at": _post_at,
         "create_task": functools.partial(_post_task, in_worker),
     }
+    if isinstance(loop, asyncio.BaseEventLoop):
+        # Its call_later asks its call_at. And with one attribute more than five, a loop
+        # has too many for CPython to share their names: all it does gets slower.
+        del posted["call_later"]
     for name, by_post in posted.items():
         own = getattr(loop, name)
         setattr(loop, name, _either(loop, own, by_post, in_worker, post))
@@ -207,7 +211,9 @@ def deliver(
         future: Not done yet.
         context: What an awaitable runs in.
     """
-    if isinstance(value, asyncio.Future):
+    if value is None:  # nearly always
+        future.set_result(None)
+    elif isinstance(value, asyncio.Future):
         copy_outcome(value, future)
     elif isinstance(value, concurrent.futures.Future):
         copy_outcome(asyncio.wrap_future(value, loop=future.get_loop()), future)

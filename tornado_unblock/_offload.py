@@ -59,7 +59,7 @@ class Offload(Body):
         if closing is not None and not closing.admits(nested):
             raise self._turn_away("shutdown", "the application is shutting down")
         if limiter.borrow(self.route):
-            self.start()
+            self._go()
         elif self._take_help():
             pass
         elif limiter.wait(self):
@@ -92,8 +92,11 @@ class Offload(Body):
         place(self.run)
 
     def start(self) -> None:
-        """Go to a worker; the token is held."""
+        """Go to a worker, after waiting in line maybe; the token is held."""
         self._stop_waiting()
+        self._go()
+
+    def _go(self) -> None:
         self.started = True
         self._limiter.running.add(self)
         try:
@@ -104,7 +107,8 @@ class Offload(Body):
             self.portal.loop.call_soon(self._end_unstarted, rejection, True)
             return
         if at_once:
-            self._start_timer()
+            if self.timeout is not None:
+                self._start_timer()
         else:
             # Its worker is busy, on a token that others have. Later: as above.
             self.portal.loop.call_soon(self._limiter.lend, self.route)
@@ -282,6 +286,8 @@ class Offload(Body):
         del error, value  # as above
 
     def _changes(self) -> tuple[tuple[contextvars.ContextVar[Any], Any], ...]:
+        if self._context == self._before:  # one look where they share all they hold
+            return ()
         before = self._before.get
         after = self._context.items()
         return tuple(item for item in after if before(item[0], self) is not item[1])

@@ -34,8 +34,12 @@ class OffloadFuture(asyncio.Future):  # type: ignore[type-arg]
     changes: tuple[tuple[contextvars.ContextVar[Any], Any], ...] = ()
 
     def __await__(self) -> Generator[Any, None, Any]:
+        # What `asyncio.Future` does, in one frame instead of two.
         try:
-            return (yield from super().__await__())
+            if not self.done():
+                self._asyncio_future_blocking = True
+                yield self
+            return self.result()
         finally:
             for variable, value in self.changes:
                 variable.set(value)

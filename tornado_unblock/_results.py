@@ -16,15 +16,15 @@ import collections.abc
 import concurrent.futures
 import contextlib
 from collections.abc import Iterator
-from typing import Any, cast
+from typing import Any
 
 from tornado.web import RequestHandler
 from tornado.websocket import WebSocketHandler
 
-from tornado_unblock._connection import RequestConnection
 from tornado_unblock._errors import ResultError
 from tornado_unblock._executors import JSONEncoder
 from tornado_unblock._offload import Offload
+from tornado_unblock._outgoing import Outgoing
 from tornado_unblock._portal import current_lease
 
 JSON = "application/json; charset=UTF-8"
@@ -67,8 +67,8 @@ def auto_finish(handler: RequestHandler, lingers: bool) -> None:
     if not handler._auto_finish or handler._finished or lease is None:
         return
     if lease.revoked is None and not lingers and isinstance(lease, Offload):
-        connection = cast("RequestConnection", handler.request.connection)
-        outgoing = connection.outgoing
+        connection: Any = handler.request.connection
+        outgoing: Outgoing = connection.outgoing
         # The response leaves with the news that the body has ended.
         outgoing.hold(last=True)
         lease.parting = outgoing.release

@@ -138,7 +138,7 @@ def test_closed_loops_are_forgotten():
 def test_closed_loop_is_left_as_it_was(loop, portal):
     """No method of it is replaced any more, and nothing is kept for it."""
     portal.locals["key"] = "value"
-    assert {"call_later", "call_at", "create_task", "close"} <= set(vars(loop))
+    assert {"call_soon", "call_at", "create_task", "close"} <= set(vars(loop))
     loop.close()
     loop.close()
     assert portal.locals == {}
