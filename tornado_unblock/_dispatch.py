@@ -51,8 +51,9 @@ def dispatch(
         offload.claim = handoff.claim
     under_way = handoff.begun
     handoff.enter(offload, handler)
-    offload.future.is_last = direct
-    if not direct:
+    if direct:
+        offload.future.is_last = True
+    else:
         # Somebody else awaits it, and may give up before it ends.
         handoff.answer_on_copy(handler)
     try:

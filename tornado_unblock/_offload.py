@@ -281,13 +281,15 @@ class Offload(Body):
             self._report_unheard(error)
         elif error is not None:
             future.set_exception(error)
+        elif value is None:  # nearly always
+            future.set_result(None)
         else:
             deliver(value, future, self._context)
         del error, value  # as above
 
     def _changes(self) -> tuple[tuple[contextvars.ContextVar[Any], Any], ...]:
-        if self._context == self._before:  # one look where they share all they hold
-            return ()
+        # Not by comparing the contexts: that asks their values, of which some are
+        # equal and yet others, and some refuse to be compared.
         before = self._before.get
         after = self._context.items()
         return tuple(item for item in after if before(item[0], self) is not item[1])

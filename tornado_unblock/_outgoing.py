@@ -121,8 +121,10 @@ class Outgoing:
         if lease is not None and not lease.take_right_to_finish():
             check_lease()
         if self.known and not self._remaining:
-            self._post(self._perform, lease, self.connection.finish)
-            if not self._last:
+            if self._last and self._held is not None:
+                self._held.append((self._perform, lease, self.connection.finish))
+            else:
+                self._post(self._perform, lease, self.connection.finish)
                 self._post_held()
         else:
             self._answered("finish")
@@ -155,7 +157,8 @@ class Outgoing:
     def release(self) -> None:
         """Do what was kept back; loop thread, once the body has ended."""
         held, self._held = self._held, None
-        _do_all(held or [])
+        for fn, *args in held or ():
+            fn(*args)
 
     # --- any thread but the loop's ------------------------------------------
 

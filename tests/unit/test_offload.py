@@ -77,14 +77,18 @@ def test_contexts_of_requests_stay_apart(make_server):
             user.set("user of " + request_id.get())
 
         def on_finish(self) -> None:
+            # The client may have its answer before.
             seen[request_id.get()] = user.get()
+            finished.release()
 
     seen: dict[str, str] = {}
+    finished = threading.Semaphore(0)
     server = make_server(("/", Handler))
     clients = [server.send(f"/?id={i}") for i in "abcd"]
     for client in clients:
         while client.recv(4096):
             pass
+        assert finished.acquire(timeout=10)
     assert seen == {i: f"user of {i}" for i in "abcd"}
 
 
@@ -318,3 +322,28 @@ def test_loop_closed_under_a_running_body(expect_log):
 
 async def again() -> int:
     return await run_in_executor(int, "7")
+
+
+class Touchy:
+    """A value that refuses to be compared."""
+
+    def __eq__(self, other: object) -> bool:
+        raise TypeError("not comparable")
+
+    __hash__ = None  # type: ignore[assignment]
+
+
+def test_context_values_are_not_compared():
+    """What a body sets comes back, be it equal to what was there or not comparable."""
+    value: contextvars.ContextVar[object] = contextvars.ContextVar("value")
+
+    def body(new: object) -> None:
+        value.set(new)
+
+    async def main() -> None:
+        for before, after in (([1], [1]), (Touchy(), Touchy())):
+            value.set(before)
+            await run_in_executor(body, after)
+            assert value.get() is after
+
+    asyncio.run(main())
