@@ -86,10 +86,8 @@ class Outgoing:
             )
             return written
         lease = check_lease()
-        if self._unsent is not None:
-            self._wait_until_sent()
-        if self.listener.retry_after is not None:
-            self._add_retry_after(start_line, headers)
+        self._wait_until_sent()
+        self._add_retry_after(start_line, headers)
         if not self.foresee(start_line, headers, chunk):
             return self._answered("write_headers", start_line, headers, chunk)
         send = self.connection.write_headers
