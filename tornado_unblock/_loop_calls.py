@@ -211,7 +211,9 @@ def deliver(
         future: Not done yet.
         context: What an awaitable runs in.
     """
-    if isinstance(value, asyncio.Future):
+    if value is None:  # nearly always
+        future.set_result(None)
+    elif isinstance(value, asyncio.Future):
         copy_outcome(value, future)
     elif isinstance(value, concurrent.futures.Future):
         copy_outcome(asyncio.wrap_future(value, loop=future.get_loop()), future)

@@ -107,8 +107,7 @@ class Offload(Body):
             self.portal.loop.call_soon(self._end_unstarted, rejection, True)
             return
         if at_once:
-            if self.timeout is not None:
-                self._start_timer()
+            self._start_timer()
         else:
             # Its worker is busy, on a token that others have. Later: as above.
             self.portal.loop.call_soon(self._limiter.lend, self.route)
@@ -281,15 +280,12 @@ class Offload(Body):
             self._report_unheard(error)
         elif error is not None:
             future.set_exception(error)
-        elif value is None:  # nearly always
-            future.set_result(None)
         else:
             deliver(value, future, self._context)
         del error, value  # as above
 
     def _changes(self) -> tuple[tuple[contextvars.ContextVar[Any], Any], ...]:
-        # Not by comparing the contexts: that asks their values, of which some are
-        # equal and yet others, and some refuse to be compared.
+        # By identity: values that are equal, or refuse to be compared, count too.
         before = self._before.get
         after = self._context.items()
         return tuple(item for item in after if before(item[0], self) is not item[1])

@@ -242,11 +242,8 @@ class WorkerExecutor(concurrent.futures.ThreadPoolExecutor):
                 if woken:
                     self._waking = False
                 jobs = self._jobs
-                if jobs and not (
-                    worker.jobs
-                    or worker.claims
-                    or len(self._workers) > self.max_workers + self._lent
-                ):  # nearly always
+                if jobs and not (worker.jobs or worker.claims or self._is_surplus()):
+                    # Nearly always.
                     first = jobs.popleft()
                     if jobs and not self._waking:
                         self._wake_one()
