@@ -13,7 +13,6 @@ from __future__ import annotations
 import asyncio
 from typing import Any, Callable, Optional
 
-import wrapt
 from tornado.httputil import HTTPConnection, HTTPHeaders
 
 from tornado_unblock._loop_affine import LoopAffine, LoopAffineStream
@@ -27,9 +26,7 @@ class RequestConnection(LoopAffine):
     def __init__(
         self, wrapped: HTTPConnection, portal: Portal, listener: Listener
     ) -> None:
-        # Not by way of `LoopAffine`: it is made for each request.
-        wrapt.ObjectProxy.__init__(self, wrapped)
-        self._self_portal = portal
+        super().__init__(wrapped, portal)
         # All else is there: attributes of a proxy are dear.
         self._self_outgoing = Outgoing(wrapped, portal, listener)
 

@@ -112,14 +112,7 @@ class Limiter:
 
     def borrow(self, route: Route) -> bool:
         """Take a token for ``route`` if it may have one now."""
-        if route.waiting:
-            return False
-        # As `_may_borrow` says; written out, since it happens to each request.
-        held, free = route.borrowed, self.total_tokens - self.borrowed_tokens
-        if held == 0 or self._factor is None:
-            if free <= 0:
-                return False
-        elif free <= 1 or held >= self._factor * free:
+        if route.waiting or not self._may_borrow(route):
             return False
         route.borrowed += 1
         self.borrowed_tokens += 1

@@ -119,10 +119,8 @@ class Outgoing:
         if lease is not None and not lease.take_right_to_finish():
             check_lease()
         if self.known and not self._remaining:
-            if self._last and self._held is not None:
-                self._held.append((self._perform, lease, self.connection.finish))
-            else:
-                self._post(self._perform, lease, self.connection.finish)
+            self._post(self._perform, lease, self.connection.finish)
+            if not self._last:
                 self._post_held()
         else:
             self._answered("finish")
@@ -155,8 +153,7 @@ class Outgoing:
     def release(self) -> None:
         """Do what was kept back; loop thread, once the body has ended."""
         held, self._held = self._held, None
-        for fn, *args in held or ():
-            fn(*args)
+        _do_all(held or [])
 
     # --- any thread but the loop's ------------------------------------------
 
