@@ -13,35 +13,40 @@ from __future__ import annotations
 import asyncio
 from typing import Any, Callable, Optional
 
-from tornado.httputil import HTTPConnection, HTTPHeaders
+from tornado.httputil import HTTPHeaders
 
 from tornado_unblock._loop_affine import LoopAffine, LoopAffineStream
-from tornado_unblock._outgoing import Listener, Outgoing
-from tornado_unblock._portal import Portal
+from tornado_unblock._outgoing import Outgoing
+from tornado_unblock._portal import running_loop
 
 
-class RequestConnection(LoopAffine):
-    """What stands in for the connection of one request."""
+class RequestConnection:
+    """What stands in for the connection of one request.
 
-    def __init__(
-        self, wrapped: HTTPConnection, portal: Portal, listener: Listener
-    ) -> None:
-        super().__init__(wrapped, portal)
-        # All else is there: attributes of a proxy are dear.
-        self._self_outgoing = Outgoing(wrapped, portal, listener)
+    Each request has one, and most use only what an HTTPConnection has: a plain
+    object costs a tenth of a proxy. The proxy is made for what else is asked.
+    """
+
+    __slots__ = ("__weakref__", "_outgoing")
+
+    _outgoing: Outgoing
+
+    def __init__(self, outgoing: Outgoing) -> None:
+        object.__setattr__(self, "_outgoing", outgoing)
 
     @property
     def outgoing(self) -> Outgoing:
         """The response."""
-        return self._self_outgoing
+        return self._outgoing
 
     @property
     def stream(self) -> Any:
         """The connection's stream, as safe as the connection."""
-        stream = self.__wrapped__.stream
-        if stream is None or self._self_on_loop():
+        outgoing = self._outgoing
+        stream = outgoing.connection.stream  # type: ignore[attr-defined]
+        if stream is None or running_loop() is outgoing.portal.loop:
             return stream
-        return LoopAffineStream(stream, self._self_portal)
+        return LoopAffineStream(stream, outgoing.portal)
 
     def write_headers(
         self,
@@ -50,23 +55,52 @@ class RequestConnection(LoopAffine):
         chunk: Optional[bytes] = None,
     ) -> asyncio.Future[None]:
         """Implements `HTTPConnection.write_headers`."""
-        return self._self_outgoing.write_headers(start_line, headers, chunk)
+        return self._outgoing.write_headers(start_line, headers, chunk)
 
     def write(self, chunk: bytes) -> asyncio.Future[None]:
         """Implements `HTTPConnection.write`."""
-        return self._self_outgoing.write(chunk)
+        return self._outgoing.write(chunk)
 
     def finish(self) -> None:
         """Implements `HTTPConnection.finish`."""
-        self._self_outgoing.finish()
+        self._outgoing.finish()
 
     def set_close_callback(self, callback: Optional[Callable[[], None]]) -> None:
         """Have ``callback`` called on the loop thread when the client leaves."""
-        self._self_outgoing.set_close_callback(callback)
+        self._outgoing.set_close_callback(callback)
 
     def detach(self) -> Any:
         """Take the stream out of the connection; it is as safe as this."""
-        if self._self_on_loop():
-            return self.__wrapped__.detach()
-        stream = self._self_call(self.__wrapped__.detach)
-        return LoopAffineStream(stream, self._self_portal)
+        portal = self._outgoing.portal
+        stream = self._all_else().detach()
+        return (
+            stream
+            if running_loop() is portal.loop
+            else LoopAffineStream(stream, portal)
+        )
+
+    @property  # type: ignore[misc]
+    def __class__(self) -> Any:
+        """That of the connection: `isinstance` says what it says inline."""
+        return type(self._outgoing.connection)
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._all_else(), name)
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        setattr(self._outgoing.connection, name, value)
+
+    def __delattr__(self, name: str) -> None:
+        delattr(self._outgoing.connection, name)
+
+    def __eq__(self, other: object) -> bool:
+        return self is other or self._outgoing.connection == other
+
+    def __hash__(self) -> int:
+        return hash(self._outgoing.connection)
+
+    def __repr__(self) -> str:
+        return f"<RequestConnection of {self._outgoing.connection!r}>"
+
+    def _all_else(self) -> Any:
+        return LoopAffine(self._outgoing.connection, self._outgoing.portal)

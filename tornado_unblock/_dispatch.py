@@ -47,20 +47,20 @@ def dispatch(
     """
     handoff = take(handler, portal)
     offload = Offload(portal, where, body)
-    if not handoff.busy:
+    if not handoff.running:
         offload.claim = handoff.claim
     under_way = handoff.begun
     handoff.enter(offload, handler)
-    if direct:
-        offload.future.is_last = True
-    else:
+    if not direct:
         # Somebody else awaits it, and may give up before it ends.
         handoff.answer_on_copy(handler)
     try:
-        return offload.admit(under_way)
+        future = offload.admit(under_way)
     except RejectedError as error:
         handoff.left(offload, error)
         raise
+    future.is_last = direct
+    return future
 
 
 def dispatch_in_line(
@@ -106,7 +106,7 @@ def _in_line(
     offload = Offload(portal, where, body)
     offload.claim = handoff.claim
     future = offload.future
-    if handoff.busy:
+    if handoff.running:
         handoff.follow(functools.partial(_follow, handoff, offload, handler, admit))
         return future
     under_way = handoff.begun

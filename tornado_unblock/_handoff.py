@@ -13,7 +13,6 @@
 from __future__ import annotations
 
 import asyncio
-import collections
 import functools
 from typing import Any, Callable, Optional
 
@@ -25,6 +24,7 @@ from tornado_unblock._hooks import Hook, bare, hide
 from tornado_unblock._jobs import Claim, claim_worker
 from tornado_unblock._loop_affine import check_lease
 from tornado_unblock._offload import Offload
+from tornado_unblock._outgoing import Outgoing
 from tornado_unblock._portal import Portal
 from tornado_unblock._results import client_gone
 from tornado_unblock._sites import requests_between_hops, tell_closing
@@ -34,77 +34,64 @@ from tornado_unblock._stand_in import stand_in_for
 class Handoff:
     """What the loop thread knows of one request that goes to workers."""
 
-    __slots__ = (
-        "__weakref__",
-        "_ended",
-        "_hooked",
-        "_parted",
-        "_portal",
-        "_running",
-        "_waiting",
-        "begun",
-        "claim",
-        "retry_after",
-        "task",
-    )
+    # All for the loop thread only. As class attributes, so that making one costs
+    # little.
+
+    # What starts those that wait for these to end.
+    _waiting: tuple[Callable[[], None], ...] = ()
+    # The methods that stand behind a hook of ours.
+    _hooked: frozenset[str] = frozenset()
+    # Whether the response is made without those that run.
+    _parted = False
+    # Seconds that a 503 names.
+    retry_after: Optional[int] = None
+    # Whether it had a worker, so that it may have others to the end.
+    begun = False
+    # Whether its response is made, or its client has left.
+    _ended = False
+    # The worker for what may depend on the thread of what ran before it.
+    # Set in that worker, while it holds the handler.
+    claim: Optional[Claim] = None
 
     def __init__(self, portal: Portal) -> None:
         self._portal = portal
-        # All for the loop thread only.
-        # Offloads that have not ended, with their handler.
-        self._running: dict[Offload, RequestHandler] = {}
-        # What starts those that wait for these to end.
-        self._waiting: collections.deque[Callable[[], None]] = collections.deque()
-        # The methods that stand behind a hook of ours.
-        self._hooked: set[str] = set()
-        # Whether the response is made without those that run.
-        self._parted = False
-        # Seconds that a 503 names.
-        self.retry_after: Optional[int] = None
-        # Whether it had a worker, so that it may have others to the end.
-        self.begun = False
-        # Whether its response is made, or its client has left.
-        self._ended = False
+        # Offloads that have not ended.
+        self.running: list[Offload] = []
         # The task that serves it.
         self.task = asyncio.current_task()
-        # The worker for what may depend on the thread of what ran before it.
-        # Set in that worker, while it holds the handler.
-        self.claim: Optional[Claim] = None
 
     def enter(self, offload: Offload, handler: RequestHandler) -> None:
         """``offload`` takes ``handler``."""
         if self.begun:
             requests_between_hops(self._portal).discard(self)
         self.begun = True
-        self._running[offload] = handler
+        self.running.append(offload)
         offload.keeper = self
         offload.subject = handler
 
     def left(self, offload: Offload, error: Optional[BaseException]) -> None:
         """``offload`` has ended, or will not start."""
-        handler = self._running.pop(offload)
+        handler: RequestHandler = offload.subject
+        self.running.remove(offload)
         if isinstance(error, RejectedError):
             self.retry_after = error.retry_after
-        if self._hooked and handler not in self._running.values():
+        if self._hooked and not any(o.subject is handler for o in self.running):
             self._parted = False
             for name in self._hooked:
                 bare(handler, name)
-            self._hooked.clear()
-        if self._running:
+            self._hooked = frozenset()
+        if self.running:
             return
         if self._waiting:
-            self._waiting.popleft()()
+            start, *later = self._waiting
+            self._waiting = (*later,)
+            start()
         elif not (self._ended or handler._finished):
             requests_between_hops(self._portal).add(self)
 
-    @property
-    def busy(self) -> bool:
-        """Whether a worker holds the handler."""
-        return bool(self._running)
-
     def follow(self, start: Callable[[], None]) -> None:
         """Call ``start`` when what runs, and what waits already, has ended."""
-        self._waiting.append(start)
+        self._waiting += (start,)
 
     def abandoned(self, offload: Offload) -> None:
         """``offload`` runs on, and its handler with it."""
@@ -114,7 +101,7 @@ class Handoff:
 
     def _hook(self, handler: RequestHandler, name: str, hook: Hook) -> None:
         if name not in self._hooked:
-            self._hooked.add(name)
+            self._hooked |= {name}
             hide(handler, name, hook)
 
     def answered(self, offload: Offload) -> None:
@@ -143,17 +130,17 @@ class Handoff:
     def closing(self) -> None:
         """The client left: what has not started will not."""
         self.over()
-        for offload, handler in list(self._running.items()):
+        for offload in self.running[:]:
             if not offload.started:
                 # nginx's code for it; the access log shows it.
-                handler.set_status(499, "Client Closed Request")
+                offload.subject.set_status(499, "Client Closed Request")
                 offload.withdraw(ClientGoneError(), "client_gone")
 
     def finishing(self) -> None:
         """The loop thread ends the response itself, whatever still runs."""
         self.over()
-        if self._running and not self._parted:
-            handler = next(iter(self._running.values()))
+        if self.running and not self._parted:
+            handler = self.running[0].subject
             self._part(handler, handler, "the response was finished without it")
 
     def over(self) -> None:
@@ -177,7 +164,7 @@ class Handoff:
             False when a worker has finished it already.
         """
         self._parted = True
-        running = [o for o, h in self._running.items() if h is handler]
+        running = [o for o in self.running if o.subject is handler]
         kept = [offload for offload in running if not offload.abandon(why)]
         if kept:
             return False
@@ -199,15 +186,16 @@ def take(handler: RequestHandler, portal: Portal) -> Handoff:
         assert isinstance(handoff, Handoff)
         return handoff
     handoff = Handoff(portal)
-    safe = RequestConnection(connection, portal, handoff)
+    outgoing = Outgoing(connection, portal, handoff)
     if handler.request.method == "HEAD":
-        safe.outgoing.method = "HEAD"
+        outgoing.method = "HEAD"
     if handler._headers_written:
-        safe.outgoing.known = False
+        outgoing.known = False
     callback = getattr(connection, "_close_callback", None)
     if callback is not None:
-        safe.set_close_callback(callback)
-    handler.request.connection = safe  # type: ignore[assignment]
+        outgoing.set_close_callback(callback)
+    safe: Any = RequestConnection(outgoing)
+    handler.request.connection = safe
     return handoff
 
 

@@ -112,7 +112,8 @@ class Limiter:
 
     def borrow(self, route: Route) -> bool:
         """Take a token for ``route`` if it may have one now."""
-        if route.waiting or not self._may_borrow(route):
+        free = self.total_tokens - self.borrowed_tokens
+        if route.waiting or not self._fits(route.borrowed, free):
             return False
         route.borrowed += 1
         self.borrowed_tokens += 1
@@ -159,7 +160,8 @@ class Limiter:
         passed_over = 0
         while passed_over < len(self._turns):
             route = self._turns[0]
-            if not self._may_borrow(route):
+            free = self.total_tokens - self.borrowed_tokens
+            if not self._fits(route.borrowed, free):
                 self._turns.rotate(-1)
                 passed_over += 1
                 continue
@@ -172,9 +174,6 @@ class Limiter:
             route.borrowed += 1
             self.borrowed_tokens += 1
             waiter.start()
-
-    def _may_borrow(self, route: Route) -> bool:
-        return self._fits(route.borrowed, self.total_tokens - self.borrowed_tokens)
 
     def _fits(self, held: int, free: int) -> bool:
         if held == 0 or self._factor is None:

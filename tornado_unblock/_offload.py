@@ -106,11 +106,11 @@ class Offload(Body):
             # Later: giving back here would start the next one inside this one.
             self.portal.loop.call_soon(self._end_unstarted, rejection, True)
             return
-        if at_once:
-            self._start_timer()
-        else:
+        if not at_once:
             # Its worker is busy, on a token that others have. Later: as above.
             self.portal.loop.call_soon(self._limiter.lend, self.route)
+        elif self.timeout is not None:
+            self._start_timer(self.timeout)
 
     def withdraw(self, error: BaseException, reason: str) -> bool:
         """Leave the line with ``error``; False when it has started."""
@@ -183,11 +183,11 @@ class Offload(Body):
 
     def _begun(self) -> None:
         self._limiter.take_again(self.route)
-        self._start_timer()
-
-    def _start_timer(self) -> None:
         if self.timeout is not None:
-            self._timer = self.portal.loop.call_later(self.timeout, self._time_out)
+            self._start_timer(self.timeout)
+
+    def _start_timer(self, seconds: float) -> None:
+        self._timer = self.portal.loop.call_later(seconds, self._time_out)
 
     def _stop_waiting(self) -> None:
         if self._limiter.patience is not None:
@@ -247,6 +247,7 @@ class Offload(Body):
             self._timer.cancel()
             self._timer = None
         future, self._future = self._future, None
+        assert future is not None
         self._fn = None
         if self.parting is not None:
             parting, self.parting = self.parting, None
@@ -265,7 +266,7 @@ class Offload(Body):
         del error  # error -> traceback -> this frame: no cycle may stay behind
 
     def _hand_back(
-        self, future: Optional[OffloadFuture], error: Optional[BaseException]
+        self, future: OffloadFuture, error: Optional[BaseException]
     ) -> None:
         """Tell who handed it over, and who awaits it."""
         if self.keeper is not None:
@@ -273,22 +274,21 @@ class Offload(Body):
             self.keeper = self.subject = None
         value, self._value = self._value, None
         self._error = None
-        assert future is not None
         future.offload = None
-        future.changes = self._changes()
+        if self._context:
+            # By identity: values that are equal, or refuse to be compared, count too.
+            was = self._before.get
+            after = self._context.items()
+            future.changes = [item for item in after if was(item[0], self) is not item[1]]
         if future.done():
             self._report_unheard(error)
         elif error is not None:
             future.set_exception(error)
+        elif value is None:  # nearly always
+            future.set_result(None)
         else:
             deliver(value, future, self._context)
         del error, value  # as above
-
-    def _changes(self) -> tuple[tuple[contextvars.ContextVar[Any], Any], ...]:
-        # By identity: values that are equal, or refuse to be compared, count too.
-        before = self._before.get
-        after = self._context.items()
-        return tuple(item for item in after if before(item[0], self) is not item[1])
 
     def _report_unheard(self, error: Optional[BaseException]) -> None:
         if error is None or isinstance(error, AbandonedError):

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import asyncio
 import contextvars
-from collections.abc import Generator
+from collections.abc import Generator, Sequence
 from typing import Any, Optional, Protocol
 
 
@@ -31,7 +31,7 @@ class OffloadFuture(asyncio.Future):  # type: ignore[type-arg]
     # Whether nothing comes after it but the end of its request.
     is_last = False
     # The context variables that the function changed, with their new values.
-    changes: tuple[tuple[contextvars.ContextVar[Any], Any], ...] = ()
+    changes: Sequence[tuple[contextvars.ContextVar[Any], Any]] = ()
 
     def __await__(self) -> Generator[Any, None, Any]:
         # What `asyncio.Future` does, in one frame instead of two.

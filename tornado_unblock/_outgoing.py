@@ -62,7 +62,7 @@ class Outgoing:
     _unsent: Optional[Latch] = None
     _close_callback: Optional[Callable[[], None]] = None
     # Calls kept back until `release`; None: they are posted at once.
-    _held: Optional[list[tuple[Any, ...]]] = None
+    _held: Optional[list[tuple[Callable[..., Any], Any]]] = None
     # Whether the body does nothing else after what is held.
     _last = False
 
@@ -80,20 +80,24 @@ class Outgoing:
         if running_loop() is self.portal.loop:
             self.known = False
             self.sent = True
-            self._add_retry_after(start_line, headers)
+            if self.listener.retry_after is not None:
+                self._add_retry_after(start_line, headers)
             written: asyncio.Future[None] = self.connection.write_headers(
                 start_line, headers, chunk
             )
             return written
         lease = check_lease()
-        self._wait_until_sent()
-        self._add_retry_after(start_line, headers)
+        if self._unsent is not None:
+            self._wait_until_sent(self._unsent)
+        if self.listener.retry_after is not None:
+            self._add_retry_after(start_line, headers)
         if not self.foresee(start_line, headers, chunk):
             return self._answered("write_headers", start_line, headers, chunk)
         send = self.connection.write_headers
         if self._last and self._held is not None:
             # Nothing comes between: no copy, and nobody to tell.
-            self._held.append((self._perform, lease, send, start_line, headers, chunk))
+            args = (lease, send, start_line, headers, chunk)
+            self._held.append((self._perform, args))
             return self.portal.done
         return self._post_write(lease, send, start_line, snapshot(headers), chunk)
 
@@ -104,7 +108,8 @@ class Outgoing:
             written: asyncio.Future[None] = self.connection.write(chunk)
             return written
         lease = check_lease()
-        self._wait_until_sent()
+        if self._unsent is not None:
+            self._wait_until_sent(self._unsent)
         if not self.known or not self._fits(chunk):
             return self._answered("write", chunk)
         return self._post_write(lease, self.connection.write, chunk)
@@ -173,7 +178,7 @@ class Outgoing:
                 if not (length.isascii() and length.isdigit()):
                     return False
                 self._remaining = int(length)
-        return self._fits(chunk)
+        return self._remaining is None or self._fits(chunk)
 
     def _fits(self, chunk: Optional[bytes]) -> bool:
         if self._remaining is None or not chunk:
@@ -183,7 +188,7 @@ class Outgoing:
 
     def _post(self, fn: Callable[..., Any], *args: Any) -> None:
         if self._held is not None:
-            self._held.append((fn, *args))
+            self._held.append((fn, args))
         else:
             self.portal.call_soon(fn, *args)
 
@@ -210,11 +215,9 @@ class Outgoing:
         )
         return future
 
-    def _wait_until_sent(self) -> None:
-        unsent = self._unsent
-        if unsent is not None:
-            unsent.wait(self.portal.loop)
-            check_lease()
+    def _wait_until_sent(self, unsent: Latch) -> None:
+        unsent.wait(self.portal.loop)
+        check_lease()
 
     # --- loop thread ----------------------------------------------------------
 
@@ -256,9 +259,8 @@ class Outgoing:
             future.exception()  # as with Tornado's own: awaiting it is optional
 
     def _add_retry_after(self, start_line: Any, headers: HTTPHeaders) -> None:
-        seconds = self.listener.retry_after
-        if seconds is not None and start_line.code == 503:
-            headers["Retry-After"] = str(seconds)
+        if start_line.code == 503:
+            headers["Retry-After"] = str(self.listener.retry_after)
 
     def _closed(self) -> None:
         callback, self._close_callback = self._close_callback, None
@@ -269,6 +271,6 @@ class Outgoing:
             callback()
 
 
-def _do_all(calls: list[tuple[Any, ...]]) -> None:
-    for fn, *args in calls:
+def _do_all(calls: list[tuple[Callable[..., Any], Any]]) -> None:
+    for fn, args in calls:
         fn(*args)

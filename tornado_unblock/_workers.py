@@ -69,7 +69,8 @@ class WorkerExecutor(concurrent.futures.ThreadPoolExecutor):
         self._idle: list[Worker] = []
         self._jobs: collections.deque[Job] = collections.deque()
         self._workers: set[Worker] = set()
-        self._lent = 0
+        # How many workers it may have: `max_workers`, and those that were lent.
+        self._allowed = self.max_workers
         # Whether a worker was woken that has not run yet.
         self._waking = False
         self._closed = False
@@ -141,14 +142,14 @@ class WorkerExecutor(concurrent.futures.ThreadPoolExecutor):
     def lend(self) -> Iterator[None]:
         """Have one more thread while the calling worker waits for nested work."""
         with self._lock:
-            self._lent += 1
+            self._allowed += 1
             if self._jobs and not self._waking:
                 self._wake_one()
         try:
             yield
         finally:
             with self._lock:
-                self._lent -= 1
+                self._allowed -= 1
 
     def shutdown(self, wait: bool = True, *, cancel_futures: bool = False) -> None:
         """As `concurrent.futures.ThreadPoolExecutor.shutdown`; any thread."""
@@ -242,15 +243,16 @@ class WorkerExecutor(concurrent.futures.ThreadPoolExecutor):
                 if woken:
                     self._waking = False
                 jobs = self._jobs
-                if jobs and not (worker.jobs or worker.claims or self._is_surplus()):
+                surplus = len(self._workers) > self._allowed
+                if jobs and not (worker.jobs or worker.claims or surplus):
                     # Nearly always.
                     first = jobs.popleft()
                     if jobs and not self._waking:
                         self._wake_one()
                     return first
-                job = self._take_job(worker)
+                job = self._take_job(worker, surplus)
                 ends = job is None and (
-                    self._closed or (not worker.claims and self._is_surplus())
+                    self._closed or (not worker.claims and surplus)
                 )
                 if ends:
                     self._workers.discard(worker)
@@ -273,21 +275,18 @@ class WorkerExecutor(concurrent.futures.ThreadPoolExecutor):
                 if not idle:  # woken the very moment the wait ended
                     woken = worker.wake_up.acquire()
 
-    def _take_job(self, worker: Worker) -> Optional[Job]:
+    def _take_job(self, worker: Worker, surplus: bool) -> Optional[Job]:
         """Take what ``worker`` is to do next, if anything; holds `_lock`."""
         if worker.jobs:
             return worker.jobs.popleft()
         if worker.claims:
             leave = self._may_start() or not all(w.claims for w in self._idle)
         else:
-            leave = self._is_surplus()
+            leave = surplus
         return self._jobs.popleft() if self._jobs and not leave else None
 
     def _may_start(self) -> bool:
-        return len(self._workers) < self.max_workers + self._lent
-
-    def _is_surplus(self) -> bool:
-        return len(self._workers) > self.max_workers + self._lent
+        return len(self._workers) < self._allowed
 
 
 def _forget_parent() -> None:

@@ -221,4 +221,4 @@ def test_lending_ends_with_an_error(make):
 
     with pytest.raises(KeyError):
         executor.submit(job).result(WAIT)
-    assert executor._lent == 0
+    assert executor._allowed == executor.max_workers

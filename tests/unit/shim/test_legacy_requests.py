@@ -357,7 +357,7 @@ def test_finish_in_a_thread_of_its_own(make_server, mode):
 
 def body_ended(handler: Any) -> None:
     """Wait until the loop thread has the handler back."""
-    while handler.request.connection.outgoing.listener.busy:
+    while handler.request.connection.outgoing.listener.running:
         pass
 
 
