@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import asyncio
 import functools
+import weakref
 from typing import Any, Callable, Optional
 
 from tornado.web import RequestHandler
@@ -47,6 +48,8 @@ class Handoff:
     retry_after: Optional[int] = None
     # Whether it had a worker, so that it may have others to the end.
     begun = False
+    # Its place among `requests_between_hops`.
+    _between: Optional[weakref.ref[Any]] = None
     # Whether its response is made, or its client has left.
     _ended = False
     # The worker for what may depend on the thread of what ran before it.
@@ -62,8 +65,7 @@ class Handoff:
 
     def enter(self, offload: Offload, handler: RequestHandler) -> None:
         """``offload`` takes ``handler``."""
-        if self.begun:
-            requests_between_hops(self._portal).discard(self)
+        self._goes_on()
         self.begun = True
         self.running.append(offload)
         offload.keeper = self
@@ -87,7 +89,9 @@ class Handoff:
             self._waiting = (*later,)
             start()
         elif not (self._ended or handler._finished):
-            requests_between_hops(self._portal).add(self)
+            between = requests_between_hops(self._portal)
+            self._between = weakref.ref(self, between.discard)
+            between.add(self._between)
 
     def follow(self, start: Callable[[], None]) -> None:
         """Call ``start`` when what runs, and what waits already, has ended."""
@@ -147,8 +151,13 @@ class Handoff:
         """The response has ended, or needs not be made any more."""
         self._ended = True
         self.task = None
-        requests_between_hops(self._portal).discard(self)
+        self._goes_on()
         tell_closing(self._portal)
+
+    def _goes_on(self) -> None:
+        if self._between is not None:
+            requests_between_hops(self._portal).discard(self._between)
+            self._between = None
 
     def _answer_on_copy(self, handler: RequestHandler, error: BaseException) -> None:
         """Render an error while a worker still holds ``handler``."""

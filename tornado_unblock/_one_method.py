@@ -16,7 +16,7 @@ from tornado.websocket import WebSocketHandler
 from tornado_unblock._dispatch import dispatch, dispatch_in_line, dispatch_unheard
 from tornado_unblock._executors import JSONEncoder, json_encoder
 from tornado_unblock._portal import Portal, current_portal
-from tornado_unblock._results import auto_finish, lingers, send
+from tornado_unblock._results import auto_finish, ends_plainly, send
 from tornado_unblock._run_in_executor import AnyExecutor, resolve_executor
 from tornado_unblock._sites import Site, site
 from tornado_unblock._websocket import abort_on_error
@@ -49,8 +49,8 @@ class BodySite(NamedTuple):
     encoder: Optional[JSONEncoder]
     # Whether Tornado calls it with nothing in between, and so finishes next.
     finishes: bool
-    # Whether work that may take long follows the last byte of a response.
-    lingers: bool
+    # Whether nothing but Tornado's own code runs when it finishes.
+    plain: bool
     unheard: bool
 
 
@@ -101,7 +101,7 @@ def _site(
         ),
         (options.json_encoder or json_encoder()) if is_verb else None,
         serves,
-        lingers(cls),
+        ends_plainly(cls),
         name in UNHEARD,
     )
 
@@ -117,5 +117,5 @@ def _run_body(
     if value is not None and where.encoder is not None:
         value = send(handler, value, where.encoder, where.site.route.name)
     if value is None and where.finishes:
-        auto_finish(handler, where.lingers)
+        auto_finish(handler, where.plain)
     return value

@@ -61,10 +61,8 @@ class Outgoing:
     # The latch of the chunk that is on its way, if any.
     _unsent: Optional[Latch] = None
     _close_callback: Optional[Callable[[], None]] = None
-    # Calls kept back until `release`; None: they are posted at once.
+    # Calls kept back until `finish` or the body's end; None: they are posted at once.
     _held: Optional[list[tuple[Callable[..., Any], Any]]] = None
-    # Whether the body does nothing else after what is held.
-    _last = False
 
     def __init__(
         self, connection: HTTPConnection, portal: Portal, listener: Listener
@@ -94,11 +92,6 @@ class Outgoing:
         if not self.foresee(start_line, headers, chunk):
             return self._answered("write_headers", start_line, headers, chunk)
         send = self.connection.write_headers
-        if self._last and self._held is not None:
-            # Nothing comes between: no copy, and nobody to tell.
-            args = (lease, send, start_line, headers, chunk)
-            self._held.append((self._perform, args))
-            return self.portal.done
         return self._post_write(lease, send, start_line, snapshot(headers), chunk)
 
     def write(self, chunk: bytes) -> asyncio.Future[None]:
@@ -125,8 +118,7 @@ class Outgoing:
             check_lease()
         if self.known and not self._remaining:
             self._post(self._perform, lease, self.connection.finish)
-            if not self._last:
-                self._post_held()
+            self._post_held()
         else:
             self._answered("finish")
         if lease is None:  # a thread that is no worker; of one, its end tells
@@ -143,22 +135,8 @@ class Outgoing:
         lease = check_lease()
         if callback is None and self._held is None and lease is not None:
             # Tornado's `finish` begins so: what it sends leaves in one piece.
-            self.hold()
-            lease.parting = self.release
-
-    def hold(self, last: bool = False) -> None:
-        """Keep what follows back until `release`, to wake the loop once for all.
-
-        Args:
-            last: Also after `finish`: the body does nothing else.
-        """
-        self._held = []
-        self._last = last
-
-    def release(self) -> None:
-        """Do what was kept back; loop thread, once the body has ended."""
-        held, self._held = self._held, None
-        _do_all(held or [])
+            self._held = []
+            lease.parting = self._release
 
     # --- any thread but the loop's ------------------------------------------
 
@@ -220,6 +198,11 @@ class Outgoing:
         check_lease()
 
     # --- loop thread ----------------------------------------------------------
+
+    def _release(self) -> None:
+        """Do what was kept back, once the body has ended."""
+        held, self._held = self._held, None
+        _do_all(held or [])
 
     def _perform(
         self, lease: Optional[Lease], method: Callable[..., Any], *args: Any

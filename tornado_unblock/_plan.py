@@ -16,7 +16,7 @@ from tornado.websocket import WebSocketHandler
 from tornado_unblock._executors import JSONEncoder, json_encoder
 from tornado_unblock._one_method import BodyOptions
 from tornado_unblock._portal import Portal
-from tornado_unblock._results import lingers
+from tornado_unblock._results import ends_plainly
 from tornado_unblock._run_in_executor import is_async, resolve_executor
 from tornado_unblock._sites import Site, site
 
@@ -50,7 +50,8 @@ class Plan(NamedTuple):
     # prepare, verb and finish share a hop.
     together: bool
     errors_hop: bool
-    lingers: bool
+    # Whether nothing but Tornado's own code runs when it finishes.
+    ends_plainly: bool
     # Other methods that hop: those that Tornado waits for, those it does not.
     awaited: tuple[str, ...]
     unheard: tuple[str, ...]
@@ -100,7 +101,7 @@ def make_plan(
         where.verb_hops,
         where.together,
         errors_hop,
-        lingers(cls),
+        ends_plainly(cls),
         awaited,
         unheard,
         socket,

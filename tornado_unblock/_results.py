@@ -23,11 +23,23 @@ from tornado.websocket import WebSocketHandler
 
 from tornado_unblock._errors import ResultError
 from tornado_unblock._executors import JSONEncoder
-from tornado_unblock._offload import Offload
-from tornado_unblock._outgoing import Outgoing
 from tornado_unblock._portal import current_lease
 
 JSON = "application/json; charset=UTF-8"
+
+# What `RequestHandler.finish` calls, and a class may override.
+_AT_THE_END = (
+    *("finish", "flush", "on_finish", "_log", "get_status", "set_header"),
+    *("set_etag_header", "compute_etag", "check_etag_header", "_break_cycles"),
+)
+
+# The setting for a function that logs requests, in its own way.
+_LOG = "log_function"
+
+# From so many bytes on, hashing them for the Etag takes about as long as a hop.
+_LONG = 65536
+# Likewise counting chunks.
+_MANY = 64
 
 
 def send(handler: RequestHandler, value: Any, encoder: JSONEncoder, route: str) -> Any:
@@ -56,30 +68,31 @@ def is_awaitable(value: object) -> bool:
     )
 
 
-def auto_finish(handler: RequestHandler, lingers: bool) -> None:
-    """Finish as Tornado would next, in the worker, to spare the loop thread.
+def auto_finish(handler: RequestHandler, plain: bool) -> None:
+    """Finish as Tornado would next, in the worker, if that may take long.
+
+    Where it is quick, Tornado does it on the loop thread, as in any handler: a
+    worker would take longer (docs/how-it-works.md).
 
     Args:
         handler: Finished already, or told not to be, it is left alone.
-        lingers: See `lingers`.
+        plain: See `ends_plainly`.
     """
-    lease = current_lease()
-    if not handler._auto_finish or handler._finished or lease is None:
+    if handler._finished or not handler._auto_finish:
         return
-    if lease.revoked is None and not lingers and isinstance(lease, Offload):
-        connection: Any = handler.request.connection
-        outgoing: Outgoing = connection.outgoing
-        # The response leaves with the news that the body has ended.
-        outgoing.hold(last=True)
-        lease.parting = outgoing.release
-    handler.finish()
+    if plain and not handler._transforms and _LOG not in handler.application.settings:
+        chunks = handler._write_buffer
+        if len(chunks) < _MANY and sum(map(len, chunks)) < _LONG:
+            return
+    if current_lease() is not None:
+        handler.finish()
 
 
-def lingers(cls: type[RequestHandler]) -> bool:
-    """Whether work that may take long follows the last byte of a response."""
-    return (
-        cls.on_finish is not RequestHandler.on_finish
-        or cls._log is not RequestHandler._log
+def ends_plainly(cls: type[RequestHandler]) -> bool:
+    """Whether nothing but Tornado's own code runs when a response is finished."""
+    return all(
+        getattr(cls, name, None) is getattr(RequestHandler, name, None)
+        for name in _AT_THE_END
     )
 
 

@@ -111,7 +111,8 @@ class Drain:
             limiter.running or limiter.waiting for limiter in limiters(self._portal)
         ) and all(
             request.task in self._callers
-            for request in requests_between_hops(self._portal)
+            for request in (ref() for ref in list(requests_between_hops(self._portal)))
+            if request is not None
         )
 
 

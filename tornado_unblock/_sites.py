@@ -74,11 +74,14 @@ def close_limiters(portal: Portal, closing: Closing) -> None:
         limiter.closing = closing
 
 
-def requests_between_hops(portal: Portal) -> weakref.WeakSet[Any]:
-    """Return the requests that had a worker, and are not over; loop thread only."""
-    requests: Optional[weakref.WeakSet[Any]] = portal.locals.get(_BETWEEN)
+def requests_between_hops(portal: Portal) -> set[weakref.ref[Any]]:
+    """Return the requests that had a worker, and are not over; loop thread only.
+
+    Not a `weakref.WeakSet`: that takes four frames, and each request comes by.
+    """
+    requests: Optional[set[weakref.ref[Any]]] = portal.locals.get(_BETWEEN)
     if requests is None:
-        requests = portal.locals[_BETWEEN] = weakref.WeakSet()
+        requests = portal.locals[_BETWEEN] = set()
     return requests
 
 

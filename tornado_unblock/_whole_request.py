@@ -188,7 +188,7 @@ def _run_verb(handler: RequestHandler, plan: Plan, *args: Any, **kwargs: Any) ->
     if value is not None:
         value = send(handler, value, plan.encoder, plan.site.route.name)
     if value is None:
-        auto_finish(handler, plan.lingers)
+        auto_finish(handler, plan.ends_plainly)
     return value
 
 
