@@ -65,7 +65,8 @@ class Handoff:
 
     def enter(self, offload: Offload, handler: RequestHandler) -> None:
         """``offload`` takes ``handler``."""
-        self._goes_on()
+        if self._between is not None:
+            self._goes_on(self._between)
         self.begun = True
         self.running.append(offload)
         offload.keeper = self
@@ -88,6 +89,11 @@ class Handoff:
             start, *later = self._waiting
             self._waiting = (*later,)
             start()
+        elif offload.leaves_finish and offload.revoked is None:
+            # No worker comes any more: nothing has to stand in for the connection.
+            outgoing = handler.request.connection.outgoing
+            outgoing.known = False
+            handler.request.connection = outgoing.connection
         elif not (self._ended or handler._finished):
             between = requests_between_hops(self._portal)
             self._between = weakref.ref(self, between.discard)
@@ -151,13 +157,13 @@ class Handoff:
         """The response has ended, or needs not be made any more."""
         self._ended = True
         self.task = None
-        self._goes_on()
+        if self._between is not None:
+            self._goes_on(self._between)
         tell_closing(self._portal)
 
-    def _goes_on(self) -> None:
-        if self._between is not None:
-            requests_between_hops(self._portal).discard(self._between)
-            self._between = None
+    def _goes_on(self, between: weakref.ref[Any]) -> None:
+        requests_between_hops(self._portal).discard(between)
+        self._between = None
 
     def _answer_on_copy(self, handler: RequestHandler, error: BaseException) -> None:
         """Render an error while a worker still holds ``handler``."""

@@ -59,6 +59,8 @@ class Lease:
     # What its worker waits for on the loop: of no use once it is abandoned.
     # Loop thread only.
     awaiting: Optional[asyncio.Future[Any]] = None
+    # Set by the worker: Tornado finishes next, with nothing in between.
+    leaves_finish = False
     # Whether a wait of its worker has said that it is revoked.
     told = False
 

@@ -78,14 +78,15 @@ def auto_finish(handler: RequestHandler, plain: bool) -> None:
         handler: Finished already, or told not to be, it is left alone.
         plain: See `ends_plainly`.
     """
-    if handler._finished or not handler._auto_finish:
+    lease = current_lease()
+    if handler._finished or not handler._auto_finish or lease is None:
         return
     if plain and not handler._transforms and _LOG not in handler.application.settings:
         chunks = handler._write_buffer
         if len(chunks) < _MANY and sum(map(len, chunks)) < _LONG:
+            lease.leaves_finish = True
             return
-    if current_lease() is not None:
-        handler.finish()
+    handler.finish()
 
 
 def ends_plainly(cls: type[RequestHandler]) -> bool:

@@ -80,6 +80,8 @@ class Drain:
     async def wait(self, seconds: Optional[float]) -> None:
         """Wait until nothing runs or waits, at most so many seconds."""
         self._callers.add(asyncio.current_task())
+        # What a worker has just ended, Tornado finishes in this turn.
+        await asyncio.sleep(0)
         if self._is_idle():
             return
         future = self._portal.loop.create_future()

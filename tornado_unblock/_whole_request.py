@@ -141,7 +141,9 @@ def _step(
         return run(handler, plan, *args, **kwargs)
     finally:
         if plan.thread_bound and not handler._finished:
-            keep_worker(handler)
+            lease = current_lease()
+            if lease is None or not lease.leaves_finish:
+                keep_worker(handler)
 
 
 def _run_hook(handler: RequestHandler, plan: Plan, name: str, *args: Any) -> Any:
