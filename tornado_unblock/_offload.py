@@ -172,9 +172,9 @@ class Offload(Body):
             executor.submit(self.run)
         elif self.claim is not None:
             return executor.put_on(self.claim, self.run, self.run_late)
-        elif self.keeper is None:
+        elif self.keeper is None or self.route.takes_long():
             # It starts at once, whatever this thread does next.
-            executor.put(self.run)
+            executor.put(self.run, alone=self.route.takes_long())
         else:
             # Later: a worker that wakes now would contend with this thread.
             executor.put(self.run, wake=False)

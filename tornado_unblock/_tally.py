@@ -18,6 +18,13 @@ REASONS = ("full", "queue_timeout", "shutdown", "no_thread", "client_gone", "can
 """Why a request that asked for a worker got none."""
 
 
+# From so many seconds on, a body is one that waits for something: to wake a worker
+# takes a tenth of that at most.
+_LONG = 0.001
+# What the latest body counts for in the average of late.
+_LATEST = 0.1
+
+
 class Times:
     """A histogram of seconds that is being filled."""
 
@@ -41,6 +48,7 @@ class Tally:
         "completed",
         "failed",
         "queue_time",
+        "of_late",
         "rejected",
         "run_time",
         "timed_out",
@@ -51,6 +59,8 @@ class Tally:
         self.failed = 0
         self.abandoned = 0
         self.timed_out = 0
+        # Seconds that a body takes, an average in which the latest count most.
+        self.of_late = 0.0
         self.rejected: collections.Counter[str] = collections.Counter()
         self.queue_time = Times()
         self.run_time = Times()
@@ -65,6 +75,11 @@ class Tally:
         times = self.run_time
         times.counts[bisect_left(BOUNDS, ran)] += 1
         times.seconds += ran
+        self.of_late += _LATEST * (ran - self.of_late)
+
+    def takes_long(self) -> bool:
+        """Whether its bodies are of the kind that wait for something."""
+        return self.of_late > _LONG
 
     def merge(self, other: Tally) -> None:
         """Add what ``other`` holds."""
