@@ -16,6 +16,7 @@ The modules by rank; each imports only modules of a lower one:
      0  _loop_calls                timers and tasks that a body asks for
      0  _offload_future            the Future that stands for work on a worker
      0  _patience                  who has waited too long
+     0  _sockets                   whether a handler is a WebSocket
      0  _tally                     what is counted of one route
      0  _threads                   starting a thread
      0  _turns                     what to do when the loop has done what it has to

@@ -17,13 +17,13 @@ from typing import (
 
 import wrapt
 from tornado.web import RequestHandler
-from tornado.websocket import WebSocketHandler
 
 from tornado_unblock._executors import JSONEncoder
 from tornado_unblock._one_method import BodyOptions, hand_over
 from tornado_unblock._options import check_seconds
 from tornado_unblock._portal import running_loop
 from tornado_unblock._run_in_executor import AnyExecutor, describe, is_async
+from tornado_unblock._sockets import is_socket_class
 from tornado_unblock._websocket import guard_socket_class
 from tornado_unblock._whole_request import begin
 
@@ -173,7 +173,7 @@ class _Unblocked(_Wrapper):
     _self_unblock_options: BodyOptions
 
     def __set_name__(self, owner: type, name: str) -> None:
-        if issubclass(owner, WebSocketHandler):
+        if is_socket_class(owner):
             # Its workers may write to sockets of others of its kind.
             guard_socket_class(owner)
 

@@ -91,9 +91,9 @@ class Handoff:
             start()
         elif offload.leaves_finish and offload.revoked is None:
             # No worker comes any more: nothing has to stand in for the connection.
-            outgoing = handler.request.connection.outgoing
-            outgoing.known = False
-            handler.request.connection = outgoing.connection
+            stands_in: Any = handler.request.connection
+            stands_in.outgoing.known = False
+            handler.request.connection = stands_in.outgoing.connection
         elif not (self._ended or handler._finished):
             between = requests_between_hops(self._portal)
             self._between = weakref.ref(self, between.discard)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import collections
 import concurrent.futures
 import threading
 import weakref
@@ -21,7 +20,7 @@ class Worker:
         self.wake_up.acquire()
         self.thread: threading.Thread
         # Jobs that no other worker may do. Guarded by the executor's lock.
-        self.jobs: collections.deque[Job] = collections.deque()
+        self.jobs: list[Job] = []
         # Added to by the worker itself; one that nobody holds leaves by itself.
         self.claims: Optional[weakref.WeakSet[Claim]] = None
 

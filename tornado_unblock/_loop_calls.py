@@ -90,15 +90,19 @@ def _is_plain(loop: asyncio.AbstractEventLoop) -> bool:
     """Whether the loop does what asyncio's own do in `call_soon`."""
     cls, base = type(loop), asyncio.BaseEventLoop
     names = ("call_soon", "_call_soon", "_check_closed")
-    return all(getattr(cls, n, None) is getattr(base, n, ()) for n in names)
+    return all(
+        n not in vars(loop) and getattr(cls, n, None) is getattr(base, n, ())
+        for n in names
+    )
 
 
 def _at_once(loop: Any, otherwise: Callable[..., Any]) -> Callable[..., Any]:
     """Return asyncio's `call_soon` in one frame: the guard costs the loop nothing.
 
-    asyncio takes three frames to it, and the loop asks six times for each request.
+    asyncio takes three frames to it, and a loop asks six times for each request.
     """
-    running, handle_class, ready = asyncio._get_running_loop, asyncio.Handle, loop._ready
+    running: Callable[[], Any] = asyncio._get_running_loop
+    handle_class, ready = asyncio.Handle, loop._ready
 
     @functools.wraps(otherwise)
     def call_soon(callback: Any, *args: Any, context: Any = None) -> Any:

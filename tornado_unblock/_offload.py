@@ -12,7 +12,7 @@
 from __future__ import annotations
 
 import contextvars
-from typing import Any, Callable, Optional
+from typing import Callable, Optional
 
 from tornado.log import app_log
 
@@ -265,9 +265,7 @@ class Offload(Body):
             limiter.closing.ended()
         del error  # error -> traceback -> this frame: no cycle may stay behind
 
-    def _hand_back(
-        self, future: OffloadFuture, error: Optional[BaseException]
-    ) -> None:
+    def _hand_back(self, future: OffloadFuture, error: Optional[BaseException]) -> None:
         """Tell who handed it over, and who awaits it."""
         if self.keeper is not None:
             self.keeper.left(self, error)
@@ -279,7 +277,9 @@ class Offload(Body):
             # By identity: values that are equal, or refuse to be compared, count too.
             was = self._before.get
             after = self._context.items()
-            future.changes = [item for item in after if was(item[0], self) is not item[1]]
+            future.changes = [
+                item for item in after if was(item[0], self) is not item[1]
+            ]
         if future.done():
             self._report_unheard(error)
         elif error is not None:

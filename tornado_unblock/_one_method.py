@@ -6,12 +6,10 @@
 from __future__ import annotations
 
 import asyncio
-import dataclasses
 import functools
 from typing import Any, Callable, NamedTuple, Optional
 
 from tornado.web import RequestHandler
-from tornado.websocket import WebSocketHandler
 
 from tornado_unblock._dispatch import dispatch, dispatch_in_line, dispatch_unheard
 from tornado_unblock._executors import JSONEncoder, json_encoder
@@ -19,6 +17,7 @@ from tornado_unblock._portal import Portal, current_portal
 from tornado_unblock._results import auto_finish, ends_plainly, send
 from tornado_unblock._run_in_executor import AnyExecutor, resolve_executor
 from tornado_unblock._sites import Site, site
+from tornado_unblock._sockets import is_socket
 from tornado_unblock._websocket import abort_on_error
 
 VERBS = frozenset(name.lower() for name in RequestHandler.SUPPORTED_METHODS)
@@ -27,13 +26,20 @@ VERBS = frozenset(name.lower() for name in RequestHandler.SUPPORTED_METHODS)
 UNHEARD = frozenset(["on_finish", "on_close", "on_connection_close", "on_ping"])
 
 
-@dataclasses.dataclass(frozen=True, eq=False)
 class BodyOptions:
     """How one decorated body runs; see `unblock`."""
 
-    executor: Optional[AnyExecutor] = None
-    timeout: Optional[float] = None
-    json_encoder: Optional[JSONEncoder] = None
+    __slots__ = ("executor", "json_encoder", "timeout")
+
+    def __init__(
+        self,
+        executor: Optional[AnyExecutor] = None,
+        timeout: Optional[float] = None,
+        json_encoder: Optional[JSONEncoder] = None,
+    ) -> None:
+        self.executor = executor
+        self.timeout = timeout
+        self.json_encoder = json_encoder
 
     def given(self) -> bool:
         """Whether any option was given."""
@@ -52,6 +58,7 @@ class BodySite(NamedTuple):
     # Whether nothing but Tornado's own code runs when it finishes.
     plain: bool
     unheard: bool
+    socket: bool
 
 
 def hand_over(
@@ -78,7 +85,7 @@ def hand_over(
     if where.unheard:
         dispatch_unheard(portal, handler, where.site, body)
         return None
-    if isinstance(handler, WebSocketHandler) and handler.ws_connection is not None:
+    if where.socket and is_socket(handler) and handler.ws_connection is not None:
         future = dispatch_in_line(portal, handler, where.site, body)
         return future if fn.__name__ == "open" else abort_on_error(handler, future)
     return dispatch(portal, handler, where.site, body, direct=where.finishes)
@@ -103,6 +110,7 @@ def _site(
         serves,
         ends_plainly(cls),
         name in UNHEARD,
+        is_socket(handler),
     )
 
 

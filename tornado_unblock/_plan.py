@@ -11,7 +11,6 @@ from typing import Any, NamedTuple, Optional
 
 from tornado import web
 from tornado.web import RequestHandler
-from tornado.websocket import WebSocketHandler
 
 from tornado_unblock._executors import JSONEncoder, json_encoder
 from tornado_unblock._one_method import BodyOptions
@@ -19,6 +18,7 @@ from tornado_unblock._portal import Portal
 from tornado_unblock._results import ends_plainly
 from tornado_unblock._run_in_executor import is_async, resolve_executor
 from tornado_unblock._sites import Site, site
+from tornado_unblock._sockets import base_of, is_socket_class
 
 # What Tornado calls on the handler after an error. Where a class changes none
 # of them, an error is cheap enough for the loop thread.
@@ -79,7 +79,7 @@ def make_plan(
     """Decide what of ``cls`` hops when it serves ``verb``."""
     own = options_of_method(cls, verb) or options
     where = decide(cls, verb)
-    socket = issubclass(cls, WebSocketHandler)
+    socket = is_socket_class(cls)
     awaited = _overridden(cls, _SOCKET_AWAITED if socket else ())
     unheard = _overridden(cls, _SOCKET_UNHEARD if socket else ())
     if cls._stream_request_body:
@@ -117,8 +117,8 @@ def decide(cls: type[RequestHandler], verb: str) -> Where:
     method = getattr(cls, verb, None)
     if issubclass(cls, web.FallbackHandler):
         return Where(False, False, False, False, "it passes the request on")
-    if issubclass(cls, WebSocketHandler):
-        if cls.get is not WebSocketHandler.get and not is_async(cls.get):
+    if is_socket_class(cls):
+        if cls.get is not base_of(cls).get and not is_async(cls.get):
             why = "a WebSocket: a sync get, then its hooks hop"
             return Where(True, True, not is_async(cls.prepare), False, why)
         asks = _overridden(cls, ("prepare", "check_origin", "select_subprotocol"))
@@ -152,9 +152,7 @@ def options_of_method(cls: type[RequestHandler], name: str) -> Optional[BodyOpti
 
 def _overridden(cls: type[RequestHandler], names: tuple[str, ...]) -> tuple[str, ...]:
     """Return which of the methods ``cls`` overrides with a sync one of its own."""
-    base: Any = (
-        WebSocketHandler if issubclass(cls, WebSocketHandler) else RequestHandler
-    )
+    base: Any = base_of(cls)
     return tuple(
         name
         for name in names

@@ -19,11 +19,11 @@ from collections.abc import Iterator
 from typing import Any
 
 from tornado.web import RequestHandler
-from tornado.websocket import WebSocketHandler
 
 from tornado_unblock._errors import ResultError
 from tornado_unblock._executors import JSONEncoder
 from tornado_unblock._portal import current_lease
+from tornado_unblock._sockets import is_socket
 
 JSON = "application/json; charset=UTF-8"
 
@@ -99,7 +99,7 @@ def ends_plainly(cls: type[RequestHandler]) -> bool:
 
 def client_gone(handler: RequestHandler) -> bool:
     """Whether the client is known to have left; any thread."""
-    if isinstance(handler, WebSocketHandler) and handler.ws_connection is not None:
+    if is_socket(handler) and handler.ws_connection is not None:
         return handler.ws_connection.is_closing()
     stream = getattr(handler.request.connection, "stream", None)
     return stream is None or bool(stream.closed())

@@ -10,10 +10,9 @@
 from __future__ import annotations
 
 import asyncio
-import dataclasses
 import time
 import weakref
-from typing import Any, Optional
+from typing import Any, NamedTuple, Optional
 
 from tornado.http1connection import HTTP1ServerConnection
 from tornado.log import app_log
@@ -27,8 +26,7 @@ DEADLINE = 30.0
 """Seconds that `shutdown` waits unless told otherwise."""
 
 
-@dataclasses.dataclass(frozen=True)
-class Abandoned:
+class Abandoned(NamedTuple):
     """What a shutdown did not see end.
 
     Attributes:

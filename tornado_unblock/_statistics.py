@@ -51,8 +51,7 @@ class Histogram:
         return self.seconds / self.count if self.count else 0.0
 
 
-@dataclasses.dataclass(frozen=True)
-class RouteStatistics:
+class RouteStatistics(NamedTuple):
     """One route's use of one executor, on all loops of this process.
 
     Attributes:
@@ -80,8 +79,7 @@ class RouteStatistics:
     run_time: Histogram
 
 
-@dataclasses.dataclass(frozen=True)
-class ExecutorStatistics:
+class ExecutorStatistics(NamedTuple):
     """One executor, on all loops of this process.
 
     Attributes:

@@ -11,16 +11,19 @@ from __future__ import annotations
 
 import asyncio
 import functools
-from typing import Any, Callable, Optional
+from typing import TYPE_CHECKING, Any, Callable, Optional
 
 import tornado
 from tornado.log import app_log
-from tornado.websocket import WebSocketClosedError, WebSocketHandler
 
 from tornado_unblock._hooks import Hook, hide
 from tornado_unblock._loop_affine import LoopAffine, check_lease
 from tornado_unblock._loop_calls import copy_outcome
 from tornado_unblock._portal import Portal, current_portal
+from tornado_unblock._sockets import base_of
+
+if TYPE_CHECKING:
+    from tornado.websocket import WebSocketHandler
 
 
 class SocketConnection(LoopAffine):
@@ -100,7 +103,7 @@ def ask_ahead(handler: Any) -> None:
 
 
 def _ask(handler: Any, name: str, question: Any) -> None:
-    if getattr(type(handler), name) is getattr(WebSocketHandler, name):
+    if getattr(type(handler), name) is getattr(base_of(type(handler)), name):
         return
     own = getattr(handler, name)
     outcome: asyncio.Future[Any] = asyncio.Future()
@@ -147,6 +150,8 @@ def _abort(  # pragma: no cover - before 6.6
 
 
 def _send(send: Callable[..., Any], message: Any, future: asyncio.Future[None]) -> None:
+    from tornado.websocket import WebSocketClosedError  # not before: see `_sockets`
+
     try:
         copy_outcome(send(message), future)
     except WebSocketClosedError as error:
@@ -156,6 +161,8 @@ def _send(send: Callable[..., Any], message: Any, future: asyncio.Future[None]) 
 
 
 def _try(fn: Callable[..., Any], *args: Any) -> None:
+    from tornado.websocket import WebSocketClosedError  # as above
+
     try:
         fn(*args)
     except WebSocketClosedError:

@@ -23,7 +23,6 @@ from typing import Any, Callable, Optional
 
 from tornado.log import app_log
 from tornado.web import RequestHandler
-from tornado.websocket import WebSocketHandler
 
 from tornado_unblock._dispatch import dispatch, dispatch_in_line, dispatch_unheard
 from tornado_unblock._drive import drive
@@ -35,6 +34,7 @@ from tornado_unblock._one_method import BodyOptions
 from tornado_unblock._plan import Plan, make_plan
 from tornado_unblock._portal import current_lease, current_portal, running_loop
 from tornado_unblock._results import auto_finish, is_awaitable, send
+from tornado_unblock._sockets import is_socket
 from tornado_unblock._websocket import abort_on_error, ask_ahead, guard_socket
 
 
@@ -61,7 +61,7 @@ def begin(handler: RequestHandler, options: BodyOptions) -> None:
     if plan.errors_hop:
         hook = Hook(_hop_error, handler, plan)
         hide(handler, "_handle_request_exception", hook)
-    if isinstance(handler, WebSocketHandler):
+    if is_socket(handler):
         guard_socket(handler, portal)
     hide(handler, "_break_cycles", Hook(_let_go, handler))
 
@@ -69,7 +69,7 @@ def begin(handler: RequestHandler, options: BodyOptions) -> None:
 def _let_go(handler: RequestHandler) -> None:
     """Take the hooks away at the end: each refers to its handler."""
     open_socket = (
-        isinstance(handler, WebSocketHandler)
+        is_socket(handler)
         and handler.get_status() == 101
         and not handler._on_close_called
     )
@@ -103,7 +103,7 @@ def _hop_in_line(handler: RequestHandler, plan: Plan, name: str, *args: Any) -> 
         return getattr(type(handler), name)(handler, *args)
     body = functools.partial(_step, _run_hook, handler, plan, name, *args)
     future = dispatch_in_line(current_portal(), handler, plan.hooks[name], body)
-    if name != "open" and isinstance(handler, WebSocketHandler):
+    if name != "open" and is_socket(handler):
         return abort_on_error(handler, future)
     return future
 

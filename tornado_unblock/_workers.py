@@ -253,9 +253,7 @@ class WorkerExecutor(concurrent.futures.ThreadPoolExecutor):
                         self._wake_one()
                     return first
                 job = self._take_job(worker, surplus)
-                ends = job is None and (
-                    self._closed or (not worker.claims and surplus)
-                )
+                ends = job is None and (self._closed or (not worker.claims and surplus))
                 if ends:
                     self._workers.discard(worker)
                 elif job is None:
@@ -280,7 +278,7 @@ class WorkerExecutor(concurrent.futures.ThreadPoolExecutor):
     def _take_job(self, worker: Worker, surplus: bool) -> Optional[Job]:
         """Take what ``worker`` is to do next, if anything; holds `_lock`."""
         if worker.jobs:
-            return worker.jobs.popleft()
+            return worker.jobs.pop(0)
         if worker.claims:
             leave = self._may_start() or not all(w.claims for w in self._idle)
         else:

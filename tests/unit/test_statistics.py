@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import concurrent.futures
-import dataclasses
 import gc
 import math
 import subprocess
@@ -42,7 +41,7 @@ def route(name: str = "body", executor: str = "default") -> RouteStatistics:
 
 def counts(route: RouteStatistics) -> dict[str, int]:
     """Return what is not zero."""
-    numbers = dataclasses.asdict(route)
+    numbers = route._asdict()
     rejected = numbers.pop("rejected")
     numbers.pop("queue_time")
     numbers.pop("run_time")
