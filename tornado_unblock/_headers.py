@@ -33,8 +33,8 @@ def snapshot(headers: HTTPHeaders) -> HTTPHeaders:
     That one parses and checks each line again; these have been checked.
     """
     copy = HTTPHeaders.__new__(HTTPHeaders)
+    own = vars(copy)
     for name, value in vars(headers).items():
-        if isinstance(value, dict):
-            value = {k: v[:] if isinstance(v, list) else v for k, v in value.items()}
-        setattr(copy, name, value)
+        own[name] = value.copy() if type(value) is dict else value
+    own["_as_list"] = {name: values[:] for name, values in headers._as_list.items()}
     return copy

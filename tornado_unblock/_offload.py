@@ -109,8 +109,8 @@ class Offload(Body):
         if not at_once:
             # Its worker is busy, on a token that others have. Later: as above.
             self.portal.loop.call_soon(self._limiter.lend, self.route)
-        elif self.timeout is not None:
-            self._start_timer(self.timeout)
+        else:
+            self._start_timer()
 
     def withdraw(self, error: BaseException, reason: str) -> bool:
         """Leave the line with ``error``; False when it has started."""
@@ -183,11 +183,11 @@ class Offload(Body):
 
     def _begun(self) -> None:
         self._limiter.take_again(self.route)
-        if self.timeout is not None:
-            self._start_timer(self.timeout)
+        self._start_timer()
 
-    def _start_timer(self, seconds: float) -> None:
-        self._timer = self.portal.loop.call_later(seconds, self._time_out)
+    def _start_timer(self) -> None:
+        if self.timeout is not None:
+            self._timer = self.portal.loop.call_later(self.timeout, self._time_out)
 
     def _stop_waiting(self) -> None:
         if self._limiter.patience is not None:

@@ -78,17 +78,14 @@ class Outgoing:
         if running_loop() is self.portal.loop:
             self.known = False
             self.sent = True
-            if self.listener.retry_after is not None:
-                self._add_retry_after(start_line, headers)
+            self._add_retry_after(start_line, headers)
             written: asyncio.Future[None] = self.connection.write_headers(
                 start_line, headers, chunk
             )
             return written
         lease = check_lease()
-        if self._unsent is not None:
-            self._wait_until_sent(self._unsent)
-        if self.listener.retry_after is not None:
-            self._add_retry_after(start_line, headers)
+        self._wait_until_sent()
+        self._add_retry_after(start_line, headers)
         if not self.foresee(start_line, headers, chunk):
             return self._answered("write_headers", start_line, headers, chunk)
         send = self.connection.write_headers
@@ -101,8 +98,7 @@ class Outgoing:
             written: asyncio.Future[None] = self.connection.write(chunk)
             return written
         lease = check_lease()
-        if self._unsent is not None:
-            self._wait_until_sent(self._unsent)
+        self._wait_until_sent()
         if not self.known or not self._fits(chunk):
             return self._answered("write", chunk)
         return self._post_write(lease, self.connection.write, chunk)
@@ -119,6 +115,8 @@ class Outgoing:
         if self.known and not self._remaining:
             self._post(self._perform, lease, self.connection.finish)
             self._post_held()
+            if lease is not None:
+                lease.parting = None
         else:
             self._answered("finish")
         if lease is None:  # a thread that is no worker; of one, its end tells
@@ -179,7 +177,8 @@ class Outgoing:
         self, lease: Optional[Lease], method: Callable[..., Any], *args: Any
     ) -> asyncio.Future[None]:
         future: asyncio.Future[None] = self.portal.loop.create_future()
-        latch = self._unsent = Latch()
+        # Of what `finish` sends nothing is left to wait for.
+        latch = self._unsent = Latch() if self._held is None else None
         self._post(self._perform_write, future, latch, lease, method, args)
         return future
 
@@ -193,9 +192,11 @@ class Outgoing:
         )
         return future
 
-    def _wait_until_sent(self, unsent: Latch) -> None:
-        unsent.wait(self.portal.loop)
-        check_lease()
+    def _wait_until_sent(self) -> None:
+        unsent = self._unsent
+        if unsent is not None:
+            unsent.wait(self.portal.loop)
+            check_lease()
 
     # --- loop thread ----------------------------------------------------------
 
@@ -221,7 +222,7 @@ class Outgoing:
     def _perform_write(
         self,
         future: asyncio.Future[None],
-        latch: Latch,
+        latch: Optional[Latch],
         lease: Optional[Lease],
         method: Callable[..., Any],
         args: Any,
@@ -230,20 +231,21 @@ class Outgoing:
         if sent is not None and self._unsent is latch:
             self.whole = self._remaining == 0
         if sent is None:
-            latch.open()
             future.set_exception(StreamClosedError())
         else:
-            if sent.done():
+            copy_outcome(sent, future)
+        if latch is not None:
+            if sent is None or sent.done():
                 latch.open()
             else:
                 sent.add_done_callback(latch.open)
-            copy_outcome(sent, future)
         if future.done() and not future.cancelled():
             future.exception()  # as with Tornado's own: awaiting it is optional
 
     def _add_retry_after(self, start_line: Any, headers: HTTPHeaders) -> None:
-        if start_line.code == 503:
-            headers["Retry-After"] = str(self.listener.retry_after)
+        seconds = self.listener.retry_after
+        if seconds is not None and start_line.code == 503:
+            headers["Retry-After"] = str(seconds)
 
     def _closed(self) -> None:
         callback, self._close_callback = self._close_callback, None

@@ -18,7 +18,7 @@ import contextlib
 from collections.abc import Iterator
 from typing import Any
 
-from tornado.web import RequestHandler
+from tornado.web import Application, RequestHandler
 
 from tornado_unblock._errors import ResultError
 from tornado_unblock._executors import JSONEncoder
@@ -32,9 +32,6 @@ _AT_THE_END = (
     *("finish", "flush", "on_finish", "_log", "get_status", "set_header"),
     *("set_etag_header", "compute_etag", "check_etag_header", "_break_cycles"),
 )
-
-# The setting for a function that logs requests, in its own way.
-_LOG = "log_function"
 
 # From so many bytes on, hashing them for the Etag takes about as long as a hop.
 _LONG = 65536
@@ -81,7 +78,7 @@ def auto_finish(handler: RequestHandler, plain: bool) -> None:
     lease = current_lease()
     if handler._finished or not handler._auto_finish or lease is None:
         return
-    if plain and not handler._transforms and _LOG not in handler.application.settings:
+    if plain and not handler._transforms and _logs_plainly(handler.application):
         chunks = handler._write_buffer
         if len(chunks) < _MANY and sum(map(len, chunks)) < _LONG:
             lease.leaves_finish = True
@@ -94,6 +91,13 @@ def ends_plainly(cls: type[RequestHandler]) -> bool:
     return all(
         getattr(cls, name, None) is getattr(RequestHandler, name, None)
         for name in _AT_THE_END
+    )
+
+
+def _logs_plainly(application: Application) -> bool:
+    return (
+        "log_function" not in application.settings
+        and type(application).log_request is Application.log_request
     )
 
 

@@ -319,3 +319,29 @@ def test_unblocked_prepare_wrote_before_the_verb_does(make_server, expect_log):
     server = make_server(("/", Handler))
     assert server.get("/").body == b"four"
     server.until(lambda: last.messages)
+
+
+def test_what_stands_in_looks_like_the_connection(make_server):
+    """To whoever asks for its class or attributes, or compares it."""
+    found: dict[str, Any] = {}
+
+    class Asks(RequestHandler):
+        @unblock
+        def get(self) -> None:
+            stands_in: Any = self.request.connection
+            own = stands_in.outgoing.connection
+            stands_in.mark = 1
+            found["set"] = own.mark
+            del stands_in.mark
+            found["deleted"] = not hasattr(own, "mark")
+            found["context"] = stands_in.context is own.context
+            found["class"] = isinstance(stands_in, type(own))
+            found["equal"] = stands_in == own and stands_in == stands_in
+            found["other"] = stands_in == object()
+            found["hash"] = hash(stands_in) == hash(own)
+            found["repr"] = repr(own) in repr(stands_in)
+
+    assert make_server(("/", Asks)).get("/").status == 200
+    others = {"set": 1, "other": False}
+    assert found == {name: others.get(name, True) for name in found}
+    assert len(found) == 8

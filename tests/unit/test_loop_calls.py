@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextvars
 import datetime
+import functools
 import threading
 from typing import Any, Callable
 
@@ -261,3 +262,69 @@ def test_future_of_a_body(any_server, in_any_body):
         return future
 
     assert in_any_body(body) == 7
+
+
+def test_call_soon_of_the_loop_thread(any_server):
+    """In order, in its context, and taken back: as asyncio's own."""
+
+    async def calls() -> list[Any]:
+        await run_in_executor(int)
+        running, called = asyncio.get_running_loop(), []
+        context = contextvars.copy_context()
+        context.run(variable.set, "given")
+        variable.set("caller")
+        running.call_soon(lambda *a: called.append((a, variable.get())), 1, 2)
+        running.call_soon(called.append, "cancelled").cancel()
+        running.call_soon(lambda: called.append(variable.get()), context=context)
+        await asyncio.sleep(0)
+        return called
+
+    assert any_server.call(calls) == [((1, 2), "caller"), "given"]
+
+
+def test_call_soon_in_debug_mode():
+    """Switched on later, it checks as ever."""
+
+    async def main() -> None:
+        await run_in_executor(int)
+        running = asyncio.get_running_loop()
+        running.set_debug(True)
+        with pytest.raises(TypeError, match="coroutines cannot be used"):
+            running.call_soon(main)
+
+    asyncio.run(main())
+
+
+class Counting(asyncio.SelectorEventLoop):
+    """A loop with a `call_soon` of its own."""
+
+    calls = 0
+
+    def call_soon(self, callback: Any, *args: Any, context: Any = None) -> Any:
+        self.calls += 1
+        return super().call_soon(callback, *args, context=context)
+
+
+@pytest.mark.parametrize("where", ["class", "instance"])
+def test_call_soon_of_an_unusual_loop(where):
+    """It is the one that is called."""
+    running: Any = {"class": Counting, "instance": asyncio.SelectorEventLoop}[where]()
+    if where == "instance":
+        running.calls = 0
+        running.call_soon = functools.partial(count, running)
+
+    async def main() -> bool:
+        await run_in_executor(int)
+        before = running.calls
+        running.call_soon(int)
+        return bool(running.calls == before + 1)
+
+    try:
+        assert running.run_until_complete(main())
+    finally:
+        running.close()
+
+
+def count(running: Any, callback: Any, *args: Any, **kwargs: Any) -> Any:
+    running.calls += 1
+    return type(running).call_soon(running, callback, *args, **kwargs)

@@ -26,7 +26,10 @@ from tornado_unblock import (
     testing,
     unblock,
 )
+from tornado_unblock._portal import current_portal
+from tornado_unblock._sites import limiters
 from tornado_unblock._tally import BOUNDS, Tally
+from tornado_unblock._workers import WorkerExecutor
 
 WAIT = 10.0
 
@@ -322,3 +325,41 @@ def test_forked_child_counts_for_itself(child_env, tmp_path):
         capture_output=True,
     )
     assert done.stdout == b"0 1\n"
+
+
+def test_what_takes_long_of_late():
+    """What has become slow is told soon, and what was slow is forgotten."""
+    tally = Tally()
+    for _ in range(1000):
+        tally.count(0.0, 0.0001)
+    assert not tally.takes_long()
+    tally.count(0.0, 0.1)
+    assert tally.takes_long()
+    for _ in range(100):
+        tally.count(0.0, 0.0001)
+    assert not tally.takes_long()
+
+
+def test_each_slow_body_has_a_worker_at_once(make_server, monkeypatch):
+    """Where bodies take long, the next one does not wait for the turn's end."""
+    asked: list[bool] = []
+    own = WorkerExecutor.put
+
+    def put(self: Any, job: Any, *, wake: bool = True, alone: bool = False) -> None:
+        asked.append(alone)
+        own(self, job, wake=wake, alone=alone)
+
+    class Handler(RequestHandler):
+        @unblock
+        def get(self) -> None:
+            pass
+
+    server = make_server(("/", Handler))
+    assert server.get("/").status == 200
+    (limiter,) = server.call(lambda: limiters(current_portal()))
+    (route,) = limiter.routes.values()
+    monkeypatch.setattr(WorkerExecutor, "put", put)
+    for seconds in (0.0, 1.0):
+        route.of_late = seconds
+        assert server.get("/").status == 200
+    assert asked == [False, True]
