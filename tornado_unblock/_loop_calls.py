@@ -87,13 +87,13 @@ def _either(
 
 
 def _is_plain(loop: asyncio.AbstractEventLoop) -> bool:
-    """Whether the loop does what asyncio's own do in `call_soon`."""
-    cls, base = type(loop), asyncio.BaseEventLoop
-    names = ("call_soon", "_call_soon", "_check_closed")
-    return all(
-        n not in vars(loop) and getattr(cls, n, None) is getattr(base, n, ())
-        for n in names
-    )
+    """Whether the loop's `call_soon` is asyncio's own, which nobody has replaced."""
+    for name in ("call_soon", "_call_soon", "_check_closed"):
+        code = getattr(getattr(type(loop), name, None), "__code__", None)
+        own = code is not None and code.co_filename == asyncio.base_events.__file__
+        if not own or name in vars(loop):
+            return False
+    return True
 
 
 def _at_once(loop: Any, otherwise: Callable[..., Any]) -> Callable[..., Any]:

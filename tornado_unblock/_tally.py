@@ -18,9 +18,9 @@ REASONS = ("full", "queue_timeout", "shutdown", "no_thread", "client_gone", "can
 """Why a request that asked for a worker got none."""
 
 
-# From so many seconds on, a body is one that waits for something: to wake a worker
-# takes a tenth of that at most.
-_LONG = 0.001
+# From so many seconds on, a body is one that waits for something: a thread may hold
+# the interpreter for as long (`sys.getswitchinterval`).
+_LONG = 0.005
 # What the latest body counts for in the average of late.
 _LATEST = 0.1
 

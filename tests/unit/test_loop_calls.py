@@ -305,10 +305,19 @@ class Counting(asyncio.SelectorEventLoop):
         return super().call_soon(callback, *args, context=context)
 
 
-@pytest.mark.parametrize("where", ["class", "instance"])
-def test_call_soon_of_an_unusual_loop(where):
+@pytest.mark.parametrize("where", ["class", "instance", "all loops"])
+def test_call_soon_of_an_unusual_loop(where, monkeypatch):
     """It is the one that is called."""
-    running: Any = {"class": Counting, "instance": asyncio.SelectorEventLoop}[where]()
+    if where == "all loops":
+        patched = asyncio.BaseEventLoop.call_soon
+
+        @functools.wraps(patched)
+        def call_soon(self: Any, *args: Any, **kwargs: Any) -> Any:
+            self.calls = getattr(self, "calls", 0) + 1
+            return patched(self, *args, **kwargs)
+
+        monkeypatch.setattr(asyncio.BaseEventLoop, "call_soon", call_soon)
+    running: Any = Counting() if where == "class" else asyncio.SelectorEventLoop()
     if where == "instance":
         running.calls = 0
         running.call_soon = functools.partial(count, running)
