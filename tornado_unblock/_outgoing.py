@@ -177,6 +177,8 @@ class Outgoing:
         self, lease: Optional[Lease], method: Callable[..., Any], *args: Any
     ) -> asyncio.Future[None]:
         future: asyncio.Future[None] = self.portal.loop.create_future()
+        if self._held:  # `finish` writes once: this is something else
+            self._post_held()
         # Of what `finish` sends nothing is left to wait for.
         latch = self._unsent = Latch() if self._held is None else None
         self._post(self._perform_write, future, latch, lease, method, args)

@@ -345,3 +345,28 @@ def test_what_stands_in_looks_like_the_connection(make_server):
     others = {"set": 1, "other": False}
     assert found == {name: others.get(name, True) for name in found}
     assert len(found) == 8
+
+
+def test_a_body_that_takes_its_close_callback_away_streams_on(make_server):
+    """As `finish` does before it writes; but what follows is more than its last write."""
+    gate = threading.Event()
+
+    class Streams(RequestHandler):
+        @unblock
+        def get(self) -> None:
+            connection: Any = self.request.connection
+            connection.set_close_callback(None)
+            for chunk in ("one", "two", "three"):
+                self.write(chunk)
+                self.flush()
+            assert gate.wait(10)
+            self.write("end")
+
+    server = make_server(("/", Streams))
+    client, received = server.send("/"), b""
+    while b"two" not in received:
+        received += client.recv(4096)
+    gate.set()
+    while part := client.recv(4096):
+        received += part
+    assert received.endswith(b"3\r\nend\r\n0\r\n\r\n")
