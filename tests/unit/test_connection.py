@@ -348,7 +348,7 @@ def test_what_stands_in_looks_like_the_connection(make_server):
 
 
 def test_a_body_that_takes_its_close_callback_away_streams_on(make_server):
-    """As `finish` does before it writes; but what follows is more than its last write."""
+    """`finish` does so before its last write; here more than one follows."""
     gate = threading.Event()
 
     class Streams(RequestHandler):
