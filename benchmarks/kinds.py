@@ -24,7 +24,7 @@ ALONE = (
 USUAL = Setup()
 PROBE_PATIENCE = 120  # seconds
 LIBRARY = Path(__file__).resolve().parents[1] / "tornado_unblock"
-COMPILE = (sys.executable, "-m", "compileall", "-q")
+COMPILE = (sys.executable, "-m", "compileall", "-q", str(LIBRARY))
 
 
 class RefusedError(Exception):
@@ -165,7 +165,7 @@ class Probe(Scenario):
 
     def warm_up(self, servers: Servers, contender: str) -> None:
         """Compile this library, as pip does where it installs one."""
-        subprocess.run([*COMPILE, str(LIBRARY)], check=True)
+        subprocess.run(COMPILE, check=True)
 
     def measure(self, servers: Servers, contender: str, quick: bool) -> Figures:
         """Run it."""

@@ -42,11 +42,7 @@ class RequestConnection:
     @property
     def stream(self) -> Any:
         """The connection's stream, as safe as the connection."""
-        outgoing = self._outgoing
-        stream = outgoing.connection.stream  # type: ignore[attr-defined]
-        if stream is None or running_loop() is outgoing.portal.loop:
-            return stream
-        return LoopAffineStream(stream, outgoing.portal)
+        return self._safe(self._outgoing.connection.stream)  # type: ignore[attr-defined]
 
     def write_headers(
         self,
@@ -71,13 +67,7 @@ class RequestConnection:
 
     def detach(self) -> Any:
         """Take the stream out of the connection; it is as safe as this."""
-        portal = self._outgoing.portal
-        stream = self._all_else().detach()
-        return (
-            stream
-            if running_loop() is portal.loop
-            else LoopAffineStream(stream, portal)
-        )
+        return self._safe(self._all_else().detach())
 
     @property  # type: ignore[misc]
     def __class__(self) -> Any:
@@ -101,6 +91,12 @@ class RequestConnection:
 
     def __repr__(self) -> str:
         return f"<RequestConnection of {self._outgoing.connection!r}>"
+
+    def _safe(self, stream: Any) -> Any:
+        portal = self._outgoing.portal
+        if stream is None or running_loop() is portal.loop:
+            return stream
+        return LoopAffineStream(stream, portal)
 
     def _all_else(self) -> Any:
         return LoopAffine(self._outgoing.connection, self._outgoing.portal)

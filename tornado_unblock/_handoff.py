@@ -86,8 +86,7 @@ class Handoff:
         if self.running:
             return
         if self._waiting:
-            start, *later = self._waiting
-            self._waiting = (*later,)
+            start, self._waiting = self._waiting[0], self._waiting[1:]
             start()
         elif offload.leaves_finish and offload.revoked is None:
             # No worker comes any more: nothing has to stand in for the connection.

@@ -97,9 +97,9 @@ def _is_plain(loop: asyncio.AbstractEventLoop) -> bool:
 
 
 def _at_once(loop: Any, otherwise: Callable[..., Any]) -> Callable[..., Any]:
-    """Return asyncio's `call_soon` in one frame: the guard costs the loop nothing.
+    """Return asyncio's `call_soon` in one frame, so that the guard costs nothing there.
 
-    asyncio takes three frames to it, and a loop asks six times for each request.
+    asyncio takes three frames to it, and a loop asks five times for each request.
     """
     running: Callable[[], Any] = asyncio._get_running_loop
     handle_class, ready = asyncio.Handle, loop._ready

@@ -56,7 +56,7 @@ class BodySite(NamedTuple):
     # Whether Tornado calls it with nothing in between, and so finishes next.
     finishes: bool
     # Whether nothing but Tornado's own code runs when it finishes.
-    plain: bool
+    ends_plainly: bool
     unheard: bool
     socket: bool
 
@@ -125,5 +125,5 @@ def _run_body(
     if value is not None and where.encoder is not None:
         value = send(handler, value, where.encoder, where.site.route.name)
     if value is None and where.finishes:
-        auto_finish(handler, where.plain)
+        auto_finish(handler, where.ends_plainly)
     return value

@@ -158,9 +158,6 @@ class Portal:
         self.io_loop = IOLoop.current()
         # What higher modules keep per loop. Loop thread only.
         self.locals: dict[Any, Any] = {}
-        # A Future that is done, for those that want any.
-        self.done: asyncio.Future[None] = loop.create_future()
-        self.done.set_result(None)
         # What to await before the loop is closed, and to call once it is. Loop
         # thread only.
         self.before_close: list[Callable[[], Awaitable[object]]] = []

@@ -35,7 +35,7 @@ _AT_THE_END = (
 
 # From so many bytes on, hashing them for the Etag takes about as long as a hop.
 _LONG = 65536
-# Likewise counting chunks.
+# So many chunks take a while to add up.
 _MANY = 64
 
 

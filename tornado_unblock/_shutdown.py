@@ -107,12 +107,11 @@ class Drain:
         return [what for what, _ in left]
 
     def _is_idle(self) -> bool:
+        between = [ref() for ref in tuple(requests_between_hops(self._portal))]
         return not any(
             limiter.running or limiter.waiting for limiter in limiters(self._portal)
         ) and all(
-            request.task in self._callers
-            for request in (ref() for ref in list(requests_between_hops(self._portal)))
-            if request is not None
+            request is None or request.task in self._callers for request in between
         )
 
 

@@ -16,24 +16,18 @@ if TYPE_CHECKING:
     from typing_extensions import TypeGuard
 
 
-def socket_class() -> Optional[type[WebSocketHandler]]:
-    """Return `tornado.websocket.WebSocketHandler`; None if nobody has imported it."""
-    return getattr(sys.modules.get("tornado.websocket"), "WebSocketHandler", None)
-
-
-def is_socket(handler: object) -> TypeGuard[WebSocketHandler]:
-    """Whether ``handler`` is a WebSocket's."""
-    base = socket_class()
-    return base is not None and isinstance(handler, base)
+def base_of(cls: type) -> type[RequestHandler]:
+    """Return the class of Tornado's that says what ``cls`` overrides."""
+    module = sys.modules.get("tornado.websocket")
+    base: Optional[type[WebSocketHandler]] = getattr(module, "WebSocketHandler", None)
+    return base if base is not None and issubclass(cls, base) else RequestHandler
 
 
 def is_socket_class(cls: type) -> TypeGuard[type[WebSocketHandler]]:
     """Whether ``cls`` is the class of a WebSocket's handlers."""
-    base = socket_class()
-    return base is not None and issubclass(cls, base)
+    return base_of(cls) is not RequestHandler
 
 
-def base_of(cls: type) -> type[RequestHandler]:
-    """Return the class of Tornado's that says what ``cls`` overrides."""
-    base = socket_class()
-    return base if base is not None and issubclass(cls, base) else RequestHandler
+def is_socket(handler: object) -> TypeGuard[WebSocketHandler]:
+    """Whether ``handler`` is a WebSocket's."""
+    return is_socket_class(type(handler))
