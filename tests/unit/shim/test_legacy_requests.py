@@ -622,9 +622,9 @@ def test_an_error_page_that_fails(make_server, expect_log):
         def send_error(self, *args: Any, **kwargs: Any) -> None:
             raise RuntimeError("no page")
 
+    expected = expect_log("tornado.application", "Exception in exception handler")
     server = serve(make_server, "inline", Broken)
     client = server.send("/broken")
-    expected = expect_log("tornado.application", "Exception in exception handler")
     server.until(lambda: expected.messages)
     server.until(lambda: not serving())
     client.close()
