@@ -45,73 +45,74 @@ The modules by rank; each imports only modules of a lower one:
      5  testing                    for the tests of code that uses this
      6  _body                      an offload's state, and the worker's half of it
      6  _stand_in                  a copy of a handler, to render an error page
+     7  _ending                    how an offload ends, on the loop thread
      7  _hop                       a body's stay on a worker
-     7  _offload                   loop thread -> worker: the only door
-     8  _results                   sending what a body returns
-     8  _run_in_executor           any function on any executor
-     8  shim._lane                 a thread that waits, and runs what the loop gives it
-     8  shim.legacy._gate          callbacks wait until their body has ended
-     8  _shutdown                  draining one loop
-     9  _handoff                   who holds a handler: the loop thread, or workers
-     9  shim._held                 a worker held for a generator
-     9  shim._wait                 from sync to async and back
-     9  shim.legacy._contexts      what goes along with a callback
-     9  _signals                   draining a server when the process is told to end
-    10  _dispatch                  giving a handler to a worker
-    10  shim._homes                where the steps of a generator run
-    10  shim._per_loop             what belongs to one loop
-    10  shim.legacy._futures       Futures of the loop, from any thread
-    11  _one_method                one decorated method
-    11  shim._contexts             context managers of either colour
-    11  shim._iterators            generators of either colour
-    11  shim.legacy._callbacks     callback= for what returns a Future today
-    11  shim.legacy._concurrent    return_future and run_on_executor
-    12  _plan                      what of a handler class runs where
-    12  shim._dual                 one function, both colours of callers
-    12  shim.cache._store          the results of a cached function
-    12  shim.db._drivers           which driver serves which colour
-    12  shim.db._dropping          letting go of connections without a word
-    12  shim.db._rows              what a statement gives back
-    12  shim.db._statements        %s for drivers that have another style
-    12  shim.legacy._classes       Tornado's classes with the arguments of old
-    12  shim.legacy._gen           engine, Task, Callback, Wait and WaitAll
-    12  shim.redis._calls          which methods are commands
-    12  shim.redis._pools          the pools of awaited calls
-    12  shim.requests._errors      aiohttp's errors in the words of requests
-    12  shim.requests._tls         TLS contexts for verify and cert
-    13  shim                       from sync to async, one function at a time
-    13  shim.cache                 results kept, for both colours
-    13  shim.db._pools             the pools of a database
-    13  shim.legacy._asynchronous  a verb that returns before it is finished
-    13  shim.logging._unblocked    handlers behind one queue
-    13  shim.redis._lock           a lock for both colours
-    13  shim.redis._pipeline       commands sent together
-    13  shim.redis._pubsub         subscriptions
-    13  shim.requests._raw         an awaited answer's body
-    13  shim.requests._upload      what a request sends
-    13  _whole_request             the whole request in one hop
-    14  _decorator                 unblock
-    14  shim.db._transactions      who is in a transaction
-    14  shim.files                 whole files
-    14  shim.legacy._install       patching Tornado, and back
-    14  shim.logging._tree         every handler there is
-    14  shim.redis._client         Redis
-    14  shim.requests._response    a response for both colours
-    14  shim.retry                 trying again
-    14  shim.subprocess            the standard library's, for both colours
-    14  shim.time                  the same of time
-    15  _application               unblock_application
-    15  shim.db._streams           large results
-    15  shim.legacy                what Tornado 6 removed
-    15  shim.logging               log records that hold up nobody
-    15  shim.redis                 redis-py for both colours
-    15  shim.requests._client      one request over aiohttp
-    15  shim.smtplib               mail for both colours
-    16  shim.db._database          statements and transactions
-    16  shim.requests._awaited     how a session's call is awaited
-    17  shim.db                    a pooled database for both colours
-    17  shim.requests._session     sessions and the module's functions
-    18  shim.requests              requests for both colours
+     8  _offload                   loop thread -> worker: the only door
+     9  _results                   sending what a body returns
+     9  _run_in_executor           any function on any executor
+     9  shim._lane                 a thread that waits, and runs what the loop gives it
+     9  shim.legacy._gate          callbacks wait until their body has ended
+     9  _shutdown                  draining one loop
+    10  _handoff                   who holds a handler: the loop thread, or workers
+    10  shim._held                 a worker held for a generator
+    10  shim._wait                 from sync to async and back
+    10  shim.legacy._contexts      what goes along with a callback
+    10  _signals                   draining a server when the process is told to end
+    11  _dispatch                  giving a handler to a worker
+    11  shim._homes                where the steps of a generator run
+    11  shim._per_loop             what belongs to one loop
+    11  shim.legacy._futures       Futures of the loop, from any thread
+    12  _one_method                one decorated method
+    12  shim._contexts             context managers of either colour
+    12  shim._iterators            generators of either colour
+    12  shim.legacy._callbacks     callback= for what returns a Future today
+    12  shim.legacy._concurrent    return_future and run_on_executor
+    13  _plan                      what of a handler class runs where
+    13  shim._dual                 one function, both colours of callers
+    13  shim.cache._store          the results of a cached function
+    13  shim.db._drivers           which driver serves which colour
+    13  shim.db._dropping          letting go of connections without a word
+    13  shim.db._rows              what a statement gives back
+    13  shim.db._statements        %s for drivers that have another style
+    13  shim.legacy._classes       Tornado's classes with the arguments of old
+    13  shim.legacy._gen           engine, Task, Callback, Wait and WaitAll
+    13  shim.redis._calls          which methods are commands
+    13  shim.redis._pools          the pools of awaited calls
+    13  shim.requests._errors      aiohttp's errors in the words of requests
+    13  shim.requests._tls         TLS contexts for verify and cert
+    14  shim                       from sync to async, one function at a time
+    14  shim.cache                 results kept, for both colours
+    14  shim.db._pools             the pools of a database
+    14  shim.legacy._asynchronous  a verb that returns before it is finished
+    14  shim.logging._unblocked    handlers behind one queue
+    14  shim.redis._lock           a lock for both colours
+    14  shim.redis._pipeline       commands sent together
+    14  shim.redis._pubsub         subscriptions
+    14  shim.requests._raw         an awaited answer's body
+    14  shim.requests._upload      what a request sends
+    14  _whole_request             the whole request in one hop
+    15  _decorator                 unblock
+    15  shim.db._transactions      who is in a transaction
+    15  shim.files                 whole files
+    15  shim.legacy._install       patching Tornado, and back
+    15  shim.logging._tree         every handler there is
+    15  shim.redis._client         Redis
+    15  shim.requests._response    a response for both colours
+    15  shim.retry                 trying again
+    15  shim.subprocess            the standard library's, for both colours
+    15  shim.time                  the same of time
+    16  _application               unblock_application
+    16  shim.db._streams           large results
+    16  shim.legacy                what Tornado 6 removed
+    16  shim.logging               log records that hold up nobody
+    16  shim.redis                 redis-py for both colours
+    16  shim.requests._client      one request over aiohttp
+    16  shim.smtplib               mail for both colours
+    17  shim.db._database          statements and transactions
+    17  shim.requests._awaited     how a session's call is awaited
+    18  shim.db                    a pooled database for both colours
+    18  shim.requests._session     sessions and the module's functions
+    19  shim.requests              requests for both colours
 """
 
 from tornado_unblock._application import (

@@ -6,6 +6,7 @@
 # Guarantees:
 # - the function runs in the caller's context variables;
 # - what is left to do at the end of a body is done once, in a worker;
+# - who is next in line gets its token at once, where that is fair;
 # - no exception that could stop the loop or a worker leaves either.
 """
 
@@ -75,6 +76,8 @@ class Body(Lease):
     # Set by who hands over more than a function.
     keeper: Optional[Keeper] = None
     subject: Any = None
+    # Who has its token, now that it has ended: an offload. Set by the worker.
+    heir: Any = None
     # When the body began and ended in its worker.
     began = ended = 0.0
 
@@ -162,7 +165,10 @@ class Body(Lease):
         if self.place is None:
             asyncio.set_event_loop(None)
         here.lease, here.innermost = outer, inner
-        self._post_end()
+        if self._limiter.only is self.route and self.place is None:
+            self._pass_on()
+        else:
+            self._post_end()
 
     def run_late(self) -> None:
         """Run the function on its worker, that was busy; see `Offload`."""
@@ -173,6 +179,14 @@ class Body(Lease):
     def _begun(self) -> None:
         """Take note that its worker has come to it; see `Offload`."""
         raise NotImplementedError  # pragma: no cover - overridden by every offload
+
+    def _pass_on(self) -> None:
+        """End, and have who is next in line run, without a way round the loop."""
+        heir: Any = self._limiter.pass_on(self.route)
+        self.heir = heir
+        self._post_end()
+        if heir is not None and heir.claim is None:
+            heir.run_next()
 
     def _post_end(self) -> None:
         try:

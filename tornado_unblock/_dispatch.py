@@ -136,8 +136,4 @@ def _follow(
 def _log_unheard(route: str, future: OffloadFuture) -> None:
     error = None if future.cancelled() else future.exception()
     if error is not None:
-        app_log.error(
-            "Uncaught exception in %s",
-            route,
-            exc_info=(type(error), error, error.__traceback__),
-        )
+        app_log.error("Uncaught exception in %s", route, exc_info=error)

@@ -140,10 +140,10 @@ class Handoff:
         """The client left: what has not started will not."""
         self.over()
         for offload in self.running[:]:
-            if not offload.started:
+            handler = offload.subject
+            if offload.withdraw(ClientGoneError(), "client_gone"):
                 # nginx's code for it; the access log shows it.
-                offload.subject.set_status(499, "Client Closed Request")
-                offload.withdraw(ClientGoneError(), "client_gone")
+                handler.set_status(499, "Client Closed Request")
 
     def finishing(self) -> None:
         """The loop thread ends the response itself, whatever still runs."""

@@ -3,7 +3,7 @@
 One limiter stands before each executor on each loop. It counts tokens: one for
 each body that a worker runs. It knows nothing of threads or handlers.
 
-# Threads: the loop thread only; hence no lock.
+# Threads: the loop thread only; hence no lock. `Limiter.pass_on` alone is for a worker.
 # Guarantees:
 # - never more than `total_tokens` borrowed, but for those taken again after
 #   they were lent;
@@ -53,8 +53,16 @@ class Route(Tally):
         super().__init__()
         self.name = name
         self.borrowed = 0
-        # In order; to leave from the middle costs no more than from the front.
+        # In order; to leave from the middle costs no more than from the front. A worker
+        # may take the first, so this is never looked at and then relied upon.
         self.waiting: collections.OrderedDict[Waiter, None] = collections.OrderedDict()
+
+    def take_first(self) -> Optional[Waiter]:
+        """Take the first that waits out of the line, if there is one; any thread."""
+        try:
+            return self.waiting.popitem(last=False)[0]
+        except KeyError:
+            return None
 
     def retry_after(self) -> int:
         """Return in how many seconds those that wait now will have had their turn."""
@@ -84,7 +92,6 @@ class Limiter:
         self.total_tokens = total_tokens
         self.borrowed_tokens = 0
         self.max_waiting = max_waiting
-        self.waiting = 0
         self.routes: dict[str, Route] = {}
         # What holds a token or waits to take one again.
         self.running: set[Any] = set()
@@ -97,7 +104,15 @@ class Limiter:
             else None
         )
         # Routes with waiting requests, the one whose turn it is first.
-        self._turns: collections.deque[Route] = collections.deque()
+        self._turns: collections.OrderedDict[Route, None] = collections.OrderedDict()
+        # The route that would get whatever token it gives back, if there is one. Read
+        # by workers.
+        self.only: Optional[Route] = None
+
+    @property
+    def waiting(self) -> int:
+        """How many wait; any thread."""
+        return sum(len(route.waiting) for route in list(self._turns))
 
     def route(self, name: str) -> Route:
         """Return the route called ``name``, made on first use."""
@@ -108,15 +123,18 @@ class Limiter:
 
     def all_waiting(self) -> list[Any]:
         """Return all that wait, whatever their turns."""
-        return [waiter for route in self._turns for waiter in route.waiting]
+        return [waiter for route in self._turns for waiter in list(route.waiting)]
 
     def borrow(self, route: Route) -> bool:
         """Take a token for ``route`` if it may have one now."""
         free = self.total_tokens - self.borrowed_tokens
         if route.waiting or not self._fits(route.borrowed, free):
             return False
+        # Written out: it happens to each request.
         route.borrowed += 1
         self.borrowed_tokens += 1
+        if self._turns:
+            self._see_who_is_next()
         return True
 
     def wait(self, waiter: Waiter) -> bool:
@@ -125,19 +143,19 @@ class Limiter:
         room = self.max_waiting - self.waiting
         if not self._fits(len(route.waiting), room):
             return False
-        if not route.waiting:
-            self._turns.append(route)
+        self._turns.setdefault(route)
         route.waiting[waiter] = None
-        self.waiting += 1
+        self._see_who_is_next()
         return True
 
-    def leave(self, waiter: Waiter) -> None:
-        """Take ``waiter`` out of the line; it has not started."""
-        route = waiter.route
-        del route.waiting[waiter]
-        self.waiting -= 1
-        if not route.waiting:
-            self._turns.remove(route)
+    def leave(self, waiter: Waiter) -> bool:
+        """Take ``waiter`` out of the line; False when it is not there any more."""
+        try:
+            del waiter.route.waiting[waiter]
+        except KeyError:
+            return False
+        self._see_who_is_next()
+        return True
 
     def give_back(self, route: Route) -> None:
         """Return a token, and start whoever may have it now."""
@@ -145,6 +163,19 @@ class Limiter:
         self.borrowed_tokens -= 1
         if self._turns:
             self.start_waiting()
+
+    def pass_on(self, route: Route) -> Optional[Waiter]:
+        """Give a token of ``route`` to the next in line; the worker that has it.
+
+        Returns:
+            Who has it now, to be told so; None if it is to be given back, because
+            nobody of this route waits, or others may have a better claim to it.
+        """
+        return route.take_first() if self.only is route else None
+
+    def passed_on(self) -> None:
+        """Take note of a `pass_on`."""
+        self._see_who_is_next()
 
     def lend(self, route: Route) -> None:
         """Let others have a token while who holds it waits for their work."""
@@ -154,26 +185,39 @@ class Limiter:
         """End a `lend`: hold the token again, over the total if need be."""
         route.borrowed += 1
         self.borrowed_tokens += 1
+        if self._turns:
+            self._see_who_is_next()
 
     def start_waiting(self) -> None:
         """Start waiting requests, route by route, while tokens allow."""
         passed_over = 0
         while passed_over < len(self._turns):
-            route = self._turns[0]
+            route = next(iter(self._turns))
             free = self.total_tokens - self.borrowed_tokens
-            if not self._fits(route.borrowed, free):
-                self._turns.rotate(-1)
+            if route.waiting and not self._fits(route.borrowed, free):
+                self._turns.move_to_end(route)
                 passed_over += 1
                 continue
             passed_over = 0
-            self._turns.popleft()
-            waiter, _ = route.waiting.popitem(last=False)
-            if route.waiting:
-                self._turns.append(route)
-            self.waiting -= 1
-            route.borrowed += 1
-            self.borrowed_tokens += 1
-            waiter.start()
+            del self._turns[route]
+            waiter = route.take_first()
+            if waiter is not None:
+                if route.waiting:
+                    self._turns[route] = None
+                route.borrowed += 1
+                self.borrowed_tokens += 1
+                waiter.start()
+        self._see_who_is_next()
+
+    def _see_who_is_next(self) -> None:
+        self.only = None
+        if len(self._turns) == 1:
+            route = next(iter(self._turns))
+            free = self.total_tokens - self.borrowed_tokens
+            if not route.waiting:
+                del self._turns[route]
+            elif self._fits(route.borrowed - 1, free + 1):
+                self.only = route
 
     def _fits(self, held: int, free: int) -> bool:
         if held == 0 or self._factor is None:

@@ -1,29 +1,27 @@
-"""The only way from the loop thread to a worker: limit, context, hop, completion.
+"""The only way from the loop thread to a worker: limits, the hop, giving it up.
 
-# Threads: all runs on the loop thread; the worker's half is in `_body`.
+# Threads: all but `run_next` runs on the loop thread; the worker's half is in `_body`,
+# the end in `_ending`.
 # Guarantees:
 # - the function starts at once when its limiter allows, else it waits in line;
-# - its token is given back once, when the function has really ended;
-# - the Future gets one outcome: the function's, a rejection or a timeout;
-# - the caller's context variables go in, and changes come back to who awaits;
-# - all that happens to it is counted, once.
+# - what is abandoned sends nothing any more, and is told so.
 """
 
 from __future__ import annotations
 
+import contextlib
 import contextvars
 from typing import Callable, Optional
 
 from tornado.log import app_log
 
-from tornado_unblock._body import Body
+from tornado_unblock._ending import Ending
 from tornado_unblock._errors import (
     AbandonedError,
+    LoopClosedError,
     RejectedError,
     RunTimeoutError,
-    is_failure,
 )
-from tornado_unblock._loop_calls import deliver
 from tornado_unblock._offload_future import OffloadFuture
 from tornado_unblock._workers import WorkerExecutor
 
@@ -34,7 +32,7 @@ helper: contextvars.ContextVar[Optional[Callable[[Offload], bool]]] = (
 would have to wait in line, and says whether it did."""
 
 
-class Offload(Body):
+class Offload(Ending):
     """One function on its way to a worker and back: the loop thread's half."""
 
     @property
@@ -102,9 +100,8 @@ class Offload(Body):
         try:
             at_once = self._put()
         except RuntimeError as error:
-            rejection = self._rejection("no_thread", str(error))
             # Later: giving back here would start the next one inside this one.
-            self.portal.loop.call_soon(self._end_unstarted, rejection, True)
+            self.portal.loop.call_soon(self._refused, str(error))
             return
         if not at_once:
             # Its worker is busy, on a token that others have. Later: as above.
@@ -112,11 +109,34 @@ class Offload(Body):
         else:
             self._start_timer()
 
+    def run_next(self) -> None:
+        """Run on the calling worker, after what else is put; in a worker."""
+        executor = self.executor
+        try:
+            if isinstance(executor, WorkerExecutor):
+                executor.put(self.run, wake=False)
+            else:
+                executor.submit(self.run)
+        except RuntimeError as error:
+            # The token is its own already: it is given back where it is known.
+            with contextlib.suppress(LoopClosedError):
+                self.portal.call_soon(self._refused, str(error))
+
+    def inherit(self) -> None:
+        """Take note that a worker gave it the token of a body that has ended."""
+        self._limiter.passed_on()
+        if self.claim is not None:
+            self.start()
+            return
+        self._stop_waiting()
+        self.started = True
+        self._limiter.running.add(self)
+        self._start_timer()
+
     def withdraw(self, error: BaseException, reason: str) -> bool:
         """Leave the line with ``error``; False when it has started."""
-        if self.started or self._future is None:
+        if self.started or self._future is None or not self._limiter.leave(self):
             return False
-        self._limiter.leave(self)
         self._stop_waiting()
         self.route.rejected[reason] += 1
         self._end_unstarted(error, False)
@@ -151,7 +171,7 @@ class Offload(Body):
 
     def shut_down(self, why: str) -> bool:
         """Answer for it with a 503 now; False when it needs no answer any more."""
-        rejection = self._retry(why, "shutdown")
+        rejection = self._limiter.rejection(self.route, why, "shutdown")
         if self.withdraw(rejection, "shutdown"):
             return True
         future = self._future
@@ -195,30 +215,17 @@ class Offload(Body):
 
     def give_up(self) -> None:
         """Turn away what has waited too long; called by its `Patience`."""
-        patience = self._limiter.options.queue_timeout
-        what = f"no worker came free within {patience:g} s"
-        self.withdraw(self._retry(what, "queue_timeout"), "queue_timeout")
+        limiter, reason = self._limiter, "queue_timeout"
+        what = f"no worker came free within {limiter.options.queue_timeout:g} s"
+        self.withdraw(limiter.rejection(self.route, what, reason), reason)
 
     def _turn_away(self, reason: str, what: str) -> RejectedError:
         """Return the error to raise instead of letting it in."""
         assert self._future is not None
         self._future.offload = None
         self._future = None
-        return self._rejection(reason, what)
-
-    def _rejection(self, reason: str, what: str) -> RejectedError:
         self.route.rejected[reason] += 1
-        return self._retry(what, reason)
-
-    def _retry(self, what: str, reason: str) -> RejectedError:
-        """Return a rejection that names when to come again."""
-        route = self.route
-        return RejectedError(
-            f"{route.name}: executor {self._limiter.name!r} has no worker for it: "
-            f"{what}",
-            reason=reason,
-            retry_after=route.retry_after(),
-        )
+        return self._limiter.rejection(self.route, what, reason)
 
     def _time_out(self) -> None:
         self._timer = None
@@ -236,65 +243,3 @@ class Offload(Body):
             message = f"{self.route.name} ran longer than {self.timeout:g} s"
             status = self._limiter.options.timeout_status
             future.set_exception(RunTimeoutError(message, status_code=status))
-
-    def _end_unstarted(self, error: BaseException, holds_token: bool) -> None:
-        self._error = error
-        self._settle(holds_token, ran=False)
-
-    def _settle(self, holds_token: bool = True, ran: bool = True) -> None:
-        """Take the outcome; the last thing that happens to an offload."""
-        if self._timer is not None:
-            self._timer.cancel()
-            self._timer = None
-        future, self._future = self._future, None
-        assert future is not None
-        self._fn = None
-        if self.parting is not None:
-            parting, self.parting = self.parting, None
-            parting()
-        limiter, route, error = self._limiter, self.route, self._error
-        if ran:
-            route.count(self.began - self.asked, self.ended - self.began)
-            if error is not None and is_failure(error):
-                route.failed += 1
-        if holds_token and self.place is None:
-            limiter.running.discard(self)
-            limiter.give_back(route)
-        self._hand_back(future, error)
-        if limiter.closing is not None:
-            limiter.closing.ended()
-        del error  # error -> traceback -> this frame: no cycle may stay behind
-
-    def _hand_back(self, future: OffloadFuture, error: Optional[BaseException]) -> None:
-        """Tell who handed it over, and who awaits it."""
-        if self.keeper is not None:
-            self.keeper.left(self, error)
-            self.keeper = self.subject = None
-        value, self._value = self._value, None
-        self._error = None
-        future.offload = None
-        if self._context:
-            # By identity: values that are equal, or refuse to be compared, count too.
-            was = self._before.get
-            after = self._context.items()
-            future.changes = [
-                item for item in after if was(item[0], self) is not item[1]
-            ]
-        if future.done():
-            self._report_unheard(error)
-        elif error is not None:
-            future.set_exception(error)
-        elif value is None:  # nearly always
-            future.set_result(None)
-        else:
-            deliver(value, future, self._context)
-        del error, value  # as above
-
-    def _report_unheard(self, error: Optional[BaseException]) -> None:
-        if error is None or isinstance(error, AbandonedError):
-            return
-        app_log.error(
-            "%s: the body failed after it was abandoned",
-            self.route.name,
-            exc_info=(type(error), error, error.__traceback__),
-        )

@@ -249,8 +249,9 @@ class RemoteOffload(Offload):
                 "configure(name, factory=...) is made again when it breaks"
             )
         if type(error) is RuntimeError:
-            error = self._rejection("no_thread", str(error))
-        self._end_unstarted(crossing_error(error, self.route.name), True)
+            self._refused(str(error))
+        else:
+            self._end_unstarted(crossing_error(error, self.route.name), True)
 
     def _take(self, call: Any, job: concurrent.futures.Future[Any]) -> None:
         # Runs in a thread of the executor's own, or in the one that submits.

@@ -20,7 +20,12 @@ from tornado.log import app_log
 from tornado_unblock._offload import Offload
 from tornado_unblock._options import check_seconds
 from tornado_unblock._portal import Portal, current_portal
-from tornado_unblock._sites import close_limiters, limiters, requests_between_hops
+from tornado_unblock._sites import (
+    ExecutorLimiter,
+    close_limiters,
+    limiters,
+    requests_between_hops,
+)
 
 DEADLINE = 30.0
 """Seconds that `shutdown` waits unless told otherwise."""
@@ -92,7 +97,7 @@ class Drain:
         left = [
             (_describe(offload, limiter.name), offload)
             for limiter in limiters(self._portal)
-            for offload in (*limiter.all_waiting(), *limiter.running)
+            for offload in _left_on(limiter)
         ]
         for what, offload in left:
             offload.shut_down("the application shut down before it ended")
@@ -167,6 +172,18 @@ def _brings_requests(task: asyncio.Task[Any]) -> bool:
     """Whether ``task`` serves a connection, and so each request that comes there."""
     name = getattr(task.get_coro(), "__qualname__", "")
     return name == HTTP1ServerConnection._server_request_loop.__qualname__
+
+
+def _left_on(limiter: ExecutorLimiter) -> list[Offload]:
+    """Return what waits or runs; also what a worker has just taken out of the line."""
+    # First: a worker may take one out any moment.
+    left = dict.fromkeys(limiter.all_waiting())
+    for running in tuple(limiter.running):
+        offload: Optional[Offload] = running
+        while offload is not None:
+            left[offload] = None
+            offload = offload.heir
+    return list(left)
 
 
 def _describe(offload: Offload, executor: str) -> Abandoned:

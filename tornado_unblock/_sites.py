@@ -9,6 +9,7 @@ import concurrent.futures
 import weakref
 from typing import Any, NamedTuple, Optional
 
+from tornado_unblock._errors import RejectedError
 from tornado_unblock._executors import executor_name, is_named, options_of
 from tornado_unblock._limiter import Closing, Limiter, Route
 from tornado_unblock._patience import Patience
@@ -31,6 +32,20 @@ class ExecutorLimiter(Limiter):
         self.name = executor_name(executor)
         # For those that wait; None: they do for ever.
         self.patience: Optional[Patience] = None
+
+    def rejection(self, route: Route, what: str, reason: str) -> RejectedError:
+        """Return the error for a request without a worker: it names when to come again.
+
+        Args:
+            route: Whose request.
+            what: What is the matter.
+            reason: One of the `REASONS` that are counted.
+        """
+        return RejectedError(
+            f"{route.name}: executor {self.name!r} has no worker for it: {what}",
+            reason=reason,
+            retry_after=route.retry_after(),
+        )
 
 
 class Site(NamedTuple):
