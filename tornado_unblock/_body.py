@@ -185,7 +185,8 @@ class Body(Lease):
         heir: Any = self._limiter.pass_on(self.route)
         self.heir = heir
         self._post_end()
-        if heir is not None and heir.claim is None:
+        # One that is for a certain worker is the loop's to place.
+        if heir and heir.claim is None and not self.portal.loop.is_closed():
             heir.run_next()
 
     def _post_end(self) -> None:

@@ -154,7 +154,7 @@ class Limiter:
             del waiter.route.waiting[waiter]
         except KeyError:
             return False
-        self._see_who_is_next()
+        self.passed_on(waiter.route)
         return True
 
     def give_back(self, route: Route) -> None:
@@ -173,8 +173,10 @@ class Limiter:
         """
         return route.take_first() if self.only is route else None
 
-    def passed_on(self) -> None:
-        """Take note of a `pass_on`."""
+    def passed_on(self, route: Route) -> None:
+        """Take note of a `pass_on`: the line of ``route`` is shorter now."""
+        if not route.waiting:
+            self._turns.pop(route, None)
         self._see_who_is_next()
 
     def lend(self, route: Route) -> None:
@@ -214,9 +216,7 @@ class Limiter:
         if len(self._turns) == 1:
             route = next(iter(self._turns))
             free = self.total_tokens - self.borrowed_tokens
-            if not route.waiting:
-                del self._turns[route]
-            elif self._fits(route.borrowed - 1, free + 1):
+            if self._fits(route.borrowed - 1, free + 1):
                 self.only = route
 
     def _fits(self, held: int, free: int) -> bool:

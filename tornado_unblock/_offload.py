@@ -124,7 +124,7 @@ class Offload(Ending):
 
     def inherit(self) -> None:
         """Take note that a worker gave it the token of a body that has ended."""
-        self._limiter.passed_on()
+        self._limiter.passed_on(self.route)
         if self.claim is not None:
             self.start()
             return

@@ -15,7 +15,7 @@ from hypothesis.stateful import (
     rule,
 )
 
-from tornado_unblock._limiter import Limiter
+from tornado_unblock._limiter import Limiter, Route
 
 ROUTES = ["orders", "reports", "search", "stats"]
 # Each is exact as a float, so that the rule can be stated in fractions.
@@ -79,6 +79,8 @@ class LimiterMachine(RuleBasedStateMachine):
         # When each route was last served from its line, or began to have one.
         self.served: dict[str, int] = {}
         self.clock = 0
+        # Whose tokens were passed on without the loop's knowing it yet.
+        self.untold: list[Route] = []
 
     def free(self) -> int:
         return self.total - len(self.running)
@@ -133,6 +135,26 @@ class LimiterMachine(RuleBasedStateMachine):
         self.running.remove(ticket)
         self.limiter.give_back(ticket.route)
 
+    @precondition(lambda self: self.running)
+    @rule(data=st.data())
+    def pass_on(self, data: st.DataObject) -> None:
+        """What a worker does: the same as to end, of which the loop hears later."""
+        ticket = data.draw(st.sampled_from(self.running))
+        name = ticket.route.name
+        heir = self.limiter.pass_on(ticket.route)
+        if heir is None:
+            return
+        assert isinstance(heir, Ticket)
+        assert [n for n in ROUTES if self.lines[n]] == [name]
+        self.running.remove(ticket)
+        heir.start()
+        self.untold.append(heir.route)
+
+    @precondition(lambda self: self.untold)
+    @rule()
+    def passed_on(self) -> None:
+        self.limiter.passed_on(self.untold.pop(0))
+
     @precondition(lambda self: self.waiting())
     @rule(data=st.data())
     def lose_patience(self, data: st.DataObject) -> None:
@@ -141,7 +163,8 @@ class LimiterMachine(RuleBasedStateMachine):
         ]
         ticket = data.draw(st.sampled_from(line))
         line.remove(ticket)
-        self.limiter.leave(ticket)
+        assert self.limiter.leave(ticket)
+        assert not self.limiter.leave(ticket)
 
     @precondition(lambda self: self.running)
     @rule(data=st.data())
@@ -168,6 +191,18 @@ class LimiterMachine(RuleBasedStateMachine):
         for name, route in limiter.routes.items():
             assert route.borrowed == self.held(name)
             assert list(route.waiting) == self.lines[name]
+
+    @invariant()
+    def a_route_alone_in_line_goes_on(self) -> None:
+        waiting = [name for name in ROUTES if self.lines[name]]
+        only = self.limiter.only
+        if len(waiting) != 1:
+            # Its line may have been emptied by workers.
+            assert only is None or not self.lines[only.name]
+        elif not self.untold:
+            (name,) = waiting
+            left = fits(self.held(name) - 1, self.free() + 1, self.share)
+            assert only is (self.limiter.route(name) if left else None)
 
     @invariant()
     def nobody_waits_who_may_start(self) -> None:
