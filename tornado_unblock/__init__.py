@@ -19,7 +19,7 @@ The modules by rank; each imports only modules of a lower one:
      0  _sockets                   whether a handler is a WebSocket
      0  _tally                     what is counted of one route
      0  _threads                   starting a thread
-     0  _turns                     what to do when the loop has done what it has to
+     0  _turns                     whom to wake when the loop has done what it has to
      1  _latch                     waiting for the loop thread, not for ever
      1  _limiter                   who may have a worker, and who waits
      1  _options                   what can be set for an executor

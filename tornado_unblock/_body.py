@@ -61,25 +61,12 @@ class Keeper(Protocol):
 class Body(Lease):
     """A function, its context and its outcome; what runs in the worker."""
 
-    # Defaults on the class, so that making one costs little.
-    started = False
-    _timer: Optional[asyncio.TimerHandle] = None
-    _value: Any = None
-    _error: Optional[BaseException] = None
-    _thread_id: Optional[int] = None
-    _at_end: Optional[Callable[[], object]] = None
-    # Who runs it in place of a worker: a thread that waits for just this.
-    # It needs no token then, having that of what waits.
-    place: Optional[Callable[[Callable[[], object]], object]] = None
-    # The worker that is to run it; None: any.
-    claim: Optional[Claim] = None
-    # Set by who hands over more than a function.
-    keeper: Optional[Keeper] = None
-    subject: Any = None
-    # Who has its token, now that it has ended: an offload. Set by the worker.
-    heir: Any = None
-    # When the body began and ended in its worker.
-    began = ended = 0.0
+    __slots__ = (
+        *("__weakref__", "_alive", "_at_end", "_before", "_context", "_error", "_fn"),
+        *("_future", "_limiter", "_thread_id", "_timer", "_value", "asked", "began"),
+        *("claim", "ended", "executor", "heir", "keeper", "place", "route"),
+        *("started", "subject", "timeout"),
+    )
 
     def __init__(
         self,
@@ -88,9 +75,7 @@ class Body(Lease):
         fn: Callable[[], Any],
         future: Optional[OffloadFuture] = None,
     ) -> None:
-        self.portal = portal
-        # See `Lease`, whose own initialiser would cost another call.
-        self._right_to_finish = [True]
+        Lease.__init__(self, portal)
         self.executor: concurrent.futures.Executor
         self._limiter: ExecutorLimiter
         self.route: Route
@@ -107,6 +92,24 @@ class Body(Lease):
             loop=portal.loop
         )
         self._future.offload = self
+        self.started = False
+        self._timer: Optional[asyncio.TimerHandle] = None
+        self._value: Any = None
+        self._error: Optional[BaseException] = None
+        self._thread_id: Optional[int] = None
+        self._at_end: Optional[Callable[[], object]] = None
+        # Who runs it in place of a worker: a thread that waits for just this.
+        # It needs no token then, having that of what waits.
+        self.place: Optional[Callable[[Callable[[], object]], object]] = None
+        # The worker that is to run it; None: any.
+        self.claim: Optional[Claim] = None
+        # Set by who hands over more than a function.
+        self.keeper: Optional[Keeper] = None
+        self.subject: Any = None
+        # Who has its token, now that it has ended: an offload. Set by the worker.
+        self.heir: Any = None
+        # When the body began and ended in its worker.
+        self.began = self.ended = 0.0
 
     # --- loop thread -----------------------------------------------------
 

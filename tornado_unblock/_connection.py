@@ -27,22 +27,18 @@ class RequestConnection:
     object costs a tenth of a proxy. The proxy is made for what else is asked.
     """
 
-    __slots__ = ("__weakref__", "_outgoing")
+    __slots__ = ("__weakref__", "outgoing")
 
-    _outgoing: Outgoing
+    outgoing: Outgoing
+    """The response."""
 
     def __init__(self, outgoing: Outgoing) -> None:
-        object.__setattr__(self, "_outgoing", outgoing)
-
-    @property
-    def outgoing(self) -> Outgoing:
-        """The response."""
-        return self._outgoing
+        object.__setattr__(self, "outgoing", outgoing)
 
     @property
     def stream(self) -> Any:
         """The connection's stream, as safe as the connection."""
-        return self._safe(self._outgoing.connection.stream)  # type: ignore[attr-defined]
+        return self._safe(self.outgoing.connection.stream)  # type: ignore[attr-defined]
 
     def write_headers(
         self,
@@ -51,19 +47,19 @@ class RequestConnection:
         chunk: Optional[bytes] = None,
     ) -> asyncio.Future[None]:
         """Implements `HTTPConnection.write_headers`."""
-        return self._outgoing.write_headers(start_line, headers, chunk)
+        return self.outgoing.write_headers(start_line, headers, chunk)
 
     def write(self, chunk: bytes) -> asyncio.Future[None]:
         """Implements `HTTPConnection.write`."""
-        return self._outgoing.write(chunk)
+        return self.outgoing.write(chunk)
 
     def finish(self) -> None:
         """Implements `HTTPConnection.finish`."""
-        self._outgoing.finish()
+        self.outgoing.finish()
 
     def set_close_callback(self, callback: Optional[Callable[[], None]]) -> None:
         """Have ``callback`` called on the loop thread when the client leaves."""
-        self._outgoing.set_close_callback(callback)
+        self.outgoing.set_close_callback(callback)
 
     def detach(self) -> Any:
         """Take the stream out of the connection; it is as safe as this."""
@@ -72,31 +68,31 @@ class RequestConnection:
     @property  # type: ignore[misc]
     def __class__(self) -> Any:
         """That of the connection: `isinstance` says what it says inline."""
-        return type(self._outgoing.connection)
+        return type(self.outgoing.connection)
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._all_else(), name)
 
     def __setattr__(self, name: str, value: Any) -> None:
-        setattr(self._outgoing.connection, name, value)
+        setattr(self.outgoing.connection, name, value)
 
     def __delattr__(self, name: str) -> None:
-        delattr(self._outgoing.connection, name)
+        delattr(self.outgoing.connection, name)
 
     def __eq__(self, other: object) -> bool:
-        return self is other or self._outgoing.connection == other
+        return self is other or self.outgoing.connection == other
 
     def __hash__(self) -> int:
-        return hash(self._outgoing.connection)
+        return hash(self.outgoing.connection)
 
     def __repr__(self) -> str:
-        return f"<RequestConnection of {self._outgoing.connection!r}>"
+        return f"<RequestConnection of {self.outgoing.connection!r}>"
 
     def _safe(self, stream: Any) -> Any:
-        portal = self._outgoing.portal
+        portal = self.outgoing.portal
         if stream is None or running_loop() is portal.loop:
             return stream
         return LoopAffineStream(stream, portal)
 
     def _all_else(self) -> Any:
-        return LoopAffine(self._outgoing.connection, self._outgoing.portal)
+        return LoopAffine(self.outgoing.connection, self.outgoing.portal)

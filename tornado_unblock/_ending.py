@@ -23,6 +23,8 @@ from tornado_unblock._offload_future import OffloadFuture
 class Ending(Body):
     """The end of one function, after its stay on a worker or without one."""
 
+    __slots__ = ()
+
     def _refused(self, why: str) -> None:
         """No thread runs it; it holds a token."""
         reason = "no_thread"

@@ -31,30 +31,17 @@ from tornado_unblock._results import client_gone
 from tornado_unblock._sites import requests_between_hops, tell_closing
 from tornado_unblock._stand_in import stand_in_for
 
+_NONE: frozenset[str] = frozenset()
+
 
 class Handoff:
     """What the loop thread knows of one request that goes to workers."""
 
-    # All for the loop thread only. As class attributes, so that making one costs
-    # little.
-
-    # What starts those that wait for these to end.
-    _waiting: tuple[Callable[[], None], ...] = ()
-    # The methods that stand behind a hook of ours.
-    _hooked: frozenset[str] = frozenset()
-    # Whether the response is made without those that run.
-    _parted = False
-    # Seconds that a 503 names.
-    retry_after: Optional[int] = None
-    # Whether it had a worker, so that it may have others to the end.
-    begun = False
-    # Its place among `requests_between_hops`.
-    _between: Optional[weakref.ref[Any]] = None
-    # Whether its response is made, or its client has left.
-    _ended = False
-    # The worker for what may depend on the thread of what ran before it.
-    # Set in that worker, while it holds the handler.
-    claim: Optional[Claim] = None
+    # All for the loop thread only.
+    __slots__ = (
+        *("__weakref__", "_between", "_ended", "_hooked", "_parted", "_portal"),
+        *("_waiting", "begun", "claim", "retry_after", "running", "task"),
+    )
 
     def __init__(self, portal: Portal) -> None:
         self._portal = portal
@@ -62,6 +49,23 @@ class Handoff:
         self.running: list[Offload] = []
         # The task that serves it.
         self.task = asyncio.current_task()
+        # What starts those that wait for these to end.
+        self._waiting: tuple[Callable[[], None], ...] = ()
+        # The methods that stand behind a hook of ours.
+        self._hooked = _NONE
+        # Whether the response is made without those that run.
+        self._parted = False
+        # Seconds that a 503 names.
+        self.retry_after: Optional[int] = None
+        # Whether it had a worker, so that it may have others to the end.
+        self.begun = False
+        # Its place among `requests_between_hops`.
+        self._between: Optional[weakref.ref[Any]] = None
+        # Whether its response is made, or its client has left.
+        self._ended = False
+        # The worker for what may depend on the thread of what ran before it.
+        # Set in that worker, while it holds the handler.
+        self.claim: Optional[Claim] = None
 
     def enter(self, offload: Offload, handler: RequestHandler) -> None:
         """``offload`` takes ``handler``."""
@@ -82,7 +86,7 @@ class Handoff:
             self._parted = False
             for name in self._hooked:
                 bare(handler, name)
-            self._hooked = frozenset()
+            self._hooked = _NONE
         if self.running:
             return
         if self._waiting:
@@ -195,7 +199,7 @@ class Handoff:
 def take(handler: RequestHandler, portal: Portal) -> Handoff:
     """Return the handoff of ``handler``'s request, made on its first hop."""
     connection: Any = handler.request.connection
-    if isinstance(connection, RequestConnection):
+    if type(connection) is RequestConnection:
         handoff = connection.outgoing.listener
         assert isinstance(handoff, Handoff)
         return handoff
@@ -227,7 +231,7 @@ def keep_worker(handler: RequestHandler) -> None:
 def let_worker_go(handler: RequestHandler) -> None:
     """End a `keep_worker`, but for what is on its way already; any thread."""
     connection: Any = handler.request.connection
-    if isinstance(connection, RequestConnection):
+    if type(connection) is RequestConnection:
         handoff = connection.outgoing.listener
         assert isinstance(handoff, Handoff)
         handoff.claim = None

@@ -35,6 +35,8 @@ would have to wait in line, and says whether it did."""
 class Offload(Ending):
     """One function on its way to a worker and back: the loop thread's half."""
 
+    __slots__ = ()
+
     @property
     def future(self) -> OffloadFuture:
         """The Future it will settle."""
@@ -106,7 +108,7 @@ class Offload(Ending):
         if not at_once:
             # Its worker is busy, on a token that others have. Later: as above.
             self.portal.loop.call_soon(self._limiter.lend, self.route)
-        else:
+        elif self.timeout is not None:
             self._start_timer()
 
     def run_next(self) -> None:
@@ -198,7 +200,7 @@ class Offload(Ending):
         else:
             # Later: a worker that wakes now would contend with this thread.
             executor.put(self.run, wake=False)
-            self.portal.turns.at_end(executor.wake)
+            self.portal.turns.wake_at_end(executor)
         return True
 
     def _begun(self) -> None:

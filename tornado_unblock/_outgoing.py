@@ -47,22 +47,10 @@ class Listener(Protocol):
 class Outgoing:
     """The response of one request."""
 
-    # As class attributes, so that making one costs little.
-
-    # The request's method; a HEAD response has no body.
-    method: Optional[str] = None
-    # Whether it is known what the connection expects; if not, each call waits.
-    known = True
-    # Whether any byte of the response has left, and all that Content-Length
-    # promised; the loop thread's view.
-    sent = whole = False
-    # Bytes that Content-Length still promises; None when it is not given.
-    _remaining: Optional[int] = None
-    # The latch of the chunk that is on its way, if any.
-    _unsent: Optional[Latch] = None
-    _close_callback: Optional[Callable[[], None]] = None
-    # Calls kept back until `finish` or the body's end; None: they are posted at once.
-    _held: Optional[list[tuple[Callable[..., Any], Any]]] = None
+    __slots__ = (
+        *("_close_callback", "_held", "_remaining", "_unsent", "connection"),
+        *("known", "listener", "method", "portal", "sent", "whole"),
+    )
 
     def __init__(
         self, connection: HTTPConnection, portal: Portal, listener: Listener
@@ -70,6 +58,21 @@ class Outgoing:
         self.connection = connection
         self.portal = portal
         self.listener = listener
+        # The request's method; a HEAD response has no body.
+        self.method: Optional[str] = None
+        # Whether it is known what the connection expects; if not, each call waits.
+        self.known = True
+        # Whether any byte of the response has left, and all that Content-Length
+        # promised; the loop thread's view.
+        self.sent = self.whole = False
+        # Bytes that Content-Length still promises; None when it is not given.
+        self._remaining: Optional[int] = None
+        # The latch of the chunk that is on its way, if any.
+        self._unsent: Optional[Latch] = None
+        self._close_callback: Optional[Callable[[], None]] = None
+        # Calls kept back until `finish` or the body's end; None: they are posted at
+        # once.
+        self._held: Optional[list[tuple[Callable[..., Any], Any]]] = None
 
     def write_headers(
         self, start_line: Any, headers: HTTPHeaders, chunk: Optional[bytes]

@@ -51,23 +51,28 @@ class Lease:
     the loop thread, read by the worker: it goes from None to a text once.
     """
 
-    # Defaults on the class, so that making one costs little.
-    revoked: Optional[str] = None
-    # Set by the worker: what the loop thread does first when it is told of the
-    # end. Saves waking it twice.
-    parting: Optional[Callable[[], object]] = None
-    # What its worker waits for on the loop: of no use once it is abandoned.
-    # Loop thread only.
-    awaiting: Optional[asyncio.Future[Any]] = None
-    # Set by the worker: Tornado finishes next, with nothing in between.
-    leaves_finish = False
-    # Whether a wait of its worker has said that it is revoked.
-    told = False
+    # Slots: an attribute that an object has of its own is read ten times as fast as
+    # one that it has of its class.
+    __slots__ = (
+        *("_right_to_finish", "awaiting", "leaves_finish", "parting", "portal"),
+        *("revoked", "told"),
+    )
 
     def __init__(self, portal: Portal) -> None:
         self.portal = portal
         # One token: list.pop is atomic, so it has one taker.
         self._right_to_finish = [True]
+        self.revoked: Optional[str] = None
+        # Set by the worker: what the loop thread does first when it is told of the
+        # end. Saves waking it twice.
+        self.parting: Optional[Callable[[], object]] = None
+        # What its worker waits for on the loop: of no use once it is abandoned.
+        # Loop thread only.
+        self.awaiting: Optional[asyncio.Future[Any]] = None
+        # Set by the worker: Tornado finishes next, with nothing in between.
+        self.leaves_finish = False
+        # Whether a wait of its worker has said that it is revoked.
+        self.told = False
 
     def take_right_to_finish(self) -> bool:
         """Take the right to finish the response; any thread, the first one gets it.

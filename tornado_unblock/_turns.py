@@ -1,15 +1,22 @@
-"""What to do once the loop has done what it has to do now.
+"""Whom to wake once the loop has done what it has to do now.
 
 # Threads: the loop thread only.
-# Guarantees: what is asked for is called once in each turn, before the loop waits
-# for its sockets again.
+# Guarantees: who is to be woken is, once in each turn, before the loop waits for its
+# sockets again.
 """
 
 from __future__ import annotations
 
 import asyncio
 import contextvars
-from typing import Any, Callable
+from typing import Any, Protocol
+
+
+class Sleeper(Protocol):
+    """What is to be woken when the turn ends."""
+
+    def wake(self) -> None:
+        """There is something to do."""
 
 
 class Turns:
@@ -17,17 +24,17 @@ class Turns:
 
     def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
         self._loop = loop
-        self._calls: dict[Callable[[], object], None] = {}
-        # Whether something under way calls them when it ends.
+        self._asleep: dict[Sleeper, None] = {}
+        # Whether something under way wakes them when it ends.
         self._has_end = False
         # Private to asyncio's loops: what is left to do in this turn. Of others it
         # is not known, so there always is something.
         self._ready: Any = getattr(loop, "_ready", (None,))
         self._context = contextvars.Context()
 
-    def at_end(self, fn: Callable[[], object]) -> None:
-        """Call ``fn`` at the end of the turn: at once, when nothing else is left."""
-        self._calls[fn] = None
+    def wake_at_end(self, sleeper: Sleeper) -> None:
+        """Wake ``sleeper`` at the end of the turn: at once, if nothing else is left."""
+        self._asleep[sleeper] = None
         if not self._has_end:
             self._end_soon()
 
@@ -42,14 +49,14 @@ class Turns:
         self._end_soon()
 
     def _end_soon(self) -> None:
-        if self._ready and self._calls:
+        if self._ready and self._asleep:
             self._has_end = True
-            self._loop.call_soon(self._call_all, context=self._context)
+            self._loop.call_soon(self._wake_all, context=self._context)
         else:
-            self._call_all()
+            self._wake_all()
 
-    def _call_all(self) -> None:
+    def _wake_all(self) -> None:
         self._has_end = False
-        calls, self._calls = self._calls, {}
-        for fn in calls:
-            fn()
+        asleep, self._asleep = self._asleep, {}
+        for sleeper in asleep:
+            sleeper.wake()

@@ -11,14 +11,12 @@ from typing import Any, Callable
 
 import pytest
 
-from tests.unit.conftest import all_quiet
 from tests.unit.gates import WAIT, Gate
 from tornado_unblock import (
     RejectedError,
     RunTimeoutError,
     cancelled,
     configure,
-    run_in_executor,
 )
 from tornado_unblock._executors import get_executor
 from tornado_unblock._jobs import claim_worker
@@ -232,16 +230,19 @@ def test_timeout_of_one_that_was_next(expect_log):
     configure("line", max_workers=1)
 
     async def main() -> None:
-        gate, slow = Gate(), Gate()
-        first = run_in_executor(gate, executor="line")
-        second = run_in_executor(slow, executor="line", timeout=0.01)
+        portal, gate, slow = current_portal(), Gate(), Gate()
+        where = site(portal, get_executor("line"), "route", 0.01)
+        patient = where._replace(timeout=None)
+        first, second = Offload(portal, patient, gate), Offload(portal, where, slow)
+        futures = [first.admit(), second.admit()]
         assert gate.running.wait(WAIT)
         gate.open.set()
         expect_log("tornado.application", "still running after 0.01 s")
         with pytest.raises(RunTimeoutError):
-            await second
-        await first
+            await futures[1]
+        await futures[0]
         slow.open.set()
-        await all_quiet("line")
+        await quiet(first)
+        assert first.route.timed_out == 1
 
     asyncio.run(main())
