@@ -26,7 +26,7 @@ def _trivial(connections: int) -> Throughput:
     return Throughput(
         f"trivial-{connections}",
         f"trivial body, {connections} connection{plural}",
-        ("native", "inline", "unblock", *extra, *POOLS),
+        ("native", "inline", "unblock", "bare_hop", *extra, *POOLS),
         (*CORE, *extra),
         connections=connections,
     )
@@ -36,7 +36,7 @@ def _blocking(connections: int) -> Throughput:
     return Throughput(
         f"blocking-{connections}",
         f"0.1 s body, {connections:,} connections and workers",
-        ("native", "unblock", *POOLS),
+        ("native", "unblock", "bare_hop", *POOLS),
         CORE if connections == 1_000 else ("native", "unblock"),
         setup=Setup(connections, ALONE),
         quick_rounds=2,
@@ -96,7 +96,7 @@ SCENARIOS: tuple[Scenario, ...] = (
     Probe(
         "queue",
         "processor time per request, 10 to 10,000 in flight",
-        CORE,
+        (*CORE, "bare_hop"),
         ("unblock",),
         "cpu-10000",
         quick_rounds=1,

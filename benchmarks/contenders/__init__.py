@@ -64,6 +64,7 @@ CONTENDERS = (
     Contender("unblock_class", "`@unblock` on the class"),
     Contender("unblock_app", "`unblock_application`"),
     Contender("unblock_timeout", "`@unblock(timeout=30)`"),
+    Contender("bare_hop", "a bare hop, no guarantees"),
     Contender("run_on_executor", "`@run_on_executor`"),
     Contender("to_thread", "`asyncio.to_thread`"),
     Contender("sync_to_async", "asgiref `sync_to_async`", ("asgiref",)),
