@@ -22,7 +22,7 @@ from tornado.web import Application, RequestHandler
 
 from tornado_unblock._errors import ResultError
 from tornado_unblock._executors import JSONEncoder
-from tornado_unblock._portal import current_lease
+from tornado_unblock._portal import here
 from tornado_unblock._sockets import is_socket
 
 JSON = "application/json; charset=UTF-8"
@@ -75,7 +75,7 @@ def auto_finish(handler: RequestHandler, plain: bool) -> None:
         handler: Finished already, or told not to be, it is left alone.
         plain: See `ends_plainly`.
     """
-    lease = current_lease()
+    lease = here.lease
     if handler._finished or not handler._auto_finish or lease is None:
         return
     if plain and not handler._transforms and _logs_plainly(handler.application):
