@@ -193,8 +193,8 @@ class Portal:
             )
         self._queue.append((fn, args))
         if not self._woken:
-            self._woken = True
             try:
+                self._woken = True
                 self.loop.call_soon_threadsafe(self._drain, context=self._context)
             except RuntimeError:
                 self._woken = False
@@ -202,6 +202,9 @@ class Portal:
                 raise LoopClosedError(
                     "the event loop is closed; nothing can be posted to it"
                 ) from None
+            except BaseException:  # Ctrl-C, just now: the next one wakes it
+                self._woken = False
+                raise
 
     def call(
         self, fn: Callable[..., _T], *args: Any, timeout: float = CALL_TIMEOUT

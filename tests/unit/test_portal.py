@@ -256,3 +256,24 @@ def test_right_to_finish(portal):
     lease = Lease(portal)
     assert lease.take_right_to_finish()
     assert not lease.take_right_to_finish()
+
+
+def test_ctrl_c_while_the_loop_is_woken(server, portal, monkeypatch):
+    """What was posted then runs with what is posted next."""
+    order, done = [], threading.Event()
+
+    def interrupt(*args: Any, **kwargs: Any) -> None:
+        monkeypatch.undo()
+        raise KeyboardInterrupt
+
+    class Loop:
+        is_closed = staticmethod(server.loop.is_closed)
+        call_soon_threadsafe = staticmethod(interrupt)
+
+    monkeypatch.setattr(portal, "loop", Loop)
+    with pytest.raises(KeyboardInterrupt):
+        portal.call_soon(order.append, 1)
+    portal.call_soon(order.append, 2)
+    portal.call_soon(done.set)
+    assert done.wait(WAIT)
+    assert order == [1, 2]

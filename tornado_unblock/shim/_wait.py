@@ -145,7 +145,6 @@ class Crossing:
     def wait(self) -> Any:
         """Return or raise the outcome."""
         try:
-            self._portal.call_soon(self._before.copy().run, self._start)
             self._serve()
         except BaseException:
             self._drop()
@@ -163,6 +162,7 @@ class Crossing:
 
     def _serve(self) -> None:
         try:
+            self._portal.call_soon(self._before.copy().run, self._start)
             self._lane.serve()
         except KeyboardInterrupt:
             # Let it clean up before this thread goes on; a second one leaves at once.
@@ -212,5 +212,7 @@ class Crossing:
         self._lane.shut()
 
     def _cancel(self) -> None:
-        if self._task is not None:  # pragma: no branch - it may just have ended
+        if self._task is not None:
             self._task.cancel()
+        else:  # it has just ended, or was never begun
+            self._lane.shut()

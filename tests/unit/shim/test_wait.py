@@ -13,6 +13,7 @@ import textwrap
 import threading
 import weakref
 from typing import Any
+from unittest import mock
 
 import pytest
 from tornado import gen
@@ -32,6 +33,7 @@ from tornado_unblock import (
     statistics,
     unblock,
 )
+from tornado_unblock.shim._wait import Crossing
 
 number: contextvars.ContextVar[int] = contextvars.ContextVar("number", default=0)
 
@@ -468,6 +470,49 @@ def test_ctrl_c_in_a_script():
     )
     expected = "ready\ncleaned up\ninterrupted\n"
     assert run_script(script, send=signal.SIGINT) == (0, expected)
+
+
+def interrupt(*args: Any) -> Any:
+    raise KeyboardInterrupt
+
+
+def test_ctrl_c_before_it_has_begun(monkeypatch):
+    """Then it does not begin, and nothing waits for its end."""
+    begun: list[bool] = []
+
+    async def begin() -> None:
+        begun.append(True)
+
+    crossing = Crossing(begin())
+    post = crossing._portal.call_soon
+    posts = iter((interrupt, post))
+    monkeypatch.setattr(
+        crossing, "_portal", mock.Mock(call_soon=lambda *args: next(posts)(*args))
+    )
+    with pytest.raises(KeyboardInterrupt):
+        crossing.wait()
+    assert begun == []
+
+
+def test_ctrl_c_when_it_has_just_ended(monkeypatch):
+    """There is nothing left to cancel, nor to wait for."""
+    ended: list[bool] = []
+
+    async def end() -> None:
+        ended.append(True)
+
+    crossing = Crossing(end())
+    serve = crossing._lane.serve
+    after = iter((interrupt, lambda: None))
+
+    def serve_and_be_interrupted() -> None:
+        serve()
+        next(after)()
+
+    monkeypatch.setattr(crossing._lane, "serve", serve_and_be_interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        crossing.wait()
+    assert ended == [True]
 
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork on this system")
