@@ -82,14 +82,14 @@ def hand_over(
     if where is None:
         where = portal.locals[key] = _site(portal, handler, fn, options)
     body = functools.partial(_run_body, handler, fn, args, kwargs, where)
-    site, _, finishes, _, unheard, socket = where  # faster than by their names
+    its_site, _, finishes, _, unheard, socket = where  # faster than by their names
     if unheard:
-        dispatch_unheard(portal, handler, site, body)
+        dispatch_unheard(portal, handler, its_site, body)
         return None
     if socket and is_socket(handler) and handler.ws_connection is not None:
-        future = dispatch_in_line(portal, handler, site, body)
+        future = dispatch_in_line(portal, handler, its_site, body)
         return future if fn.__name__ == "open" else abort_on_error(handler, future)
-    return dispatch(portal, handler, site, body, direct=finishes)
+    return dispatch(portal, handler, its_site, body, direct=finishes)
 
 
 def _site(
@@ -123,9 +123,9 @@ def _run_body(
     where: BodySite,
 ) -> Any:
     value = fn(*args, **kwargs)
-    site, encoder, finishes, plainly, _, _ = where
+    its_site, encoder, finishes, plainly, _, _ = where
     if value is not None and encoder is not None:
-        value = send(handler, value, encoder, site.route.name)
+        value = send(handler, value, encoder, its_site.route.name)
     if value is None and finishes:
         auto_finish(handler, plainly)
     return value
