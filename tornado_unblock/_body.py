@@ -68,6 +68,27 @@ class Body(Lease):
         *("started", "subject", "timeout"),
     )
 
+    executor: concurrent.futures.Executor
+    route: Route
+    _limiter: ExecutorLimiter
+    _timer: Optional[asyncio.TimerHandle]
+    _error: Optional[BaseException]
+    _thread_id: Optional[int]
+    _at_end: Optional[Callable[[], object]]
+    # Who runs it in place of a worker: a thread that waits for just this.
+    # It needs no token then, having that of what waits.
+    place: Optional[Callable[[Callable[[], object]], object]]
+    # The worker that is to run it; None: any.
+    claim: Optional[Claim]
+    # Set by who hands over more than a function.
+    keeper: Optional[Keeper]
+    subject: Any
+    # Who has its token, now that it has ended: an offload. Set by the worker.
+    heir: Any
+    # When the body began and ended in its worker.
+    began: float
+    ended: float
+
     def __init__(
         self,
         portal: Portal,
@@ -76,9 +97,6 @@ class Body(Lease):
         future: Optional[OffloadFuture] = None,
     ) -> None:
         Lease.__init__(self, portal)
-        self.executor: concurrent.futures.Executor
-        self._limiter: ExecutorLimiter
-        self.route: Route
         self.executor, self._limiter, self.route, self.timeout = site
         self._fn: Optional[Callable[[], Any]] = fn
         self._before = contextvars.copy_context()
@@ -93,22 +111,9 @@ class Body(Lease):
         )
         self._future.offload = self
         self.started = False
-        self._timer: Optional[asyncio.TimerHandle] = None
+        self._timer = self._error = self._thread_id = self._at_end = None
         self._value: Any = None
-        self._error: Optional[BaseException] = None
-        self._thread_id: Optional[int] = None
-        self._at_end: Optional[Callable[[], object]] = None
-        # Who runs it in place of a worker: a thread that waits for just this.
-        # It needs no token then, having that of what waits.
-        self.place: Optional[Callable[[Callable[[], object]], object]] = None
-        # The worker that is to run it; None: any.
-        self.claim: Optional[Claim] = None
-        # Set by who hands over more than a function.
-        self.keeper: Optional[Keeper] = None
-        self.subject: Any = None
-        # Who has its token, now that it has ended: an offload. Set by the worker.
-        self.heir: Any = None
-        # When the body began and ended in its worker.
+        self.place = self.claim = self.keeper = self.subject = self.heir = None
         self.began = self.ended = 0.0
 
     # --- loop thread -----------------------------------------------------
