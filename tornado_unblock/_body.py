@@ -145,7 +145,7 @@ class Body(Lease):
         raise NotImplementedError  # pragma: no cover - overridden by every offload
 
     def _settle(self) -> None:
-        """Take the outcome; see `Offload`."""
+        """Take the outcome; see `Ending`."""
         raise NotImplementedError  # pragma: no cover - overridden by every offload
 
     # --- worker ----------------------------------------------------------
@@ -173,6 +173,7 @@ class Body(Lease):
         if self.place is None:
             asyncio.set_event_loop(None)
         here.lease, here.innermost = outer, inner
+        # Asked here too: nearly always nobody waits, and a call is saved.
         if self._limiter.only is self.route and self.place is None:
             self._pass_on()
         else:

@@ -15,7 +15,7 @@ from typing import Optional
 from tornado.log import app_log
 
 from tornado_unblock._body import Body
-from tornado_unblock._errors import AbandonedError, is_failure
+from tornado_unblock._errors import AbandonedError, RejectedError, is_failure
 from tornado_unblock._loop_calls import deliver
 from tornado_unblock._offload_future import OffloadFuture
 
@@ -27,9 +27,12 @@ class Ending(Body):
 
     def _refused(self, why: str) -> None:
         """No thread runs it; it holds a token."""
-        reason = "no_thread"
+        self._end_unstarted(self._rejection("no_thread", why), True)
+
+    def _rejection(self, reason: str, what: str) -> RejectedError:
+        """Count that it gets no worker, and return the error that says so."""
         self.route.rejected[reason] += 1
-        self._end_unstarted(self._limiter.rejection(self.route, why, reason), True)
+        return self._limiter.rejection(self.route, what, reason)
 
     def _end_unstarted(self, error: BaseException, holds_token: bool) -> None:
         self._error = error

@@ -226,8 +226,7 @@ class Offload(Ending):
         assert self._future is not None
         self._future.offload = None
         self._future = None
-        self.route.rejected[reason] += 1
-        return self._limiter.rejection(self.route, what, reason)
+        return self._rejection(reason, what)
 
     def _time_out(self) -> None:
         self._timer = None

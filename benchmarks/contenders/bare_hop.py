@@ -1,9 +1,9 @@
-"""A hop and nothing else: as fast as threads of CPython allow, and fit for no service.
+"""A hop and nothing else: the cheapest there is for short bodies, fit for no service.
 
 No limits, no timeouts, no shutdown, no context variables, no event loop in the body, no
 statistics; a handler that sends anything before it ends sends it from the wrong thread.
-What is between this and `unblock` is what those cost; what is between this and `native`
-is what changing threads costs.
+Where bodies do nothing, what is between this and `unblock` is what those cost, and what
+is between this and `native` is what changing threads costs.
 """
 
 from __future__ import annotations

@@ -22,6 +22,7 @@ from tornado.web import Application
 from tests.unit.gates import executors_of_workers
 from tornado_unblock import run_in_executor
 from tornado_unblock._executors import get_executor
+from tornado_unblock._limiter import Limiter
 from tornado_unblock._portal import current_portal
 from tornado_unblock._workers import WorkerExecutor
 
@@ -31,9 +32,13 @@ WAIT = 10.0
 async def all_quiet(*names: str) -> None:
     """Wait until no token of these executors is borrowed on this loop."""
     for name in names or ("default",):
-        limiter = current_portal().locals[get_executor(name)]
-        while limiter.borrowed_tokens:  # noqa: ASYNC110 - nobody tells of the last
-            await asyncio.sleep(0)
+        await quiet(current_portal().locals[get_executor(name)])
+
+
+async def quiet(limiter: Limiter) -> None:
+    """Wait until no token of it is borrowed."""
+    while limiter.borrowed_tokens:  # noqa: ASYNC110 - nobody tells of the last
+        await asyncio.sleep(0)
 
 
 class Server:

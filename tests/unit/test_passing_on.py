@@ -11,6 +11,7 @@ from typing import Any, Callable
 
 import pytest
 
+from tests.unit.conftest import quiet
 from tests.unit.gates import WAIT, Gate
 from tornado_unblock import (
     RejectedError,
@@ -51,12 +52,6 @@ def offload(executor: Any) -> Callable[..., Offload]:
 def nothing() -> None: ...
 
 
-async def quiet(offload: Offload) -> None:
-    """Wait until nothing holds a token of its executor."""
-    while offload._limiter.borrowed_tokens:  # noqa: ASYNC110
-        await asyncio.sleep(0)
-
-
 def test_the_loop_need_not_be_asked(offload):
     """All of a line is served, in order, while the loop thread does something else."""
 
@@ -73,7 +68,7 @@ def test_the_loop_need_not_be_asked(offload):
         limiter = first._limiter
         assert (limiter.borrowed_tokens, limiter.waiting) == (1, 0)
         await asyncio.gather(*futures)
-        await quiet(first)
+        await quiet(first._limiter)
         assert limiter.running == set()
         assert first.route.completed == 5
 
@@ -115,7 +110,7 @@ def test_no_thread_is_left(executor, offload):
             await futures[1]
         assert caught.value.rejection == "no_thread"
         assert first.route.rejected == {"no_thread": 1}
-        await quiet(first)
+        await quiet(first._limiter)
 
     asyncio.run(main())
 
@@ -163,7 +158,7 @@ def test_abandoned_before_the_loop_knew_of_it(offload):
         futures[1].cancel()
         go.set()
         await futures[0]
-        await quiet(first)
+        await quiet(first._limiter)
         assert told == [True]
         assert first.route.abandoned == 1
         assert first.route.rejected == {}
@@ -190,7 +185,7 @@ def test_shutdown_that_begins_just_then(offload, expect_log):
         other.open.set()
         outcomes = await asyncio.gather(*futures[:2], return_exceptions=True)
         assert [getattr(o, "status_code", None) for o in outcomes] == [503, 503]
-        await quiet(first)
+        await quiet(first._limiter)
 
     asyncio.run(main())
 
@@ -242,7 +237,7 @@ def test_timeout_of_one_that_was_next(expect_log):
             await futures[1]
         await futures[0]
         slow.open.set()
-        await quiet(first)
+        await quiet(first._limiter)
         assert first.route.timed_out == 1
 
     asyncio.run(main())

@@ -476,14 +476,14 @@ def interrupt(*args: Any) -> Any:
     raise KeyboardInterrupt
 
 
+async def note(ran: list[bool]) -> None:
+    ran.append(True)
+
+
 def test_ctrl_c_before_it_has_begun(monkeypatch):
     """Then it does not begin, and nothing waits for its end."""
-    begun: list[bool] = []
-
-    async def begin() -> None:
-        begun.append(True)
-
-    crossing = Crossing(begin())
+    ran: list[bool] = []
+    crossing = Crossing(note(ran))
     post = crossing._portal.call_soon
     posts = iter((interrupt, post))
     monkeypatch.setattr(
@@ -491,17 +491,13 @@ def test_ctrl_c_before_it_has_begun(monkeypatch):
     )
     with pytest.raises(KeyboardInterrupt):
         crossing.wait()
-    assert begun == []
+    assert ran == []
 
 
 def test_ctrl_c_when_it_has_just_ended(monkeypatch):
     """There is nothing left to cancel, nor to wait for."""
-    ended: list[bool] = []
-
-    async def end() -> None:
-        ended.append(True)
-
-    crossing = Crossing(end())
+    ran: list[bool] = []
+    crossing = Crossing(note(ran))
     serve = crossing._lane.serve
     after = iter((interrupt, lambda: None))
 
@@ -512,7 +508,7 @@ def test_ctrl_c_when_it_has_just_ended(monkeypatch):
     monkeypatch.setattr(crossing._lane, "serve", serve_and_be_interrupted)
     with pytest.raises(KeyboardInterrupt):
         crossing.wait()
-    assert ended == [True]
+    assert ran == [True]
 
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork on this system")
