@@ -28,7 +28,7 @@ from prometheus_client.core import (
 )
 from prometheus_client.registry import Collector
 
-from tornado_unblock._statistics import (
+from tornado_unblock._limits.statistics import (
     ExecutorStatistics,
     Histogram,
     RouteStatistics,

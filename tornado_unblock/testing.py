@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from tornado_unblock._background import close_background
-from tornado_unblock._executors import forget_executors
-from tornado_unblock._portal import forget_locals
-from tornado_unblock._statistics import forget_statistics
+from tornado_unblock._executors.registry import forget_executors
+from tornado_unblock._limits.statistics import forget_statistics
+from tornado_unblock._loop.portal import forget_locals
+from tornado_unblock.shim._crossing.background import close_background
 
 __all__ = ["reset"]
 

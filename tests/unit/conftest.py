@@ -21,10 +21,10 @@ from tornado.web import Application
 
 from tests.unit.gates import executors_of_workers
 from tornado_unblock import run_in_executor
-from tornado_unblock._executors import get_executor
-from tornado_unblock._limiter import Limiter
-from tornado_unblock._portal import current_portal
-from tornado_unblock._workers import WorkerExecutor
+from tornado_unblock._executors.registry import get_executor
+from tornado_unblock._executors.threads import WorkerExecutor
+from tornado_unblock._limits.limiter import Limiter
+from tornado_unblock._loop.portal import current_portal
 
 WAIT = 10.0
 

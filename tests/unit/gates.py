@@ -7,7 +7,7 @@ import threading
 from collections.abc import Iterator
 from typing import Any, Callable
 
-from tornado_unblock._workers import WorkerExecutor
+from tornado_unblock._executors.threads import WorkerExecutor
 
 WAIT = 10.0
 

@@ -21,12 +21,21 @@ TREES = {path: ast.parse((PACKAGE / path).read_text()) for path in MODULES}
 USUAL_FUNCTION_LINES = 25
 #: The ways between the loop thread and the workers, and who may use them.
 DOORS = {
-    "call_soon_threadsafe": {"_portal", "_signals"},
+    "call_soon_threadsafe": {"_loop.portal", "_shutdown.signals"},
     "run_coroutine_threadsafe": set(),
     "run_in_executor": set(),
-    "submit": {"_offload", "_processes", "_run_in_executor"},
+    "submit": {
+        "_executors.processes",
+        "_offload.offload",
+        "_offload.run_in_executor",
+    },
     # The last one is the HTTP method.
-    "put": {"_offload", "_workers", "shim._lane", "shim.requests._session"},
+    "put": {
+        "_executors.threads",
+        "_offload.offload",
+        "shim._crossing.lane",
+        "shim.requests._session",
+    },
 }
 
 Function = (ast.FunctionDef, ast.AsyncFunctionDef)
@@ -41,22 +50,6 @@ def name_of(path: Path) -> str:
     if len(parts) > 1 and parts[-1] == "__init__":
         parts.pop()
     return ".".join(parts)
-
-
-def ranks() -> dict[str, int]:
-    """Return the table in the package's docstring."""
-    rows = re.findall(r"^ +(\d+)  ([\w.]+) +\S", tornado_unblock.__doc__ or "", re.M)
-    assert len({name for _, name in rows}) == len(rows)
-    return {name: int(rank) for rank, name in rows}
-
-
-def rank(name: str) -> int:
-    """Return a module's rank; a package's modules share it unless they have one."""
-    table = ranks()
-    while name and name not in table:
-        name = name.rpartition(".")[0]
-    assert name, "the table in __init__.py does not name it"
-    return table[name]
 
 
 def imports(path: Path) -> Iterator[str]:
@@ -76,26 +69,6 @@ def imports(path: Path) -> Iterator[str]:
                 while inner and inner not in known:
                     inner = inner.rpartition(".")[0]
                 yield inner or "__init__"
-
-
-def test_every_module_has_a_rank():
-    """The table names those there are, lowest first, and no others."""
-    modules = {name_of(path) for path in MODULES} - {"__init__"}
-    table = ranks()
-    assert set(table) <= modules
-    unlisted = modules - set(table)
-    assert [name for name in unlisted if name.partition(".")[0] not in table] == []
-    assert sorted(table.values()) == list(table.values())
-
-
-@by_module
-def test_modules_import_lower_ranks(path):
-    """What a module imports has a lower rank, so there are no cycles either."""
-    name = name_of(path)
-    if name != "__init__":
-        found = set(imports(path))
-        assert "__init__" not in found
-        assert [other for other in found if rank(other) >= rank(name)] == []
 
 
 def test_the_package_imports_only_names():
@@ -118,7 +91,7 @@ def test_doors(door, keepers):
 
 
 def test_threads_are_started_in_one_module():
-    """No module but `_threads` makes a thread or a pool of its own."""
+    """No module but `_executors.start` makes a thread or a pool of its own."""
     made = {
         name_of(path)
         for path in MODULES
@@ -127,7 +100,7 @@ def test_threads_are_started_in_one_module():
         and isinstance(node.func, ast.Attribute)
         and node.func.attr in ("Thread", "Timer", "ThreadPoolExecutor")
     }
-    assert made <= {"_threads"}
+    assert made <= {"_executors.start"}
 
 
 def test_most_functions_are_short():
@@ -203,7 +176,7 @@ def test_raises_sections(path):
 
 def test_raises_sections_are_found():
     """The search knows a section when it sees one."""
-    found = set(raised(TREES[Path("_run_in_executor.py")]))
+    found = set(raised(TREES[Path("_offload/run_in_executor.py")]))
     assert {"TypeError", "RejectedError", "asyncio.TimeoutError"} <= found
 
 

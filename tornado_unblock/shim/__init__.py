@@ -15,10 +15,10 @@ what blocks; each needs the extra of its name (``pip install
 'tornado-unblock[requests]'``).
 """
 
-from tornado_unblock.shim._contexts import DualContext, contextmanager
-from tornado_unblock.shim._dual import Dual, DualGenerator, dual, pair
-from tornado_unblock.shim._iterators import DualIterator
-from tornado_unblock.shim._wait import wait
+from tornado_unblock.shim._crossing.contexts import DualContext, contextmanager
+from tornado_unblock.shim._crossing.dual import Dual, DualGenerator, dual, pair
+from tornado_unblock.shim._crossing.iterators import DualIterator
+from tornado_unblock.shim._crossing.wait import wait
 
 __all__ = [
     "Dual",

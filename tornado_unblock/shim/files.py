@@ -17,7 +17,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Union
 
-from tornado_unblock.shim._dual import dual
+from tornado_unblock.shim._crossing.dual import dual
 
 __all__ = [
     "atomic_write",

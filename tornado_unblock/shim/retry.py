@@ -19,8 +19,8 @@ from collections.abc import AsyncIterator, Awaitable, Iterator
 from typing import TYPE_CHECKING, Any, Callable, TypeVar, Union, overload
 
 from tornado_unblock._errors import AbandonedError, LoopClosedError, LoopThreadError
-from tornado_unblock.shim._dual import Dual, dual, pair
-from tornado_unblock.shim._wait import check_may_block
+from tornado_unblock.shim._crossing.dual import Dual, dual, pair
+from tornado_unblock.shim._crossing.wait import check_may_block
 
 try:
     import stamina

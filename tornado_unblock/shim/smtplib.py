@@ -18,8 +18,8 @@ from collections.abc import Sequence
 from email.message import Message
 from typing import Any, NamedTuple, Optional, Union
 
-from tornado_unblock.shim._dual import pair
-from tornado_unblock.shim._wait import call
+from tornado_unblock.shim._crossing.dual import pair
+from tornado_unblock.shim._crossing.wait import call
 
 try:
     import aiosmtplib

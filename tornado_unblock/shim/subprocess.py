@@ -17,7 +17,7 @@ import io
 import subprocess as _subprocess
 from typing import IO, Any, Optional, Union
 
-from tornado_unblock.shim._dual import dual, pair
+from tornado_unblock.shim._crossing.dual import dual, pair
 
 _TEXT = ("text", "universal_newlines", "encoding", "errors")
 _PIPE = _subprocess.PIPE

@@ -14,7 +14,7 @@ import asyncio
 import time as _time
 from typing import Any
 
-from tornado_unblock.shim._dual import pair
+from tornado_unblock.shim._crossing.dual import pair
 
 
 def _sleep(seconds: float) -> None:

@@ -15,9 +15,12 @@ from tornado_unblock import (
     shutdown,
     testing,
 )
-from tornado_unblock._background import background_portal, close_background
-from tornado_unblock._portal import current_portal
-from tornado_unblock.shim._per_loop import PerLoop
+from tornado_unblock._loop.per_loop import PerLoop
+from tornado_unblock._loop.portal import current_portal
+from tornado_unblock.shim._crossing.background import (
+    background_portal,
+    close_background,
+)
 
 
 async def running() -> Any:

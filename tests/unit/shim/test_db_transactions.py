@@ -26,7 +26,7 @@ from tornado_unblock import (
     shutdown,
     unblock,
 )
-from tornado_unblock._background import background_portal
+from tornado_unblock.shim._crossing.background import background_portal
 
 ASYNC = [case for case in SERVERS if case.async_driver != "worker"]
 

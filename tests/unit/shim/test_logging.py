@@ -18,7 +18,7 @@ import pytest
 
 from tests.unit.shim.conftest import in_coroutine, in_foreign_thread, in_worker
 from tornado_unblock import ConfigurationError, LoopThreadError
-from tornado_unblock._portal import current_portal
+from tornado_unblock._loop.portal import current_portal
 from tornado_unblock.shim import logging
 from tornado_unblock.shim.logging import LoggingStatistics, _listener
 

@@ -22,7 +22,7 @@ from tests.unit.shim.conftest import (
     in_worker,
 )
 from tornado_unblock import LoopThreadError, run_in_executor, shim
-from tornado_unblock._portal import current_portal
+from tornado_unblock._loop.portal import current_portal
 from tornado_unblock.shim import redis
 from tornado_unblock.shim.redis import _pools
 

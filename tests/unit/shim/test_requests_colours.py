@@ -26,7 +26,7 @@ from urllib3.util import Timeout
 from tests.unit.shim.conftest import in_coroutine, in_foreign_thread, in_worker
 from tests.unit.shim.requests_peer import Peer, peer
 from tornado_unblock import LoopThreadError, shim, testing, unblock
-from tornado_unblock._portal import current_portal
+from tornado_unblock._loop.portal import current_portal
 from tornado_unblock.shim import requests
 from tornado_unblock.shim.requests import _client
 from tornado_unblock.shim.requests._errors import body_error, exchange_error
@@ -243,7 +243,7 @@ def test_connections_closed_before_the_loop(server):
 CHILD = """
 import asyncio, os, sys
 from tornado_unblock import shim
-from tornado_unblock._portal import current_portal
+from tornado_unblock._loop.portal import current_portal
 from tornado_unblock.shim import requests
 
 url = sys.argv[1]

@@ -33,7 +33,7 @@ from tornado_unblock import (
     statistics,
     unblock,
 )
-from tornado_unblock.shim._wait import Crossing
+from tornado_unblock.shim._crossing.wait import Crossing
 
 number: contextvars.ContextVar[int] = contextvars.ContextVar("number", default=0)
 
@@ -333,7 +333,7 @@ def test_nothing_is_posted_to_a_closed_loop():
 
 def test_a_long_wait(monkeypatch):
     """A waiting thread looks whether its loop lives, and waits on."""
-    monkeypatch.setattr("tornado_unblock.shim._lane._LOOK_AGAIN", 0)
+    monkeypatch.setattr("tornado_unblock.shim._crossing.lane._LOOK_AGAIN", 0)
 
     async def leaf() -> None:
         for _ in range(100):

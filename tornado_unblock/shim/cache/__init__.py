@@ -18,8 +18,8 @@ from collections.abc import Awaitable, Hashable
 from typing import TYPE_CHECKING, Any, Callable, Optional, TypeVar, overload
 
 from tornado_unblock._errors import ConfigurationError
-from tornado_unblock._options import check_seconds, is_number
-from tornado_unblock.shim._dual import Dual, dual
+from tornado_unblock._executors.options import check_seconds, is_number
+from tornado_unblock.shim._crossing.dual import Dual, dual
 from tornado_unblock.shim.cache._store import (
     CacheStatistics,
     Store,

@@ -25,10 +25,10 @@ from collections.abc import Awaitable, Hashable, Iterator, MutableMapping
 from types import TracebackType
 from typing import Any, Callable, Optional
 
-from tornado_unblock._body import Body
 from tornado_unblock._errors import AbandonedError, LoopClosedError
-from tornado_unblock._latch import interpreter_is_ending
-from tornado_unblock._portal import Portal, current_lease, current_portal
+from tornado_unblock._loop.latch import interpreter_is_ending
+from tornado_unblock._loop.portal import Portal, current_lease, current_portal
+from tornado_unblock._offload.body import Body
 
 try:
     import cachetools

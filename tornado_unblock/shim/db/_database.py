@@ -11,8 +11,8 @@ from sqlalchemy.engine import URL
 from sqlalchemy.ext.asyncio import AsyncEngine
 from sqlalchemy.sql import Executable
 
-from tornado_unblock.shim._dual import Dual, pair
-from tornado_unblock.shim._wait import call
+from tornado_unblock.shim._crossing.dual import Dual, pair
+from tornado_unblock.shim._crossing.wait import call
 from tornado_unblock.shim.db import _drivers
 from tornado_unblock.shim.db._pools import LoopPool, ThreadPool
 from tornado_unblock.shim.db._rows import Affected, affected, outcome

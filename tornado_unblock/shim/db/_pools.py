@@ -24,8 +24,8 @@ from sqlalchemy.engine import URL
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 
 from tornado_unblock._errors import UnblockError
-from tornado_unblock.shim._per_loop import PerLoop
-from tornado_unblock.shim._wait import call
+from tornado_unblock._loop.per_loop import PerLoop
+from tornado_unblock.shim._crossing.wait import call
 from tornado_unblock.shim.db._dropping import Tracked, immortal
 
 _T = TypeVar("_T")

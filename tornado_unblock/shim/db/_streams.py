@@ -14,8 +14,8 @@ from typing import Any, Callable, Union
 
 from sqlalchemy import Connection, CursorResult
 
-from tornado_unblock.shim._iterators import DualIterator
-from tornado_unblock.shim._wait import check_may_block
+from tornado_unblock.shim._crossing.iterators import DualIterator
+from tornado_unblock.shim._crossing.wait import check_may_block
 from tornado_unblock.shim.db._pools import LoopPool, ThreadPool
 from tornado_unblock.shim.db._rows import Row, rows_of
 from tornado_unblock.shim.db._transactions import AsyncOpen, Open, SyncOpen

@@ -14,9 +14,9 @@ import asyncio
 import contextvars
 from typing import Any, Callable, Optional, cast
 
-from tornado_unblock._body import Keeper
-from tornado_unblock._offload import Offload
-from tornado_unblock._portal import current_lease
+from tornado_unblock._loop.portal import current_lease
+from tornado_unblock._offload.body import Keeper
+from tornado_unblock._offload.offload import Offload
 
 
 class Gate:

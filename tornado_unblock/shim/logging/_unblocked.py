@@ -25,9 +25,9 @@ from collections.abc import Iterable
 from typing import Any, Callable, Union
 
 from tornado_unblock._errors import LoopClosedError
-from tornado_unblock._hooks import Hook, bare, hide
-from tornado_unblock._portal import Portal, current_portal
-from tornado_unblock.shim._dual import pair
+from tornado_unblock._handlers.hooks import Hook, bare, hide
+from tornado_unblock._loop.portal import Portal, current_portal
+from tornado_unblock.shim._crossing.dual import pair
 from tornado_unblock.shim.logging._listener import Listener
 from tornado_unblock.shim.logging._records import settled
 

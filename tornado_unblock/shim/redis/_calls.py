@@ -12,7 +12,7 @@ from typing import Any, Callable, NamedTuple, Optional
 
 import redis
 
-from tornado_unblock.shim._wait import check_may_block
+from tornado_unblock.shim._crossing.wait import check_may_block
 
 _MODULES = ("redis.commands.core", "redis.commands.sentinel")
 

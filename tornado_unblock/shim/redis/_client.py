@@ -14,8 +14,8 @@ import redis.asyncio as aio
 from redis.commands.core import AsyncScript
 from redis.commands.core import Script as _Script
 
-from tornado_unblock.shim._dual import Dual, pair
-from tornado_unblock.shim._wait import check_may_block
+from tornado_unblock.shim._crossing.dual import Dual, pair
+from tornado_unblock.shim._crossing.wait import check_may_block
 from tornado_unblock.shim.redis._calls import (
     COMMANDS,
     SCANS,

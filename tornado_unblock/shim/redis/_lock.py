@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import redis.asyncio.lock
 import redis.lock
 
-from tornado_unblock.shim._dual import Dual, pair
+from tornado_unblock.shim._crossing.dual import Dual, pair
 
 _SHARED = (
     "timeout",

@@ -16,8 +16,8 @@ import redis
 import redis.client
 
 from tornado_unblock._errors import LoopThreadError
-from tornado_unblock.shim._dual import Dual, pair
-from tornado_unblock.shim._wait import check_may_block
+from tornado_unblock.shim._crossing.dual import Dual, pair
+from tornado_unblock.shim._crossing.wait import check_may_block
 from tornado_unblock.shim.redis._calls import COMMANDS, Call, CallMethod
 
 if TYPE_CHECKING:

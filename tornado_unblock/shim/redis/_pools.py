@@ -22,8 +22,8 @@ from redis.asyncio.connection import AbstractConnection
 from redis.asyncio.retry import Retry
 
 from tornado_unblock._errors import LoopClosedError
-from tornado_unblock._portal import Portal, current_portal
-from tornado_unblock.shim._per_loop import PerLoop
+from tornado_unblock._loop.per_loop import PerLoop
+from tornado_unblock._loop.portal import Portal, current_portal
 
 _ATTRIBUTE = "_tornado_unblock_clients"
 _CLASSES: dict[Any, Any] = {

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Optional
 
 import redis.client
 
-from tornado_unblock.shim._dual import Dual, pair
+from tornado_unblock.shim._crossing.dual import Dual, pair
 from tornado_unblock.shim.redis._calls import CallMethod, ScanMethod
 
 _METHODS = (

@@ -31,7 +31,7 @@ from requests.exceptions import (
     TooManyRedirects,
 )
 
-from tornado_unblock.shim._wait import call
+from tornado_unblock.shim._crossing.wait import call
 from tornado_unblock.shim.requests._client import Options, exchange
 from tornado_unblock.shim.requests._response import Response
 

@@ -24,7 +24,7 @@ from requests.utils import select_proxy, urldefragauth
 from urllib3.util import Timeout, parse_url
 from yarl import URL
 
-from tornado_unblock.shim._per_loop import PerLoop
+from tornado_unblock._loop.per_loop import PerLoop
 from tornado_unblock.shim.requests._errors import exchange_error
 from tornado_unblock.shim.requests._raw import Raw
 from tornado_unblock.shim.requests._response import Response

@@ -21,7 +21,7 @@ from urllib3.exceptions import DecodeError
 from urllib3.response import HTTPResponse
 
 from tornado_unblock._errors import LoopClosedError
-from tornado_unblock._portal import current_portal, running_loop
+from tornado_unblock._loop.portal import current_portal, running_loop
 from tornado_unblock.shim.requests._errors import body_error
 
 

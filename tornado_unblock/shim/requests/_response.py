@@ -13,9 +13,9 @@ from typing import TYPE_CHECKING, Any, Callable, Optional, TypeVar
 
 import requests
 
-from tornado_unblock.shim._dual import Dual, DualGenerator, pair
-from tornado_unblock.shim._iterators import DualIterator
-from tornado_unblock.shim._wait import check_may_block, wait
+from tornado_unblock.shim._crossing.dual import Dual, DualGenerator, pair
+from tornado_unblock.shim._crossing.iterators import DualIterator
+from tornado_unblock.shim._crossing.wait import check_may_block, wait
 from tornado_unblock.shim.requests._raw import Raw
 
 if TYPE_CHECKING:

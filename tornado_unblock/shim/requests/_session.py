@@ -20,7 +20,7 @@ import requests
 from requests.adapters import HTTPAdapter
 from requests.models import PreparedRequest
 
-from tornado_unblock.shim._dual import Dual, pair
+from tornado_unblock.shim._crossing.dual import Dual, pair
 from tornado_unblock.shim.requests._awaited import aio_of, request_aio, send_aio
 from tornado_unblock.shim.requests._client import clients
 from tornado_unblock.shim.requests._response import Response, joined, ours

@@ -19,7 +19,7 @@ from requests.adapters import HTTPAdapter
 from urllib3.exceptions import InsecureRequestWarning
 from urllib3.util.ssl_ import create_urllib3_context
 
-from tornado_unblock.shim._wait import call
+from tornado_unblock.shim._crossing.wait import call
 
 Verify = Union[bool, str, None]
 Cert = Union[str, tuple[str, str], None]

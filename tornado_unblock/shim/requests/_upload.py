@@ -15,7 +15,7 @@ import requests
 import urllib3
 from multidict import CIMultiDict
 
-from tornado_unblock.shim._dual import dual
+from tornado_unblock.shim._crossing.dual import dual
 
 _urllib3: Any = urllib3
 

@@ -1,0 +1,180 @@
+"""Where a response is finished that the body leaves to Tornado."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from typing import Any
+
+import pytest
+from tornado.http1connection import HTTP1Connection
+from tornado.web import Application, RequestHandler
+
+from tornado_unblock import shutdown, unblock, unblock_application
+from tornado_unblock._connection.request_connection import RequestConnection
+from tornado_unblock._handlers.results import _LONG, _MANY
+from tornado_unblock._limits.limiter import Limiter
+
+WAIT = 10.0
+
+
+@pytest.fixture
+def threads(monkeypatch):
+    """The threads that the body, and Tornado's own end of a request, ran in."""
+    found: dict[str, int] = {}
+    own = Application.log_request
+
+    def log_request(self: Any, handler: RequestHandler) -> None:
+        found["end"] = threading.get_ident()
+        own(self, handler)
+
+    monkeypatch.setattr(Application, "log_request", log_request)
+    return found
+
+
+def body_of(threads: dict[str, int], *chunks: bytes) -> Any:
+    def get(self: RequestHandler) -> None:
+        threads["body"] = threading.get_ident()
+        for chunk in chunks:
+            self.write(chunk)
+
+    return get
+
+
+def ended_in_the_worker(server: Any, threads: dict[str, int]) -> bool:
+    # The client may have its answer before.
+    server.until(lambda: "end" in threads)
+    return threads["end"] == threads["body"]
+
+
+@pytest.mark.parametrize("mode", ["method", "class", "application"])
+def test_short_plain_responses_end_on_the_loop_thread(make_server, threads, mode):
+    """Nothing runs there but Tornado's own code, and little of it."""
+    get = body_of(threads, b"done")
+    handler: Any = type("Plain", (RequestHandler,), {"get": get})
+    if mode == "method":
+        handler.get = unblock(get)
+    if mode == "class":
+        handler = unblock(handler)
+    server = make_server(("/", handler))
+    if mode == "application":
+        server.call(unblock_application, server.server.request_callback)
+    assert server.get("/").body == b"done"
+    assert not ended_in_the_worker(server, threads)
+
+
+@pytest.mark.parametrize(
+    ("chunks", "in_the_worker"),
+    [
+        ([b"x" * (_LONG - 1)], False),
+        ([b"x" * _LONG], True),
+        ([b"x"] * (_MANY - 1), False),
+        ([b"x"] * _MANY, True),
+    ],
+)
+def test_long_responses_end_in_the_worker(make_server, threads, chunks, in_the_worker):
+    """To hash them for the Etag takes long enough to be felt on the loop thread."""
+    handler: Any = type("Long", (RequestHandler,), {})
+    handler.get = unblock(body_of(threads, *chunks))
+    server = make_server(("/", handler))
+    assert server.get("/").body == b"".join(chunks)
+    assert ended_in_the_worker(server, threads) == in_the_worker
+
+
+def on_finish(self: RequestHandler) -> None:
+    """Maybe it blocks."""
+
+
+def compute_etag(self: RequestHandler) -> str:
+    return '"x"'
+
+
+@pytest.mark.parametrize("own", [on_finish, compute_etag])
+def test_what_a_class_adds_runs_in_the_worker(make_server, threads, own):
+    """It may block."""
+    handler: Any = type("Own", (RequestHandler,), {own.__name__: own})
+    handler.get = unblock(body_of(threads, b"done"))
+    server = make_server(("/", handler))
+    assert server.get("/").body == b"done"
+    assert ended_in_the_worker(server, threads)
+
+
+def test_a_log_function_runs_in_the_worker(make_server, threads):
+    """It may write to a database."""
+
+    def log_function(handler: RequestHandler) -> None:
+        threads["end"] = threading.get_ident()
+
+    handler: Any = type("Logged", (RequestHandler,), {})
+    handler.get = unblock(body_of(threads, b"done"))
+    server = make_server(("/", handler), log_function=log_function)
+    assert server.get("/").body == b"done"
+    assert ended_in_the_worker(server, threads)
+
+
+def test_compression_runs_in_the_worker(make_server, threads):
+    """It takes long."""
+    handler: Any = type("Small", (RequestHandler,), {})
+    handler.get = unblock(body_of(threads, b"x" * 2000))
+    server = make_server(("/", handler), compress_response=True)
+    response = server.get("/", headers="Accept-Encoding: gzip\r\n")
+    assert response.headers["Content-Encoding"] == "gzip"
+    assert ended_in_the_worker(server, threads)
+
+
+def test_an_applications_own_log_request_runs_in_the_worker(make_server, threads):
+    """As does a log function."""
+
+    class Logging(Application):
+        def log_request(self, handler: RequestHandler) -> None:
+            threads["end"] = threading.get_ident()
+
+    handler: Any = type("Logged", (RequestHandler,), {})
+    handler.get = unblock(body_of(threads, b"done"))
+    server = make_server()
+    server.server.request_callback = Logging([("/", handler)])
+    assert server.get("/").body == b"done"
+    assert ended_in_the_worker(server, threads)
+
+
+def test_the_connection_itself_once_no_worker_comes_any_more(make_server):
+    """While the body runs something stands in for it; when Tornado goes on, nothing."""
+    seen: list[Any] = []
+
+    class Plain(RequestHandler):
+        @unblock
+        def get(self) -> None:
+            seen.append(type(self.request.connection))
+
+    def log_request(handler: RequestHandler) -> None:
+        seen.append(type(handler.request.connection))
+
+    server = make_server(("/", Plain))
+    server.server.request_callback.log_request = log_request
+    assert server.get("/").status == 200
+    server.until(lambda: len(seen) == 2)
+    assert seen == [RequestConnection, HTTP1Connection]
+
+
+def test_shutdown_begun_as_a_body_ends(make_server, threads, monkeypatch):
+    """Nothing runs or waits then, but Tornado still has to finish the response."""
+    ended: list[bool] = []
+    own = Limiter.give_back
+
+    def give_back(self: Limiter, route: Any) -> None:
+        own(self, route)
+        # Its first step comes before Tornado hears of the body's end.
+        tasks.append(asyncio.ensure_future(end()))
+
+    async def end() -> None:
+        assert await shutdown(WAIT) == []
+        ended.append("end" in threads)
+
+    tasks: list[asyncio.Task[None]] = []
+    handler: Any = type("Plain", (RequestHandler,), {})
+    handler.get = unblock(body_of(threads, b"done"))
+    server = make_server(("/", handler))
+    monkeypatch.setattr(Limiter, "give_back", give_back)
+    assert server.get("/").body == b"done"
+    server.until(lambda: ended)
+    assert ended == [True]

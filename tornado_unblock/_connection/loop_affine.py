@@ -1,0 +1,72 @@
+"""Objects that belong to the loop thread, usable from a worker.
+
+# Threads: any. On the loop thread each use goes straight through.
+# Guarantees: elsewhere, a method runs on the loop thread and is waited for,
+# within the time limit of `Portal.call`.
+"""
+
+from __future__ import annotations
+
+import functools
+from typing import TYPE_CHECKING, Any, Callable, Optional
+
+import wrapt
+
+from tornado_unblock._errors import AbandonedError
+from tornado_unblock._loop.portal import Lease, Portal, here, running_loop
+
+
+def check_lease() -> Optional[Lease]:
+    """Return the lease under which this thread runs a body, or None.
+
+    Raises:
+        AbandonedError: Its request was taken from it.
+    """
+    lease = here.lease
+    if lease is not None and lease.revoked is not None:
+        raise AbandonedError(lease.revoked)
+    return lease
+
+
+if TYPE_CHECKING:
+    _Proxy = wrapt.ObjectProxy[Any]
+else:
+    _Proxy = wrapt.ObjectProxy
+
+
+class LoopAffine(_Proxy):
+    """Any object whose methods must run on the loop thread.
+
+    Called elsewhere, a method runs there and its result is waited for.
+    """
+
+    def __init__(self, wrapped: Any, portal: Portal) -> None:
+        super().__init__(wrapped)
+        self._self_portal = portal
+
+    def __getattr__(self, name: str) -> Any:
+        value = getattr(self.__wrapped__, name)
+        if self._self_on_loop() or not callable(value):
+            return value
+        return functools.partial(self._self_call, value)
+
+    def _self_on_loop(self) -> bool:
+        return running_loop() is self._self_portal.loop
+
+    def _self_call(self, method: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
+        check_lease()
+        return self._self_portal.call(functools.partial(method, *args, **kwargs))
+
+
+class LoopAffineStream(LoopAffine):
+    """A stream reached from a worker."""
+
+    def closed(self) -> bool:
+        """Whether the stream is closed; a look, so it does not wait."""
+        return bool(self.__wrapped__.closed())
+
+    @property
+    def socket(self) -> Any:
+        """The stream's socket; its methods run on the loop thread too."""
+        socket = self.__wrapped__.socket
+        return socket if self._self_on_loop() else LoopAffine(socket, self._self_portal)

@@ -1,0 +1,266 @@
+"""One response on its way out, from whichever thread it is written.
+
+# Threads: any. On the loop thread each call goes straight to the connection.
+# Guarantees, for calls from another thread:
+# - what is written goes out in the order of the calls, each as it was when
+#   the call was made: a header set later does not reach the wire;
+# - an error the connection raises is raised in the caller. What provably
+#   cannot fail is posted; what might waits for the loop's answer;
+# - one chunk may be on its way to the client; the next `write` waits for it;
+# - `finish` never waits;
+# - after the request was taken from a worker, its calls raise `AbandonedError`.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import functools
+from typing import Any, Callable, Optional, Protocol
+
+from tornado.httputil import HTTPConnection, HTTPHeaders, ResponseStartLine
+from tornado.iostream import StreamClosedError
+from tornado.log import app_log
+
+from tornado_unblock._connection.headers import harmless, snapshot
+from tornado_unblock._connection.loop_affine import check_lease
+from tornado_unblock._loop.guard import copy_outcome
+from tornado_unblock._loop.latch import Latch
+from tornado_unblock._loop.portal import Lease, Portal, running_loop
+
+
+class Listener(Protocol):
+    """Who is told on the loop thread what becomes of a connection."""
+
+    retry_after: Optional[int]
+    """Seconds a 503 is to name, or None."""
+
+    def closing(self) -> None:
+        """The client left."""
+
+    def finishing(self) -> None:
+        """The loop thread ends the response."""
+
+    def over(self) -> None:
+        """The response has ended."""
+
+
+class Outgoing:
+    """The response of one request."""
+
+    __slots__ = (
+        *("_close_callback", "_held", "_remaining", "_unsent", "connection"),
+        *("known", "listener", "method", "portal", "sent", "whole"),
+    )
+
+    def __init__(
+        self, connection: HTTPConnection, portal: Portal, listener: Listener
+    ) -> None:
+        self.connection = connection
+        self.portal = portal
+        self.listener = listener
+        # The request's method; a HEAD response has no body.
+        self.method: Optional[str] = None
+        # Whether it is known what the connection expects; if not, each call waits.
+        self.known = True
+        # Whether any byte of the response has left, and all that Content-Length
+        # promised; the loop thread's view.
+        self.sent = self.whole = False
+        # Bytes that Content-Length still promises; None when it is not given.
+        self._remaining: Optional[int] = None
+        # The latch of the chunk that is on its way, if any.
+        self._unsent: Optional[Latch] = None
+        self._close_callback: Optional[Callable[[], None]] = None
+        # Calls kept back until `finish` or the body's end; None: they are posted at
+        # once.
+        self._held: Optional[list[tuple[Callable[..., Any], Any]]] = None
+
+    def write_headers(
+        self, start_line: Any, headers: HTTPHeaders, chunk: Optional[bytes]
+    ) -> asyncio.Future[None]:
+        """See `HTTPConnection.write_headers`."""
+        if running_loop() is self.portal.loop:
+            self.known = False
+            self.sent = True
+            self._add_retry_after(start_line, headers)
+            written: asyncio.Future[None] = self.connection.write_headers(
+                start_line, headers, chunk
+            )
+            return written
+        lease = check_lease()
+        self._wait_until_sent()
+        self._add_retry_after(start_line, headers)
+        if not self.foresee(start_line, headers, chunk):
+            return self._answered("write_headers", start_line, headers, chunk)
+        send = self.connection.write_headers
+        return self._post_write(lease, send, start_line, snapshot(headers), chunk)
+
+    def write(self, chunk: bytes) -> asyncio.Future[None]:
+        """See `HTTPConnection.write`."""
+        if running_loop() is self.portal.loop:
+            self.known = False
+            written: asyncio.Future[None] = self.connection.write(chunk)
+            return written
+        lease = check_lease()
+        self._wait_until_sent()
+        if not self.known or not self._fits(chunk):
+            return self._answered("write", chunk)
+        return self._post_write(lease, self.connection.write, chunk)
+
+    def finish(self) -> None:
+        """See `HTTPConnection.finish`."""
+        if running_loop() is self.portal.loop:
+            self.listener.finishing()
+            self.connection.finish()
+            return
+        lease = check_lease()
+        if lease is not None and not lease.take_right_to_finish():
+            check_lease()
+        if self.known and not self._remaining:
+            self._post(self._perform, lease, self.connection.finish)
+            self._post_held()
+            if lease is not None:
+                lease.parting = None
+        else:
+            self._answered("finish")
+        if lease is None:  # a thread that is no worker; of one, its end tells
+            self.portal.call_soon(self.listener.over)
+
+    def set_close_callback(self, callback: Optional[Callable[[], None]]) -> None:
+        """See `HTTP1Connection.set_close_callback`."""
+        self._close_callback = callback
+        if running_loop() is self.portal.loop:
+            own = None if callback is None else self._closed
+            self.connection.set_close_callback(own)  # type: ignore[attr-defined]
+            return
+        # The connection goes on calling `_closed`, which has a new callback.
+        lease = check_lease()
+        if callback is None and self._held is None and lease is not None:
+            # Tornado's `finish` begins so: what it sends leaves in one piece.
+            self._held = []
+            lease.parting = self._release
+
+    # --- any thread but the loop's ------------------------------------------
+
+    def foresee(
+        self, start_line: Any, headers: HTTPHeaders, chunk: Optional[bytes]
+    ) -> bool:
+        """Whether `HTTP1Connection.write_headers` is sure to accept this."""
+        if not self.known or not isinstance(start_line, ResponseStartLine):
+            return False
+        if not harmless(start_line.reason, headers):
+            return False
+        if self.method == "HEAD" or start_line.code == 304:
+            self._remaining = 0
+        else:
+            length = headers.get("Content-Length")
+            if length is not None:
+                if not (length.isascii() and length.isdigit()):
+                    return False
+                self._remaining = int(length)
+        return self._remaining is None or self._fits(chunk)
+
+    def _fits(self, chunk: Optional[bytes]) -> bool:
+        if self._remaining is None or not chunk:
+            return True
+        self._remaining -= len(chunk)
+        return self._remaining >= 0
+
+    def _post(self, fn: Callable[..., Any], *args: Any) -> None:
+        if self._held is not None:
+            self._held.append((fn, args))
+        else:
+            self.portal.call_soon(fn, *args)
+
+    def _post_held(self) -> None:
+        held, self._held = self._held, None
+        if held:
+            self.portal.call_soon(_do_all, held)
+
+    def _post_write(
+        self, lease: Optional[Lease], method: Callable[..., Any], *args: Any
+    ) -> asyncio.Future[None]:
+        future: asyncio.Future[None] = self.portal.loop.create_future()
+        if self._held:  # `finish` writes once: this is something else
+            self._post_held()
+        # Of what `finish` sends nothing is left to wait for.
+        latch = self._unsent = Latch() if self._held is None else None
+        self._post(self._perform_write, future, latch, lease, method, args)
+        return future
+
+    def _answered(self, name: str, *args: Any) -> asyncio.Future[None]:
+        self.known = False
+        self._post_held()
+        self.sent = True
+        method = getattr(self.connection, name)
+        future: asyncio.Future[None] = self.portal.call(
+            functools.partial(method, *args)
+        )
+        return future
+
+    def _wait_until_sent(self) -> None:
+        unsent = self._unsent
+        if unsent is not None:
+            unsent.wait(self.portal.loop)
+            check_lease()
+
+    # --- loop thread ----------------------------------------------------------
+
+    def _release(self) -> None:
+        """Do what was kept back, once the body has ended."""
+        held, self._held = self._held, None
+        _do_all(held or [])
+
+    def _perform(
+        self, lease: Optional[Lease], method: Callable[..., Any], *args: Any
+    ) -> Any:
+        if lease is not None and lease.revoked is not None:
+            return None  # it was on its way when the request was taken
+        self.sent = True
+        try:
+            return method(*args)
+        except Exception:
+            # Nobody waits for it. The response cannot be completed.
+            app_log.error("The connection refused %r", method, exc_info=True)
+            self.connection.close()  # type: ignore[attr-defined]
+            return None
+
+    def _perform_write(
+        self,
+        future: asyncio.Future[None],
+        latch: Optional[Latch],
+        lease: Optional[Lease],
+        method: Callable[..., Any],
+        args: Any,
+    ) -> None:
+        sent = self._perform(lease, method, *args)
+        if sent is not None and self._unsent is latch:
+            self.whole = self._remaining == 0
+        if sent is None:
+            future.set_exception(StreamClosedError())
+        else:
+            copy_outcome(sent, future)
+        if latch is not None:
+            if sent is None or sent.done():
+                latch.open()
+            else:
+                sent.add_done_callback(latch.open)
+        if future.done() and not future.cancelled():
+            future.exception()  # as with Tornado's own: awaiting it is optional
+
+    def _add_retry_after(self, start_line: Any, headers: HTTPHeaders) -> None:
+        seconds = self.listener.retry_after
+        if seconds is not None and start_line.code == 503:
+            headers["Retry-After"] = str(seconds)
+
+    def _closed(self) -> None:
+        callback, self._close_callback = self._close_callback, None
+        if self._unsent is not None:
+            self._unsent.open()
+        self.listener.closing()
+        if callback is not None:
+            callback()
+
+
+def _do_all(calls: list[tuple[Callable[..., Any], Any]]) -> None:
+    for fn, args in calls:
+        fn(*args)

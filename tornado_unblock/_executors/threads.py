@@ -1,0 +1,305 @@
+"""The thread executor: workers started, reused, lent, let go, forked.
+
+`WorkerExecutor` is a `concurrent.futures.ThreadPoolExecutor` to its users, whose
+workers start on demand; the one that went idle last is reused first.
+
+Workers are woken one at a time, each by the one before it. Short jobs are then all
+done by the first few, where waking one for each job would set them all fighting for
+the interpreter; a job that blocks lets the next worker run at once. A job known to
+block has a worker woken for it alone: it is to begin before the loop thread rests.
+
+# Threads: any thread may submit; state is guarded by `_lock`.
+# Guarantees:
+# - at most `max_workers` threads, and one more for each worker that `lend`s;
+# - a job put in is run exactly once, unless the process ends or forks first;
+# - a claimed worker stays, and works for others only when no other is to be had;
+# - a forked child has the same executors, empty, without their threads;
+# - workers are daemon threads: an ending interpreter does not wait for them.
+"""
+
+from __future__ import annotations
+
+import collections
+import concurrent.futures
+import contextlib
+import itertools
+import os
+import threading
+import weakref
+from collections.abc import Iterator
+from typing import Any, Callable, Optional, TypeVar
+
+from tornado.log import app_log
+
+from tornado_unblock._executors.jobs import (
+    Claim,
+    Job,
+    Submitted,
+    Worker,
+    here,
+    take_idle,
+)
+from tornado_unblock._executors.start import start_thread
+
+_T = TypeVar("_T")
+
+# How long a worker idles before its thread ends, in seconds: a burst's threads
+# are gone a minute later.
+IDLE_SECONDS = 60.0
+
+# Every executor of this process, for the fork handler.
+_all: weakref.WeakSet[WorkerExecutor] = weakref.WeakSet()
+
+
+class WorkerExecutor(concurrent.futures.ThreadPoolExecutor):
+    """A thread executor whose idle workers are reused last-in-first-out.
+
+    Args:
+        max_workers: Threads at most.
+        name: What its threads are called, and what errors call it.
+        idle_seconds: How long an idle thread is kept.
+    """
+
+    def __init__(
+        self, max_workers: int, name: str, *, idle_seconds: float = IDLE_SECONDS
+    ) -> None:
+        super().__init__(max_workers, thread_name_prefix=f"unblock-{name}")
+        self.name = name
+        self.max_workers = max_workers
+        self._idle_seconds = idle_seconds
+        self._numbers = itertools.count(1)
+        self._start_empty()
+        _all.add(self)
+
+    def _start_empty(self) -> None:
+        self._lock = threading.Lock()
+        # All guarded by _lock:
+        self._idle: list[Worker] = []
+        self._jobs: collections.deque[Job] = collections.deque()
+        self._workers: set[Worker] = set()
+        # How many workers it may have: `max_workers`, and those that were lent.
+        self._allowed = self.max_workers
+        # Whether a worker was woken that has not run yet.
+        self._waking = False
+        self._closed = False
+
+    def put(self, job: Job, *, wake: bool = True, alone: bool = False) -> None:
+        """Run ``job`` on a worker; any thread.
+
+        Args:
+            job: Of no arguments; what it raises is logged.
+            wake: Whether to wake a worker for it; if not, call `wake` soon.
+            alone: Whether to wake one for just this, though another is waking.
+
+        Raises:
+            RuntimeError: The executor is shut down, or the system refuses a
+                thread and there is none to wait for.
+        """
+        with self._lock:
+            if self._closed:
+                raise RuntimeError(f"executor {self.name!r} is shut down")
+            self._jobs.append(job)
+            # The first worker is started at once, to learn whether it can be.
+            if alone or (not self._waking and (wake or not self._workers)):
+                try:
+                    self._wake_one()
+                except RuntimeError:
+                    self._jobs.remove(job)
+                    raise
+
+    def wake(self) -> None:
+        """Wake a worker for what was put without; any thread."""
+        with self._lock:
+            if self._jobs and not self._waking:
+                self._wake_one()
+
+    def submit(
+        self, fn: Callable[..., _T], /, *args: Any, **kwargs: Any
+    ) -> concurrent.futures.Future[_T]:
+        """As `concurrent.futures.ThreadPoolExecutor.submit`; any thread."""
+        future: concurrent.futures.Future[_T] = concurrent.futures.Future()
+        self.put(Submitted(future, fn, args, kwargs))
+        return future
+
+    def put_on(self, claim: Claim, job: Job, late: Job) -> bool:
+        """Run ``job`` on the claimed worker, or on any if it is gone; any thread.
+
+        Args:
+            claim: Whose worker.
+            job: What to run.
+            late: What to run instead when that worker is busy, once it is not.
+
+        Returns:
+            Whether it is ``job`` that runs.
+
+        Raises:
+            RuntimeError: As for `put`.
+        """
+        worker = claim.worker
+        with self._lock:
+            if worker in self._workers and not self._closed:
+                at_once = worker in self._idle
+                worker.jobs.append(job if at_once else late)
+                if at_once:
+                    self._idle.remove(worker)
+                    worker.wake_up.release()
+                return at_once
+        self.put(job)
+        return True
+
+    @contextlib.contextmanager
+    def lend(self) -> Iterator[None]:
+        """Have one more thread while the calling worker waits for nested work."""
+        with self._lock:
+            self._allowed += 1
+            if self._jobs and not self._waking:
+                self._wake_one()
+        try:
+            yield
+        finally:
+            with self._lock:
+                self._allowed -= 1
+
+    def shutdown(self, wait: bool = True, *, cancel_futures: bool = False) -> None:
+        """As `concurrent.futures.ThreadPoolExecutor.shutdown`; any thread."""
+        dropped: list[Job] = []
+        with self._lock:
+            self._closed = True
+            if cancel_futures:
+                for jobs in (self._jobs, *(w.jobs for w in self._workers)):
+                    dropped.extend(jobs)
+                    jobs.clear()
+            for worker in self._idle:
+                worker.wake_up.release()
+            self._idle.clear()
+        for job in dropped:
+            if isinstance(job, Submitted):
+                job.future.cancel()
+        if wait:
+            self.join()
+
+    def join(self, timeout: Optional[float] = None) -> None:
+        """Wait for every worker but the calling one, ``timeout`` seconds for each."""
+        joined: set[Worker] = set()
+        while True:
+            with self._lock:
+                # One that ends may have started another.
+                left = self._workers - joined
+            if not left:
+                return
+            joined |= left
+            for worker in left:
+                if worker.thread is not threading.current_thread():
+                    worker.thread.join(timeout)
+
+    def thread_count(self) -> int:
+        """Return how many threads it has now, idle ones included."""
+        return len(self._workers)
+
+    def _wake_one(self) -> None:
+        """Wake or start a worker, unless all are busy already; holds `_lock`.
+
+        Raises:
+            RuntimeError: The system refuses the first thread.
+        """
+        idle = self._idle
+        if idle and not idle[-1].claims:
+            self._waking = True
+            idle.pop().wake_up.release()
+            return
+        worker = take_idle(idle, claimed_too=not self._may_start())
+        if worker is not None:
+            self._waking = True
+            worker.wake_up.release()
+        elif self._may_start():
+            self._start_one()
+
+    def _start_one(self) -> None:
+        worker = Worker()
+        self._workers.add(worker)
+        self._waking = True
+        name = f"{self._thread_name_prefix}-{next(self._numbers)}"
+        try:
+            # It waits for the lock, so its worker has a thread when it begins.
+            worker.thread = start_thread(lambda: self._work(worker), name)
+        except RuntimeError:
+            self._waking = False
+            self._workers.discard(worker)
+            if not self._workers:
+                raise
+            # The system is short of threads: the ones there are will do.
+            if self._idle:
+                worker = self._idle.pop()
+                worker.jobs.append(self._jobs.popleft())
+                worker.wake_up.release()
+
+    def _work(self, worker: Worker) -> None:
+        here.worker = worker
+        job = self._next_job(worker, woken=True)
+        while job is not None:
+            try:
+                job()
+            except BaseException:
+                app_log.critical(
+                    "A job of executor %r let an error out", self.name, exc_info=True
+                )
+            del job  # an idle worker must not keep its last request alive
+            job = self._next_job(worker)
+
+    def _next_job(self, worker: Worker, woken: bool = False) -> Optional[Job]:
+        while True:
+            with self._lock:
+                if woken:
+                    self._waking = False
+                jobs = self._jobs
+                surplus = len(self._workers) > self._allowed
+                if jobs and not (worker.jobs or worker.claims or surplus):
+                    # Nearly always.
+                    first = jobs.popleft()
+                    if jobs and not self._waking:
+                        self._wake_one()
+                    return first
+                job = self._take_job(worker, surplus)
+                ends = job is None and (self._closed or (not worker.claims and surplus))
+                if ends:
+                    self._workers.discard(worker)
+                elif job is None:
+                    self._idle.append(worker)
+                if self._jobs and not self._waking:
+                    self._wake_one()
+            if ends or job is not None:
+                return job
+            woken = worker.wake_up.acquire(timeout=self._idle_seconds)
+            if not woken:
+                with self._lock:
+                    idle = worker in self._idle
+                    if idle:
+                        self._idle.remove(worker)
+                        # A job may have been put without waking anybody.
+                        if not worker.claims and not self._jobs:
+                            self._workers.discard(worker)
+                            return None
+                if not idle:  # woken the very moment the wait ended
+                    woken = worker.wake_up.acquire()
+
+    def _take_job(self, worker: Worker, surplus: bool) -> Optional[Job]:
+        """Take what ``worker`` is to do next, if anything; holds `_lock`."""
+        if worker.jobs:
+            return worker.jobs.pop(0)
+        if worker.claims:
+            leave = self._may_start() or not all(w.claims for w in self._idle)
+        else:
+            leave = surplus
+        return self._jobs.popleft() if self._jobs and not leave else None
+
+    def _may_start(self) -> bool:
+        return len(self._workers) < self._allowed
+
+
+def _forget_parent() -> None:
+    for executor in list(_all):
+        executor._start_empty()
+
+
+if hasattr(os, "register_at_fork"):  # pragma: no branch - all but Windows
+    os.register_at_fork(after_in_child=_forget_parent)

@@ -1,0 +1,244 @@
+"""`unblock_application`: every handler that an application reaches.
+
+The router's ``find_handler`` is where all roads meet: nested routers, nested
+applications, handlers added later, the 404 handler. What it returns is told to
+make its handler with hooks; handler classes stay as they are.
+"""
+
+from __future__ import annotations
+
+import functools
+import re
+from collections.abc import Mapping
+from typing import Any, Callable, NamedTuple, Optional, TypeVar, Union
+
+from tornado.httputil import HTTPServerRequest
+from tornado.routing import PathMatches, Router, Rule, RuleRouter
+from tornado.web import Application, RequestHandler, _HandlerDelegate
+
+from tornado_unblock._errors import ConfigurationError
+from tornado_unblock._executors.options import DEFAULT
+from tornado_unblock._executors.registry import executor_name
+from tornado_unblock._handlers.decorator import body_options
+from tornado_unblock._handlers.hooks import Hook, hide
+from tornado_unblock._handlers.one_method import VERBS, BodyOptions
+from tornado_unblock._handlers.plan import decide, options_of_method
+from tornado_unblock._handlers.whole_request import begin
+from tornado_unblock._offload.run_in_executor import AnyExecutor
+
+_App = TypeVar("_App", bound=Router)
+
+Target = Union[str, type[RequestHandler]]
+
+
+class _Choice(NamedTuple):
+    """The options of the routes that match; None leaves them out."""
+
+    matches: Callable[[str, type[RequestHandler]], bool]
+    options: Optional[BodyOptions]
+
+
+class _Unblocking:
+    """What was asked of one application."""
+
+    def __init__(self, options: BodyOptions, choices: list[_Choice]) -> None:
+        self._options = options
+        self._choices = choices
+
+    def options_for(
+        self, path: str, cls: type[RequestHandler]
+    ) -> Optional[BodyOptions]:
+        """Return how requests for ``path`` to ``cls`` run; None: as ever."""
+        if hasattr(cls, "_unblock_class_options"):
+            return None  # the class does it itself
+        for choice in self._choices:
+            if choice.matches(path, cls):
+                return choice.options
+        return self._options
+
+    def find_handler(
+        self, own: Callable[..., Any], request: HTTPServerRequest, **kwargs: Any
+    ) -> Any:
+        """Find as the application does, and have the handler made with hooks."""
+        delegate = own(request, **kwargs)
+        cls = getattr(delegate, "handler_class", None)
+        if isinstance(delegate, _HandlerDelegate) and isinstance(cls, type):
+            options = self.options_for(request.path or "", cls)
+            if options is not None:
+                make = functools.partial(_make, cls, options)
+                delegate.handler_class = make  # type: ignore[assignment]
+        return delegate
+
+
+def _make(
+    cls: type[RequestHandler], options: BodyOptions, *args: Any, **kwargs: Any
+) -> RequestHandler:
+    handler = cls(*args, **kwargs)
+    hide(handler, "_execute", Hook(_execute, handler, options))
+    return handler
+
+
+def _execute(
+    handler: RequestHandler, options: BodyOptions, *args: Any, **kwargs: Any
+) -> Any:
+    begin(handler, options)
+    return type(handler)._execute(handler, *args, **kwargs)
+
+
+def unblock_application(
+    app: _App,
+    *,
+    routes: Optional[Mapping[Target, Optional[Mapping[str, Any]]]] = None,
+    **options: Any,
+) -> _App:
+    """Have every handler that ``app`` reaches run as a class with `unblock` does.
+
+    Nested routers and applications, handlers added later, Tornado's own
+    (errors, redirects, static files) and ``default_handler_class`` are
+    included. Classes stay as they are for everybody else; those that are
+    unblocked already keep their own options.
+
+    Args:
+        app: A `tornado.web.Application`, or any router; before or after
+            ``listen``, on any thread while no request is served.
+        routes: Options for some: a regular expression that matches the whole
+            path, or a handler class with its subclasses, and the options for
+            it, or None to leave it out. The first match counts.
+        **options: For all others; as for `unblock`.
+
+    Returns:
+        ``app``, changed.
+
+    Raises:
+        TypeError: ``app`` is no router, or an option makes no sense.
+        ConfigurationError: A pattern or a timeout makes no sense.
+    """
+    if not isinstance(app, Router):
+        raise TypeError(
+            f"unblock_application expects a tornado.web.Application, not {app!r}"
+        )
+    choices = [
+        _choice(target, None if given is None else body_options(**given))
+        for target, given in (routes or {}).items()
+    ]
+    unblocking = _Unblocking(body_options(**options), choices)
+    own = app.find_handler
+    app.find_handler = functools.partial(  # type: ignore[method-assign]
+        unblocking.find_handler, own
+    )
+    app._unblocking = unblocking  # type: ignore[attr-defined]
+    return app
+
+
+def _choice(target: Target, options: Optional[BodyOptions]) -> _Choice:
+    if isinstance(target, str):
+        try:
+            pattern = re.compile(target)
+        except re.error as error:
+            raise ConfigurationError(
+                f"routes: {target!r} is no regular expression: {error}"
+            ) from None
+        return _Choice(lambda path, _: pattern.fullmatch(path) is not None, options)
+    if isinstance(target, type) and issubclass(target, RequestHandler):
+        wanted = target
+        return _Choice(lambda _, cls: issubclass(cls, wanted), options)
+    raise TypeError(
+        f"routes: expected a path's regular expression or a handler class, "
+        f"not {target!r}"
+    )
+
+
+class RouteReport(NamedTuple):
+    """Where one verb of one route runs."""
+
+    path: str
+    handler: str
+    verb: str
+    prepare: str
+    body: str
+    executor: str
+    why: str
+
+
+def report(app: Router) -> list[RouteReport]:
+    """Return what `unblock_application` makes of each route; any thread.
+
+    Args:
+        app: The application.
+
+    Returns:
+        A row for each route and verb that its class defines: what of it runs
+        in a ``"worker"`` or on the ``"loop"``, and why. `str` of the list's rows
+        joined by lines makes a table; see `format_report`.
+    """
+    unblocking: Optional[_Unblocking] = getattr(app, "_unblocking", None)
+    rows: list[RouteReport] = []
+    for path, cls in _walk(app, ""):
+        rows.extend(_rows(unblocking, path, cls))
+    return rows
+
+
+def format_report(rows: list[RouteReport]) -> str:
+    """Return ``rows`` as a table of text."""
+    table = [RouteReport._fields, *rows]
+    widths = [max(len(row[i]) for row in table) for i in range(len(table[0]))]
+    lines = (
+        "  ".join(cell.ljust(width) for cell, width in zip(row, widths)).rstrip()
+        for row in table
+    )
+    return "\n".join(lines)
+
+
+def _walk(router: Any, prefix: str) -> list[tuple[str, type[RequestHandler]]]:
+    found: list[tuple[str, type[RequestHandler]]] = []
+    if isinstance(router, Application):
+        found += _walk(router.default_router, prefix)
+        default = router.settings.get("default_handler_class")
+        if default is not None:
+            found.append(("(no route)", default))
+    elif isinstance(router, RuleRouter):
+        for rule in router.rules:
+            found += _walk_rule(rule, prefix)
+    return found
+
+
+def _walk_rule(rule: Rule, prefix: str) -> list[tuple[str, type[RequestHandler]]]:
+    path = prefix
+    if isinstance(rule.matcher, PathMatches):
+        path += rule.matcher.regex.pattern
+    if isinstance(rule.target, type) and issubclass(rule.target, RequestHandler):
+        return [(path, rule.target)]
+    return _walk(rule.target, path)
+
+
+def _name(executor: AnyExecutor) -> str:
+    return executor if isinstance(executor, str) else executor_name(executor)
+
+
+def _rows(
+    unblocking: Optional[_Unblocking], path: str, cls: type[RequestHandler]
+) -> list[RouteReport]:
+    sample = re.sub(r"[\^$]", "", path)
+    rows = []
+    for verb in sorted(VERBS):
+        if getattr(cls, verb) is RequestHandler._unimplemented_method:
+            continue
+        options: Optional[BodyOptions] = getattr(cls, "_unblock_class_options", None)
+        if options is None and unblocking is not None:
+            options = unblocking.options_for(sample, cls)
+        where = decide(cls, verb)
+        if options is None:
+            why = "not unblocked" if unblocking is None else "left out"
+            prepare, body, executor = "loop", "loop", ""
+        else:
+            own = options_of_method(cls, verb) or options
+            prepare = "worker" if where.prepare_hops else "loop"
+            body = "worker" if where.verb_hops else "loop"
+            executor = _name(own.executor or DEFAULT)
+            why = where.why
+        rows.append(
+            RouteReport(
+                path, cls.__qualname__, verb.upper(), prepare, body, executor, why
+            )
+        )
+    return rows

@@ -1,0 +1,259 @@
+"""`unblock`: checks what it is put on, and glues it to the handoff."""
+
+from __future__ import annotations
+
+import concurrent.futures
+import functools
+from typing import (
+    TYPE_CHECKING,
+    Any,
+    Callable,
+    Optional,
+    Protocol,
+    TypeVar,
+    Union,
+    overload,
+)
+
+import wrapt
+from tornado.web import RequestHandler
+
+from tornado_unblock._executors.options import check_seconds
+from tornado_unblock._executors.registry import JSONEncoder
+from tornado_unblock._handlers.methods import is_socket_class
+from tornado_unblock._handlers.one_method import BodyOptions, hand_over
+from tornado_unblock._handlers.websocket import guard_socket_class
+from tornado_unblock._handlers.whole_request import begin
+from tornado_unblock._loop.portal import running_loop
+from tornado_unblock._offload.run_in_executor import AnyExecutor, describe, is_async
+
+if TYPE_CHECKING:
+    from typing_extensions import ParamSpec
+
+    _P = ParamSpec("_P")
+
+_H = TypeVar("_H", bound=RequestHandler)
+
+
+class _Decorator(Protocol):
+    """``unblock`` with options, for a class or a method."""
+
+    @overload
+    def __call__(self, body: type[_H], /) -> type[_H]: ...
+
+    @overload
+    def __call__(self, body: Callable[_P, Any], /) -> Callable[_P, Any]: ...
+
+
+# Tornado uses the result of these at once, so they cannot be awaited.
+_USED_AT_ONCE = frozenset(
+    [
+        "__init__",
+        "check_etag_header",
+        "check_origin",
+        "check_trusted_origin",
+        "check_xsrf_cookie",
+        "compute_etag",
+        "create_template_loader",
+        "get_browser_locale",
+        "get_compression_options",
+        "get_current_user",
+        "get_login_url",
+        "get_template_namespace",
+        "get_template_path",
+        "get_user_locale",
+        "initialize",
+        "log_exception",
+        "select_subprotocol",
+        "set_default_headers",
+        "write_error",
+    ]
+)
+
+
+@overload
+def unblock(body: type[_H], /) -> type[_H]: ...
+
+
+@overload
+def unblock(body: Callable[_P, Any], /) -> Callable[_P, Any]: ...
+
+
+@overload
+def unblock(
+    *,
+    executor: Optional[AnyExecutor] = None,
+    timeout: Optional[float] = None,
+    json_encoder: Optional[JSONEncoder] = None,
+) -> _Decorator: ...
+
+
+def unblock(
+    body: Any = None,
+    /,
+    *,
+    executor: Optional[AnyExecutor] = None,
+    timeout: Optional[float] = None,
+    json_encoder: Optional[JSONEncoder] = None,
+) -> Any:
+    """Run sync handler code on a worker, so that the event loop stays free.
+
+    Put it on a `tornado.web.RequestHandler` subclass, and each request runs
+    there as a whole: ``prepare``, the verb, ``finish`` and ``on_finish`` in one
+    hop on one worker, for its subclasses too. Coroutines stay on the loop
+    thread.
+
+    Or put it on any sync method: a verb, ``prepare``, or a helper that a
+    coroutine awaits. The body keeps its real
+    ``self`` and may call whatever it called before; what reaches the
+    connection goes out on the loop thread. Called on a running loop the method
+    returns an `asyncio.Future`; called in a worker, or where no loop runs, it
+    runs there and then.
+
+    What a verb returns is sent: str and bytes as they are, a generator chunk
+    by chunk, other values as JSON; an awaitable is awaited.
+
+    Args:
+        body: The class or method, when used as ``@unblock``.
+        executor: The name of an executor, or a
+            `concurrent.futures.ThreadPoolExecutor`. Default: the global
+            executor of 50 workers.
+        timeout: Seconds the body may run before the client gets a 504 and the
+            body is abandoned. Default: the executor's, which is none.
+        json_encoder: ``value -> str | bytes`` for returned values. Default: the
+            one set by `configure`.
+
+    Raises:
+        TypeError: It is put on what it cannot serve; the message says what to
+            do instead.
+        ConfigurationError: ``timeout`` is not positive.
+        RejectedError: From the call: no worker, and no room to wait for one.
+    """
+    options = body_options(executor, timeout, json_encoder)
+    if body is None:
+        return lambda target: _unblock(target, options)
+    return _unblock(body, options)
+
+
+def body_options(
+    executor: Optional[AnyExecutor] = None,
+    timeout: Optional[float] = None,
+    json_encoder: Optional[JSONEncoder] = None,
+) -> BodyOptions:
+    """Return the options of `unblock`, checked."""
+    check_seconds("timeout", timeout)
+    _check_executor(executor)
+    if json_encoder is not None and not callable(json_encoder):
+        raise TypeError(f"json_encoder must be callable, not {json_encoder!r}")
+    return BodyOptions(executor, timeout, json_encoder)
+
+
+def _unblock(target: Any, options: BodyOptions) -> Any:
+    if isinstance(target, type):
+        return _unblock_class(target, options)
+    return _unblock_method(target, options)
+
+
+def _unblock_method(method: Any, options: BodyOptions) -> Any:
+    _check_method(method)
+    unblocked = _Unblocked(method, functools.partial(_call, options))
+    unblocked._self_unblock_options = options
+    return unblocked
+
+
+if TYPE_CHECKING:
+    _Wrapper = wrapt.FunctionWrapper[..., Any]
+else:
+    _Wrapper = wrapt.FunctionWrapper
+
+
+class _Unblocked(_Wrapper):
+    """An unblocked method, in its class."""
+
+    _self_unblock_options: BodyOptions
+
+    def __set_name__(self, owner: type, name: str) -> None:
+        if is_socket_class(owner):
+            # Its workers may write to sockets of others of its kind.
+            guard_socket_class(owner)
+
+
+def _call(
+    options: BodyOptions,
+    wrapped: Callable[..., Any],
+    instance: Any,
+    args: Any,
+    kwargs: Any,
+) -> Any:
+    if running_loop() is None:
+        return wrapped(*args, **kwargs)
+    handler = instance
+    if handler is None and args:
+        # Called through the class, as a decorator above this one does.
+        handler = args[0]
+    if not isinstance(handler, RequestHandler):
+        raise TypeError(
+            f"{describe(wrapped)}: unblock is for methods of "
+            f"tornado.web.RequestHandler, not of {type(handler).__name__}; "
+            "call it with run_in_executor instead"
+        )
+    return hand_over(handler, wrapped, args, kwargs, options)
+
+
+def _unblock_class(cls: type, options: BodyOptions) -> type:
+    if not issubclass(cls, RequestHandler):
+        raise TypeError(
+            f"unblock expects a subclass of tornado.web.RequestHandler, not {cls!r}; "
+            "for the methods of other classes use run_in_executor"
+        )
+    own = cls._execute
+
+    @functools.wraps(own)
+    def _execute(self: RequestHandler, *args: Any, **kwargs: Any) -> Any:
+        begin(self, options)
+        return own(self, *args, **kwargs)
+
+    cls._execute = _execute  # type: ignore[method-assign]
+    cls._unblock_class_options = options  # type: ignore[attr-defined]
+    return cls
+
+
+def _check_executor(executor: Union[AnyExecutor, None]) -> None:
+    if executor is None or isinstance(executor, str):
+        return
+    if not isinstance(executor, concurrent.futures.Executor):
+        raise TypeError(
+            f"executor must be a name or a ThreadPoolExecutor, not {executor!r}"
+        )
+    if not isinstance(executor, concurrent.futures.ThreadPoolExecutor):
+        raise TypeError(
+            f"a handler cannot be pickled, so its body cannot run on a "
+            f"{type(executor).__name__}; unblock it on threads, and call what is "
+            "to run elsewhere with run_in_executor(fn, ..., executor=...)"
+        )
+
+
+def _check_method(method: Any) -> None:
+    if isinstance(method, (staticmethod, classmethod)):
+        raise TypeError(
+            f"unblock cannot serve a {type(method).__name__}: it has no handler; "
+            "call it with run_in_executor, or unblock the method that calls it"
+        )
+    if not callable(method):
+        raise TypeError(
+            f"unblock expects a method of a handler, not {method!r}; "
+            "options are given by name: @unblock(executor='reports', timeout=10)"
+        )
+    name = describe(method)
+    if is_async(method):
+        raise TypeError(
+            f"{name} is asynchronous already and does not need unblock; put it on "
+            "the sync methods it calls, or call blocking functions in it with "
+            "await run_in_executor(fn, ...)"
+        )
+    if name.rpartition(".")[2] in _USED_AT_ONCE:
+        raise TypeError(
+            f"Tornado needs the result of {name} at once, so it cannot be moved "
+            "alone; unblock the method that causes the call, in whose worker it "
+            "then runs"
+        )

@@ -1,0 +1,139 @@
+"""Giving a handler to a worker, now or when others have let go of it.
+
+# Threads: the loop thread.
+# Guarantees:
+# - what needs a handler to itself runs when nothing else holds it, in order;
+# - clean-up is let in however full the executor is.
+"""
+
+from __future__ import annotations
+
+import functools
+from typing import Any, Callable
+
+from tornado.log import app_log
+from tornado.web import RequestHandler
+
+from tornado_unblock._errors import RejectedError
+from tornado_unblock._handlers.ownership import Handoff, take
+from tornado_unblock._limits.placement import Site
+from tornado_unblock._loop.portal import Portal
+from tornado_unblock._offload.future import OffloadFuture
+from tornado_unblock._offload.offload import Offload
+
+# How it is let in, given whether its request has had a worker before.
+_Admit = Callable[[Offload, bool], OffloadFuture]
+
+
+def dispatch(
+    portal: Portal,
+    handler: RequestHandler,
+    where: Site,
+    body: Callable[[], Any],
+    *,
+    direct: bool,
+) -> OffloadFuture:
+    """Run ``body``, which may do anything with ``handler``, on a worker.
+
+    Args:
+        portal: The way to the handler's loop.
+        handler: Not touched by the loop thread until the Future is done.
+        where: The site.
+        body: What to run.
+        direct: Whether Tornado itself awaits it, and so waits for its end.
+
+    Raises:
+        RejectedError: There is no worker for it, and no room to wait.
+    """
+    handoff = take(handler, portal)
+    offload = Offload(portal, where, body)
+    if not handoff.running:
+        offload.claim = handoff.claim
+    under_way = handoff.begun
+    handoff.enter(offload, handler)
+    if not direct:
+        # Somebody else awaits it, and may give up before it ends.
+        handoff.answer_on_copy(handler)
+    try:
+        future = offload.admit(under_way)
+    except RejectedError as error:
+        handoff.left(offload, error)
+        raise
+    future.is_last = direct
+    return future
+
+
+def dispatch_in_line(
+    portal: Portal, handler: RequestHandler, where: Site, body: Callable[[], Any]
+) -> OffloadFuture:
+    """Run ``body`` on a worker once whatever else holds ``handler`` has ended.
+
+    Raises:
+        RejectedError: There is no worker for it, and no room to wait; also from
+            the Future, when something else held the handler.
+    """
+    return _in_line(portal, handler, where, body, _admit)
+
+
+def dispatch_unheard(
+    portal: Portal, handler: RequestHandler, where: Site, body: Callable[[], Any]
+) -> None:
+    """Run ``body`` likewise, where Tornado does not wait for its result.
+
+    Such hooks clean up: they run however full the executor is, and their
+    errors are logged.
+    """
+    future = _in_line(portal, handler, where, body, _admit_always)
+    future.add_done_callback(functools.partial(_log_unheard, where.route.name))
+
+
+def _admit(offload: Offload, under_way: bool) -> OffloadFuture:
+    return offload.admit(under_way)
+
+
+def _admit_always(offload: Offload, under_way: bool) -> OffloadFuture:
+    return offload.admit_always()
+
+
+def _in_line(
+    portal: Portal,
+    handler: RequestHandler,
+    where: Site,
+    body: Callable[[], Any],
+    admit: _Admit,
+) -> OffloadFuture:
+    handoff = take(handler, portal)
+    offload = Offload(portal, where, body)
+    offload.claim = handoff.claim
+    future = offload.future
+    if handoff.running:
+        handoff.follow(functools.partial(_follow, handoff, offload, handler, admit))
+        return future
+    under_way = handoff.begun
+    handoff.enter(offload, handler)
+    try:
+        return admit(offload, under_way)
+    except RejectedError as error:
+        handoff.left(offload, error)
+        raise
+
+
+def _follow(
+    handoff: Handoff,
+    offload: Offload,
+    handler: RequestHandler,
+    admit: _Admit,
+) -> None:
+    future = offload.future
+    handoff.enter(offload, handler)
+    try:
+        admit(offload, True)
+    except RejectedError as error:
+        handoff.left(offload, error)
+        future.set_exception(error)
+
+
+def _log_unheard(route: str, future: OffloadFuture) -> None:
+    error = None if future.cancelled() else future.exception()
+    if error is not None:
+        app_log.error("Uncaught exception in %s", route, exc_info=error)

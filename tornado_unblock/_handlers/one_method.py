@@ -1,0 +1,135 @@
+"""One decorated method of a handler, run on a worker.
+
+# Threads: `hand_over` runs on the loop thread, `_run_body` in the worker.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import functools
+from typing import Any, Callable, NamedTuple, Optional
+
+from tornado.web import RequestHandler
+
+from tornado_unblock._executors.registry import JSONEncoder, json_encoder
+from tornado_unblock._handlers.in_turn import (
+    dispatch,
+    dispatch_in_line,
+    dispatch_unheard,
+)
+from tornado_unblock._handlers.methods import is_socket
+from tornado_unblock._handlers.results import auto_finish, ends_plainly, send
+from tornado_unblock._handlers.websocket import abort_on_error
+from tornado_unblock._limits.placement import Site, site
+from tornado_unblock._loop.portal import Portal, current_portal
+from tornado_unblock._offload.run_in_executor import AnyExecutor, resolve_executor
+
+VERBS = frozenset(name.lower() for name in RequestHandler.SUPPORTED_METHODS)
+
+# Hooks whose result Tornado ignores: nobody awaits what they return.
+UNHEARD = frozenset(["on_finish", "on_close", "on_connection_close", "on_ping"])
+
+
+class BodyOptions:
+    """How one decorated body runs; see `unblock`."""
+
+    __slots__ = ("executor", "json_encoder", "timeout")
+
+    def __init__(
+        self,
+        executor: Optional[AnyExecutor] = None,
+        timeout: Optional[float] = None,
+        json_encoder: Optional[JSONEncoder] = None,
+    ) -> None:
+        self.executor = executor
+        self.timeout = timeout
+        self.json_encoder = json_encoder
+
+    def given(self) -> bool:
+        """Whether any option was given."""
+        return bool(self.executor or self.timeout or self.json_encoder)
+
+
+class BodySite(NamedTuple):
+    """Where and how the bodies of one handler class's method run."""
+
+    site: Site
+    # Encodes what a verb returns; None for other methods, whose result is
+    # their caller's.
+    encoder: Optional[JSONEncoder]
+    # Whether Tornado calls it with nothing in between, and so finishes next.
+    finishes: bool
+    # Whether nothing but Tornado's own code runs when it finishes.
+    ends_plainly: bool
+    unheard: bool
+    socket: bool
+
+
+def hand_over(
+    handler: RequestHandler,
+    fn: Callable[..., Any],
+    args: Any,
+    kwargs: Any,
+    options: BodyOptions,
+) -> Optional[asyncio.Future[Any]]:
+    """Run ``fn(*args, **kwargs)``, a method of ``handler``, on a worker.
+
+    Returns:
+        Its Future; None for a hook whose result Tornado ignores.
+
+    Raises:
+        RejectedError: There is no worker for it, and no room to wait.
+    """
+    portal = current_portal()
+    key = (options, type(handler))
+    where: Optional[BodySite] = portal.locals.get(key)
+    if where is None:
+        where = portal.locals[key] = _site(portal, handler, fn, options)
+    body = functools.partial(_run_body, handler, fn, args, kwargs, where)
+    its_site, _, finishes, _, unheard, socket = where  # faster than by their names
+    if unheard:
+        dispatch_unheard(portal, handler, its_site, body)
+        return None
+    if socket and is_socket(handler) and handler.ws_connection is not None:
+        future = dispatch_in_line(portal, handler, its_site, body)
+        return future if fn.__name__ == "open" else abort_on_error(handler, future)
+    return dispatch(portal, handler, its_site, body, direct=finishes)
+
+
+def _site(
+    portal: Portal, handler: RequestHandler, fn: Any, options: BodyOptions
+) -> BodySite:
+    name, cls = fn.__name__, type(handler)
+    verb = (handler.request.method or "").lower()
+    serving = getattr(getattr(cls, verb, None), "__wrapped__", None)
+    serves = serving is not None and serving is getattr(fn, "__func__", fn)
+    is_verb = name in VERBS or serves
+    return BodySite(
+        site(
+            portal,
+            resolve_executor(options.executor),
+            f"{cls.__qualname__}.{name}",
+            options.timeout,
+        ),
+        (options.json_encoder or json_encoder()) if is_verb else None,
+        serves,
+        ends_plainly(cls),
+        name in UNHEARD,
+        is_socket(handler),
+    )
+
+
+def _run_body(
+    handler: RequestHandler,
+    fn: Callable[..., Any],
+    args: Any,
+    kwargs: Any,
+    where: BodySite,
+) -> Any:
+    value = fn(*args, **kwargs)
+    its_site, encoder, finishes, plainly, _, _ = where
+    if value is not None and encoder is not None:
+        value = send(handler, value, encoder, its_site.route.name)
+    if value is None and finishes:
+        auto_finish(handler, plainly)
+    return value

@@ -1,0 +1,134 @@
+"""Sending what a body returns, in its worker, as if the body had written it.
+
+| returned                  | sent                                             |
+|---------------------------|--------------------------------------------------|
+| None                      | nothing: Tornado finishes as ever                |
+| an awaitable              | nothing: it is awaited on the loop thread        |
+| a generator               | chunk by chunk, waiting for the client           |
+| str, bytes                | as `write` does                                  |
+| dict, list, number, bool… | JSON with its content type                       |
+"""
+
+from __future__ import annotations
+
+import asyncio
+import collections.abc
+import concurrent.futures
+import contextlib
+from collections.abc import Iterator
+from typing import Any
+
+from tornado.web import Application, RequestHandler
+
+from tornado_unblock._errors import ResultError
+from tornado_unblock._executors.registry import JSONEncoder
+from tornado_unblock._handlers.methods import is_socket
+from tornado_unblock._loop.portal import here
+
+JSON = "application/json; charset=UTF-8"
+
+# What `RequestHandler.finish` calls, and a class may override.
+_AT_THE_END = (
+    *("finish", "flush", "on_finish", "_log", "get_status", "set_header"),
+    *("set_etag_header", "compute_etag", "check_etag_header", "_break_cycles"),
+)
+
+# From so many bytes on, hashing them for the Etag takes about as long as a hop.
+_LONG = 65536
+# So many chunks take a while to add up.
+_MANY = 64
+
+
+def send(handler: RequestHandler, value: Any, encoder: JSONEncoder, route: str) -> Any:
+    """Send ``value``; returns it when it is for the loop thread to await.
+
+    Raises:
+        ResultError: It cannot be encoded as JSON.
+    """
+    if is_awaitable(value):
+        return value
+    if isinstance(value, (str, bytes)):
+        handler.write(value)
+    elif isinstance(value, collections.abc.Iterator):
+        _stream(handler, value)
+    else:
+        text = _encode(value, encoder, route)
+        handler.set_header("Content-Type", JSON)
+        handler.write(text)
+    return None
+
+
+def is_awaitable(value: object) -> bool:
+    """Whether Tornado would wait for ``value``."""
+    return isinstance(value, (asyncio.Future, concurrent.futures.Future)) or hasattr(
+        value, "__await__"
+    )
+
+
+def auto_finish(handler: RequestHandler, plain: bool) -> None:
+    """Finish as Tornado would next, in the worker, if that may take long.
+
+    Where it is quick, Tornado does it on the loop thread, as in any handler: a
+    worker would take longer (docs/how-it-works.md).
+
+    Args:
+        handler: Finished already, or told not to be, it is left alone.
+        plain: See `ends_plainly`.
+    """
+    lease = here.lease
+    if handler._finished or not handler._auto_finish or lease is None:
+        return
+    if plain and not handler._transforms and _logs_plainly(handler.application):
+        chunks = handler._write_buffer
+        if len(chunks) < _MANY and sum(map(len, chunks)) < _LONG:
+            lease.leaves_finish = True
+            return
+    handler.finish()
+
+
+def ends_plainly(cls: type[RequestHandler]) -> bool:
+    """Whether nothing but Tornado's own code runs when a response is finished."""
+    return all(
+        getattr(cls, name, None) is getattr(RequestHandler, name, None)
+        for name in _AT_THE_END
+    )
+
+
+def _logs_plainly(application: Application) -> bool:
+    return (
+        "log_function" not in application.settings
+        and type(application).log_request is Application.log_request
+    )
+
+
+def client_gone(handler: RequestHandler) -> bool:
+    """Whether the client is known to have left; any thread."""
+    if is_socket(handler) and handler.ws_connection is not None:
+        return handler.ws_connection.is_closing()
+    stream = getattr(handler.request.connection, "stream", None)
+    return stream is None or bool(stream.closed())
+
+
+def _encode(value: Any, encoder: JSONEncoder, route: str) -> Any:
+    try:
+        return encoder(value)
+    except (TypeError, ValueError, OverflowError, RecursionError) as error:
+        raise ResultError(
+            f"{route} returned a {type(value).__name__} that cannot be sent as "
+            f"JSON: {error}; return str, bytes or JSON-able values, or set an "
+            "encoder with configure(json_encoder=...)"
+        ) from error
+
+
+def _stream(handler: RequestHandler, chunks: Iterator[Any]) -> None:
+    close = getattr(chunks, "close", None)
+    with contextlib.ExitStack() as stack:
+        if close is not None:
+            stack.callback(close)
+        for chunk in chunks:
+            if chunk is not None:
+                handler.write(chunk)
+            # Waits until the chunk before this one has left for the client.
+            handler.flush()
+            if client_gone(handler):
+                return

@@ -1,0 +1,225 @@
+"""Who may have a worker, who waits, and who is turned away.
+
+One limiter stands before each executor on each loop. It counts tokens: one for
+each body that a worker runs. It knows nothing of threads or handlers.
+
+# Threads: the loop thread only; hence no lock. `Limiter.pass_on` alone is for a worker.
+# Guarantees:
+# - never more than `total_tokens` borrowed, but for those taken again after
+#   they were lent;
+# - requests of one route start in the order in which they came;
+# - waiting routes take turns;
+# - no route can borrow the last free token while it holds another, so a
+#   route that has none is let in at once while any is free.
+"""
+
+from __future__ import annotations
+
+import collections
+import math
+from typing import Any, Optional, Protocol
+
+from tornado_unblock._limits.counts import Tally
+
+# What a 503 may ask a client to wait, in seconds.
+_LONGEST_RETRY = 60
+
+
+class Waiter(Protocol):
+    """What waits for a token."""
+
+    route: Route
+
+    def start(self) -> None:
+        """Go: the token is yours."""
+
+
+class Closing(Protocol):
+    """A shutdown that is under way."""
+
+    def admits(self, nested: bool) -> bool:
+        """Whether what asks now may have a worker; ``nested`` if a body asks."""
+
+    def ended(self) -> None:
+        """Something has ended; maybe it was the last."""
+
+
+class Route(Tally):
+    """One route's part of a limiter."""
+
+    __slots__ = ("borrowed", "name", "waiting")
+
+    def __init__(self, name: str) -> None:
+        super().__init__()
+        self.name = name
+        self.borrowed = 0
+        # In order; to leave from the middle costs no more than from the front. A worker
+        # may take the first, so this is never looked at and then relied upon.
+        self.waiting: collections.OrderedDict[Waiter, None] = collections.OrderedDict()
+
+    def take_first(self) -> Optional[Waiter]:
+        """Take the first that waits out of the line, if there is one; any thread."""
+        try:
+            return self.waiting.popitem(last=False)[0]
+        except KeyError:
+            return None
+
+    def retry_after(self) -> int:
+        """Return in how many seconds those that wait now will have had their turn."""
+        wait = len(self.waiting) * self.mean_run_time() / max(1, self.borrowed)
+        return max(1, min(_LONGEST_RETRY, math.ceil(wait)))
+
+
+class Limiter:
+    """Fair admission to a bounded number of workers.
+
+    A route may borrow while it holds less than ``share / (1 - share)`` times
+    the free tokens, the dynamic threshold of Choudhury and Hahne ("Dynamic
+    queue length thresholds for shared-memory packet switches", 1998): alone it
+    gets at most ``share`` of all, several saturated ones share equally, and
+    some tokens always stay free. The room to wait is shared by the same rule.
+
+    Args:
+        total_tokens: Bodies that may run at once.
+        max_waiting: Requests that may wait at once.
+        max_route_share: The share of both that one route may hold, in (0, 1];
+            1 switches fairness off.
+    """
+
+    def __init__(
+        self, total_tokens: int, max_waiting: int, max_route_share: float
+    ) -> None:
+        self.total_tokens = total_tokens
+        self.borrowed_tokens = 0
+        self.max_waiting = max_waiting
+        self.routes: dict[str, Route] = {}
+        # What holds a token or waits to take one again.
+        self.running: set[Any] = set()
+        # Set when no more is to be admitted.
+        self.closing: Optional[Closing] = None
+        # Rounded: 0.8 / (1 - 0.8) is a little more than 4.
+        self._factor = (
+            round(max_route_share / (1 - max_route_share), 9)
+            if max_route_share < 1
+            else None
+        )
+        # Routes with waiting requests, the one whose turn it is first.
+        self._turns: collections.OrderedDict[Route, None] = collections.OrderedDict()
+        # The route that would get whatever token it gives back, if there is one. Read
+        # by workers.
+        self.only: Optional[Route] = None
+
+    @property
+    def waiting(self) -> int:
+        """How many wait; any thread."""
+        return sum(len(route.waiting) for route in list(self._turns))
+
+    def route(self, name: str) -> Route:
+        """Return the route called ``name``, made on first use."""
+        route = self.routes.get(name)
+        if route is None:
+            route = self.routes[name] = Route(name)
+        return route
+
+    def all_waiting(self) -> list[Any]:
+        """Return all that wait, whatever their turns."""
+        return [waiter for route in self._turns for waiter in list(route.waiting)]
+
+    def borrow(self, route: Route) -> bool:
+        """Take a token for ``route`` if it may have one now."""
+        free = self.total_tokens - self.borrowed_tokens
+        if route.waiting or not self._fits(route.borrowed, free):
+            return False
+        # Written out: it happens to each request.
+        route.borrowed += 1
+        self.borrowed_tokens += 1
+        if self._turns:
+            self._see_who_is_next()
+        return True
+
+    def wait(self, waiter: Waiter) -> bool:
+        """Put ``waiter`` in line; False when there is no room for its route."""
+        route = waiter.route
+        room = self.max_waiting - self.waiting
+        if not self._fits(len(route.waiting), room):
+            return False
+        self._turns.setdefault(route)
+        route.waiting[waiter] = None
+        self._see_who_is_next()
+        return True
+
+    def leave(self, waiter: Waiter) -> bool:
+        """Take ``waiter`` out of the line; False when it is not there any more."""
+        try:
+            del waiter.route.waiting[waiter]
+        except KeyError:
+            return False
+        self.passed_on(waiter.route)
+        return True
+
+    def give_back(self, route: Route) -> None:
+        """Return a token, and start whoever may have it now."""
+        route.borrowed -= 1
+        self.borrowed_tokens -= 1
+        if self._turns:
+            self.start_waiting()
+
+    def pass_on(self, route: Route) -> Optional[Waiter]:
+        """Give a token of ``route`` to the next in line; the worker that has it.
+
+        Returns:
+            Who has it now, to be told so; None if it is to be given back, because
+            nobody of this route waits, or others may have a better claim to it.
+        """
+        return route.take_first() if self.only is route else None
+
+    def passed_on(self, route: Route) -> None:
+        """Take note of a `pass_on`: the line of ``route`` is shorter now."""
+        if not route.waiting:
+            self._turns.pop(route, None)
+        self._see_who_is_next()
+
+    def lend(self, route: Route) -> None:
+        """Let others have a token while who holds it waits for their work."""
+        self.give_back(route)
+
+    def take_again(self, route: Route) -> None:
+        """End a `lend`: hold the token again, over the total if need be."""
+        route.borrowed += 1
+        self.borrowed_tokens += 1
+        if self._turns:
+            self._see_who_is_next()
+
+    def start_waiting(self) -> None:
+        """Start waiting requests, route by route, while tokens allow."""
+        passed_over = 0
+        while passed_over < len(self._turns):
+            route = next(iter(self._turns))
+            free = self.total_tokens - self.borrowed_tokens
+            if route.waiting and not self._fits(route.borrowed, free):
+                self._turns.move_to_end(route)
+                passed_over += 1
+                continue
+            passed_over = 0
+            del self._turns[route]
+            waiter = route.take_first()
+            if waiter is not None:
+                if route.waiting:
+                    self._turns[route] = None
+                route.borrowed += 1
+                self.borrowed_tokens += 1
+                waiter.start()
+        self._see_who_is_next()
+
+    def _see_who_is_next(self) -> None:
+        self.only = None
+        if len(self._turns) == 1:
+            route = next(iter(self._turns))
+            free = self.total_tokens - self.borrowed_tokens
+            if self._fits(route.borrowed - 1, free + 1):
+                self.only = route
+
+    def _fits(self, held: int, free: int) -> bool:
+        if held == 0 or self._factor is None:
+            return free > 0
+        return free > 1 and held < self._factor * free

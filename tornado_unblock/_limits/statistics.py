@@ -1,0 +1,216 @@
+"""What the executors are doing, and have done: `statistics`.
+
+Each loop counts for itself; here the loops are added up.
+
+# Threads: any thread asks; the list of limiters is guarded by `_lock`.
+# Guarantees:
+# - counts do not go back while the process lives: those of a closed loop, and of
+#   an executor nobody holds any more, are kept;
+# - a number is as it was at some moment of the call; numbers that change
+#   together may be one request apart.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import concurrent.futures
+import dataclasses
+import math
+import os
+import threading
+import weakref
+from collections.abc import Mapping
+from typing import NamedTuple, Optional
+
+from tornado_unblock._executors.registry import thread_count
+from tornado_unblock._limits.counts import BOUNDS, REASONS, Tally, Times
+from tornado_unblock._limits.limiter import Limiter
+
+
+@dataclasses.dataclass(frozen=True)
+class Histogram:
+    """How many seconds something took, each time.
+
+    Attributes:
+        buckets: ``(bound, count)`` pairs: how many took at most ``bound``
+            seconds. The last bound is infinite, its count is that of all.
+        seconds: All of them added up.
+    """
+
+    buckets: tuple[tuple[float, int], ...]
+    seconds: float
+
+    @property
+    def count(self) -> int:
+        """How many there are."""
+        return self.buckets[-1][1]
+
+    @property
+    def mean(self) -> float:
+        """Seconds on average; 0 when there are none."""
+        return self.seconds / self.count if self.count else 0.0
+
+
+class RouteStatistics(NamedTuple):
+    """One route's use of one executor, on all loops of this process.
+
+    Attributes:
+        borrowed_tokens: Bodies that run now; abandoned ones included.
+        waiting: Requests that wait for a worker now.
+        completed: Bodies that have ended, in whichever way.
+        failed: Those of them that ended with an exception.
+        abandoned: Bodies that ran on when nobody waited for them any more.
+        timed_out: Those that were still running when their ``timeout`` was over.
+        rejected: Requests that got no worker, by reason: ``"full"``,
+            ``"queue_timeout"``, ``"shutdown"``, ``"no_thread"``,
+            ``"client_gone"``, ``"cancelled"``.
+        queue_time: From asking for a worker to the body's start.
+        run_time: From the body's start to its end.
+    """
+
+    borrowed_tokens: int
+    waiting: int
+    completed: int
+    failed: int
+    abandoned: int
+    timed_out: int
+    rejected: Mapping[str, int]
+    queue_time: Histogram
+    run_time: Histogram
+
+
+class ExecutorStatistics(NamedTuple):
+    """One executor, on all loops of this process.
+
+    Attributes:
+        total_tokens: Bodies that may run at once, added over the loops that
+            use it.
+        borrowed_tokens: Bodies that run now.
+        waiting: Requests that wait for a worker now.
+        threads: Threads it has now, idle ones included; None when its workers
+            are no threads of this process.
+        routes: What each route does with it, by the route's name.
+    """
+
+    total_tokens: int
+    borrowed_tokens: int
+    waiting: int
+    threads: Optional[int]
+    routes: Mapping[str, RouteStatistics]
+
+
+class _Watched(NamedTuple):
+    loop: asyncio.AbstractEventLoop
+    executor: weakref.ref[concurrent.futures.Executor]
+    name: str
+    limiter: Limiter
+
+    def is_over(self) -> bool:
+        """Whether its counts cannot change any more."""
+        return self.loop.is_closed() or self.executor() is None
+
+
+_lock = threading.Lock()
+_watched: list[_Watched] = []
+# Executor -> route -> counts of what is over.
+_past: dict[str, dict[str, Tally]] = {}
+
+
+def watch(
+    loop: asyncio.AbstractEventLoop,
+    executor: concurrent.futures.Executor,
+    name: str,
+    limiter: Limiter,
+) -> None:
+    """Count in what ``limiter`` counts; any thread."""
+    with _lock:
+        _retire()
+        _watched.append(_Watched(loop, weakref.ref(executor), name, limiter))
+
+
+def forget_statistics() -> None:
+    """Begin anew, with every limiter made from now on."""
+    with _lock:
+        _watched.clear()
+        _past.clear()
+
+
+def statistics() -> Mapping[str, ExecutorStatistics]:
+    """Return what each executor is doing and has done; any thread.
+
+    Returns:
+        The statistics of each executor used so far, by its name. Executors
+        that are not named, such as a process executor given to
+        `run_in_executor`, go by the name of their class.
+    """
+    with _lock:
+        _retire()
+        watched, past = list(_watched), {n: dict(r) for n, r in _past.items()}
+    names = dict.fromkeys([*past, *(w.name for w in watched)])
+    return {
+        name: _of_executor([w for w in watched if w.name == name], past.get(name, {}))
+        for name in names
+    }
+
+
+def _retire() -> None:
+    """Keep only the counts of what is over; holds `_lock`."""
+    for over in [w for w in _watched if w.is_over()]:
+        _watched.remove(over)
+        past = _past.setdefault(over.name, {})
+        for name, route in list(over.limiter.routes.items()):
+            past.setdefault(name, Tally()).merge(route)
+
+
+def _of_executor(watched: list[_Watched], past: dict[str, Tally]) -> ExecutorStatistics:
+    limiters = [w.limiter for w in watched]
+    executors = {id(e): e for e in (w.executor() for w in watched) if e is not None}
+    threads = [thread_count(executor) for executor in executors.values()]
+    routes = dict.fromkeys([*past, *(n for li in limiters for n in list(li.routes))])
+    return ExecutorStatistics(
+        total_tokens=sum(limiter.total_tokens for limiter in limiters),
+        borrowed_tokens=sum(limiter.borrowed_tokens for limiter in limiters),
+        waiting=sum(limiter.waiting for limiter in limiters),
+        threads=None if None in threads else sum(n or 0 for n in threads),
+        routes={name: _of_route(name, limiters, past) for name in routes},
+    )
+
+
+def _of_route(
+    name: str, limiters: list[Limiter], past: dict[str, Tally]
+) -> RouteStatistics:
+    sums = Tally()
+    if name in past:
+        sums.merge(past[name])
+    routes = [limiter.routes[name] for limiter in limiters if name in limiter.routes]
+    for route in routes:
+        sums.merge(route)
+    return RouteStatistics(
+        borrowed_tokens=sum(route.borrowed for route in routes),
+        waiting=sum(len(route.waiting) for route in routes),
+        completed=sums.completed,
+        failed=sums.failed,
+        abandoned=sums.abandoned,
+        timed_out=sums.timed_out,
+        rejected={reason: sums.rejected[reason] for reason in REASONS},
+        queue_time=_histogram(sums.queue_time),
+        run_time=_histogram(sums.run_time),
+    )
+
+
+def _histogram(times: Times) -> Histogram:
+    buckets, reached = [], 0
+    for bound, count in zip((*BOUNDS, math.inf), times.counts):
+        reached += count
+        buckets.append((bound, reached))
+    return Histogram(tuple(buckets), times.seconds)
+
+
+def _forget_parent() -> None:
+    global _lock
+    _lock = threading.Lock()
+    forget_statistics()
+
+
+if hasattr(os, "register_at_fork"):  # pragma: no branch - all but Windows
+    os.register_at_fork(after_in_child=_forget_parent)

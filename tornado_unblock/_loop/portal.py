@@ -1,0 +1,296 @@
+"""The only way from a worker to the loop thread.
+
+`Portal.call_soon` posts and returns; `Portal.call` waits for the result. One
+portal serves one asyncio loop, whichever thread asks.
+
+# Threads: any thread may post; callbacks run on the loop thread, in order.
+# Guarantees:
+# - what one thread posts runs in the order in which it was posted;
+# - however many callbacks wait, the loop is woken once for all of them;
+# - a wait ends: with the result, when the loop closes, when the interpreter
+#   goes down, or after its timeout;
+# - in a forked child no portal of the parent is left.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import collections
+import contextvars
+import os
+import threading
+import weakref
+from collections.abc import Awaitable
+from typing import Any, Callable, Optional, TypeVar
+
+from tornado.ioloop import IOLoop
+from tornado.log import app_log
+
+from tornado_unblock._errors import LoopClosedError, LoopThreadError
+from tornado_unblock._loop.guard import guard
+from tornado_unblock._loop.latch import Answer
+from tornado_unblock._loop.turn_end import Turns
+
+_T = TypeVar("_T")
+
+running_loop: Callable[[], Optional[asyncio.AbstractEventLoop]] = (
+    asyncio._get_running_loop
+)
+"""The loop that runs in this thread, or None: how "on the loop thread" is asked."""
+
+# How long a round trip to the loop may take before it is given up, in seconds.
+# Only a loop thread that waits for a lock of this very worker, or a stalled
+# one, takes this long.
+CALL_TIMEOUT = 5.0
+
+
+class Lease:
+    """A worker's claim to the loop, for as long as one body runs.
+
+    ``revoked`` says why nothing it does may reach the client any more. Set on
+    the loop thread, read by the worker: it goes from None to a text once.
+    """
+
+    # Slots: a value of the object's own is read in a third of the time that a default
+    # on the class takes.
+    __slots__ = (
+        *("_right_to_finish", "awaiting", "leaves_finish", "parting", "portal"),
+        *("revoked", "told"),
+    )
+
+    def __init__(self, portal: Portal) -> None:
+        self.portal = portal
+        # One token: list.pop is atomic, so it has one taker.
+        self._right_to_finish = [True]
+        self.revoked: Optional[str] = None
+        # Set by the worker: what the loop thread does first when it is told of the
+        # end. Saves waking it twice.
+        self.parting: Optional[Callable[[], object]] = None
+        # What its worker waits for on the loop: of no use once it is abandoned.
+        # Loop thread only.
+        self.awaiting: Optional[asyncio.Future[Any]] = None
+        # Set by the worker: Tornado finishes next, with nothing in between.
+        self.leaves_finish = False
+        # Whether a wait of its worker has said that it is revoked.
+        self.told = False
+
+    def take_right_to_finish(self) -> bool:
+        """Take the right to finish the response; any thread, the first one gets it.
+
+        The worker takes it when it finishes, the loop thread when it answers
+        in the worker's place.
+        """
+        try:
+            return self._right_to_finish.pop()
+        except IndexError:
+            return False
+
+
+class _Here(threading.local):
+    lease: Optional[Lease] = None
+    # The same, or that of a function which the body has had run in between.
+    innermost: Optional[Lease] = None
+
+
+here = _Here()
+"""Holds the leases of this thread, as `current_lease` and `innermost_lease` say."""
+
+# A loop carries its portal as an attribute of this name, so that it goes when
+# the loop goes. Written on the loop's own thread only.
+_ATTRIBUTE = "_tornado_unblock_portal"
+_open: weakref.WeakSet[Portal] = weakref.WeakSet()
+# Another one after each fork: portals of an older one are the parent's.
+_generation = object()
+
+
+def current_lease() -> Optional[Lease]:
+    """Return the lease under which this thread runs a body, or None."""
+    return here.lease
+
+
+def innermost_lease() -> Optional[Lease]:
+    """Return the lease of the function that this thread runs, however deep."""
+    return here.innermost
+
+
+def set_current_lease(
+    lease: Optional[Lease], innermost: Optional[Lease] = None
+) -> None:
+    """Say under which lease this thread runs from now on."""
+    here.lease = lease
+    here.innermost = innermost or lease
+
+
+def in_worker() -> bool:
+    """Whether this thread runs a body, and no event loop of its own meanwhile."""
+    return here.lease is not None and running_loop() is None
+
+
+def forget_locals() -> None:
+    """Forget what higher modules keep per loop."""
+    for portal in list(_open):
+        portal.forget()
+
+
+def current_portal() -> Portal:
+    """Return the portal of the loop that runs in this thread.
+
+    Raises:
+        LoopThreadError: No loop runs here.
+    """
+    loop = running_loop()
+    if loop is None:
+        raise LoopThreadError(
+            f"no event loop runs in thread {threading.current_thread().name!r}; "
+            "call this from a handler or a coroutine, or call the function itself"
+        )
+    portal: Optional[Portal] = getattr(loop, _ATTRIBUTE, None)
+    if portal is None or portal.generation is not _generation:
+        portal = Portal(loop)
+        setattr(loop, _ATTRIBUTE, portal)
+        _open.add(portal)
+    return portal
+
+
+class Portal:
+    """The door to one loop."""
+
+    def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
+        self.loop = loop
+        self.generation = _generation
+        # Made here, on the loop thread: Tornado 6.1 takes the thread that
+        # first asks for an IOLoop as that loop's thread.
+        self.io_loop = IOLoop.current()
+        # What higher modules keep per loop. Loop thread only.
+        self.locals: dict[Any, Any] = {}
+        # What to await before the loop is closed, and to call once it is. Loop
+        # thread only.
+        self.before_close: list[Callable[[], Awaitable[object]]] = []
+        self.after_close: list[Callable[[], object]] = []
+        # Appended to by any thread, emptied by the loop thread.
+        self._queue: collections.deque[tuple[Callable[..., object], Any]] = (
+            collections.deque()
+        )
+        # Set before the loop is woken, cleared before the queue is emptied, so
+        # a callback is never left behind; at worst the loop wakes once more.
+        self._woken = False
+        self.turns = Turns(loop)
+        # Callbacks of many requests run in one go: none may see the context
+        # of the one that happened to wake the loop.
+        self._context = contextvars.Context()
+        guard(self.loop, in_worker, self.call_soon, self._closed)
+
+    def call_soon(self, fn: Callable[..., object], *args: Any) -> None:
+        """Run ``fn(*args)`` on the loop thread, soon and in order; any thread.
+
+        Raises:
+            LoopClosedError: The loop is closed; ``fn`` will not run.
+        """
+        if self.loop.is_closed():
+            self._queue.clear()
+            raise LoopClosedError(
+                "the event loop is closed; nothing can be posted to it"
+            )
+        self._queue.append((fn, args))
+        if not self._woken:
+            try:
+                self._woken = True
+                self.loop.call_soon_threadsafe(self._drain, context=self._context)
+            except RuntimeError:
+                self._woken = False
+                self._queue.clear()
+                raise LoopClosedError(
+                    "the event loop is closed; nothing can be posted to it"
+                ) from None
+            except BaseException:  # Ctrl-C, just now: the next one wakes it
+                self._woken = False
+                raise
+
+    def call(
+        self, fn: Callable[..., _T], *args: Any, timeout: float = CALL_TIMEOUT
+    ) -> _T:
+        """Run ``fn(*args)`` on the loop thread and wait; workers only.
+
+        Args:
+            fn: What to run.
+            *args: Its arguments.
+            timeout: Seconds to wait.
+
+        Returns:
+            What ``fn`` returns; what it raises is raised here.
+
+        Raises:
+            LoopThreadError: Called on the loop thread, or no answer came in time.
+            LoopClosedError: The loop closed meanwhile.
+        """
+        if running_loop() is self.loop:
+            raise LoopThreadError(
+                "the loop thread cannot wait for itself; call the function directly"
+            )
+        answer = Answer(fn, args)
+        self.call_soon(answer.give)
+        if not answer.latch.wait(self.loop, timeout) and answer.withdraw():
+            raise LoopThreadError(
+                f"the event loop did not answer within {timeout:g} s: something "
+                "blocks it, maybe a callback waiting for a lock this body holds"
+            )
+        answer.latch.wait(self.loop)
+        return answer.take()  # type: ignore[no-any-return]
+
+    async def release(self) -> None:
+        """Let go of what is kept on the loop, before it is closed; loop thread."""
+        while self.before_close:
+            let_go = self.before_close.pop()
+            try:
+                await asyncio.wait_for(let_go(), CALL_TIMEOUT)
+            except Exception:
+                app_log.error("%r failed while the loop closes", let_go, exc_info=True)
+
+    def forget(self) -> None:
+        """Drop what is kept on the loop."""
+        self.before_close.clear()
+        while self.after_close:
+            self.after_close.pop()()
+        self.locals.clear()
+
+    def _closed(self) -> None:
+        self.forget()
+        self._queue.clear()
+        vars(self.loop).pop(_ATTRIBUTE, None)
+
+    def _drain(self) -> None:
+        self._woken = False
+        ends = self.turns.begin()
+        try:
+            self._run_posted()
+        finally:
+            if ends:
+                self.turns.end()
+
+    def _run_posted(self) -> None:
+        queue = self._queue
+        # As many as there are now: callbacks that post more must not keep the
+        # loop from its sockets.
+        for _ in range(len(queue)):
+            fn, args = queue.popleft()
+            try:
+                fn(*args)
+            except (Exception, asyncio.CancelledError):
+                app_log.error("Exception in callback %r", fn, exc_info=True)
+            except BaseException:
+                # It ends the loop's run, not what else was posted.
+                self._woken = True
+                self.loop.call_soon(self._drain, context=self._context)
+                raise
+
+
+def _forget_parent() -> None:
+    # In a forked child only the forking thread lives, and no loop of the
+    # parent runs: what was kept for them is not for the child.
+    global _generation
+    _generation = object()
+    set_current_lease(None)
+
+
+if hasattr(os, "register_at_fork"):  # pragma: no branch - all but Windows
+    os.register_at_fork(after_in_child=_forget_parent)

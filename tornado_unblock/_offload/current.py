@@ -1,0 +1,41 @@
+"""A body's stay on a worker, for whoever has to do with it."""
+
+from __future__ import annotations
+
+from typing import Optional
+
+from tornado_unblock._loop.portal import current_lease
+from tornado_unblock._offload.body import Body
+
+
+class Hop:
+    """One body's stay on a worker; see `current_hop`. Any thread may use it."""
+
+    __slots__ = ("_body",)
+
+    def __init__(self, body: Body) -> None:
+        self._body = body
+
+    @property
+    def route(self) -> str:
+        """What errors and statistics call it."""
+        return self._body.route.name
+
+    def cancelled(self) -> bool:
+        """Whether its work is no longer wanted; as `cancelled`, from any thread.
+
+        Returns:
+            True once the client has left, or the request was answered without
+            the body.
+        """
+        return self._body.cancelled()
+
+
+def current_hop() -> Optional[Hop]:
+    """Return the hop that this thread runs; None where it is no worker.
+
+    A body may hand it to threads of its own, which cannot ask
+    `tornado_unblock.cancelled`.
+    """
+    lease = current_lease()
+    return Hop(lease) if isinstance(lease, Body) else None
