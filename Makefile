@@ -70,6 +70,7 @@ env: # The wheel of this tree, installed with all tools into $(TEST_ENV)
 lint: env ## Check style, formatting and types
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
+	$(BIN)/lint-imports
 	$(BIN)/mypy --strict $(TYPED)
 	$(if $(filter %.py,$(TYPED)),$(BIN)/basedpyright --pythonpath $(BIN)/python $(filter %.py,$(TYPED)))
 
