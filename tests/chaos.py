@@ -264,9 +264,9 @@ class Chaos:
         self.server.call(gc.collect)
         assert not list(handlers)
         for name, executor in statistics().items():
-            for route in executor.routes.values():
-                assert (route.borrowed_tokens, route.waiting) == (0, 0), name
-                assert route.completed == route.run_time.count
+            for endpoint in executor.endpoints.values():
+                assert (endpoint.borrowed_tokens, endpoint.waiting) == (0, 0), name
+                assert endpoint.completed == endpoint.run_time.count
 
     def _is_idle(self) -> bool:
         assert self.server.server is not None

@@ -49,9 +49,9 @@ from tornado_unblock._handlers.application import (
 )
 from tornado_unblock._handlers.decorator import unblock
 from tornado_unblock._limits.statistics import (
+    EndpointStatistics,
     ExecutorStatistics,
     Histogram,
-    RouteStatistics,
     statistics,
 )
 from tornado_unblock._offload.body import cancelled
@@ -68,6 +68,7 @@ __all__ = [
     "BodyExitError",
     "ClientGoneError",
     "ConfigurationError",
+    "EndpointStatistics",
     "ExecutorStatistics",
     "Histogram",
     "Hop",
@@ -76,7 +77,6 @@ __all__ = [
     "RejectedError",
     "ResultError",
     "RouteReport",
-    "RouteStatistics",
     "RunTimeoutError",
     "UnblockError",
     "cancelled",

@@ -144,7 +144,7 @@ def is_failure(error: BaseException) -> bool:
     return not isinstance(error, (Finish, AbandonedError))
 
 
-def crossing_error(error: BaseException, route: str) -> Exception:
+def crossing_error(error: BaseException, endpoint: str) -> Exception:
     """Return what can be raised on the loop thread for ``error``.
 
     `SystemExit` and `KeyboardInterrupt` there stop the server, and a Future
@@ -152,7 +152,7 @@ def crossing_error(error: BaseException, route: str) -> Exception:
     """
     if not isinstance(error, Exception) or isinstance(error, StopIteration):
         exit_error = BodyExitError(
-            f"{route} raised {error!r} in a worker; only its request ends"
+            f"{endpoint} raised {error!r} in a worker; only its request ends"
         )
         exit_error.__cause__ = error
         return exit_error

@@ -7,10 +7,10 @@
 | metric, after ``tornado_unblock_`` | labels | |
 |---|---|---|
 | ``total_tokens``, ``borrowed_tokens``, ``threads`` | executor | gauges |
-| ``running``, ``waiting`` | executor, route | gauges |
-| ``completed_total``, ``failed_total``, ``abandoned_total``, ``timed_out_total`` | executor, route | counters |
-| ``rejected_total`` | executor, route, reason | counter |
-| ``queue_seconds``, ``run_seconds`` | executor, route | histograms |
+| ``running``, ``waiting`` | executor, endpoint | gauges |
+| ``completed_total``, ``failed_total``, ``abandoned_total``, ``timed_out_total`` | executor, endpoint | counters |
+| ``rejected_total`` | executor, endpoint, reason | counter |
+| ``queue_seconds``, ``run_seconds`` | executor, endpoint | histograms |
 
 `tornado_unblock.statistics` says what each of them counts.
 """  # noqa: E501 - a table
@@ -29,16 +29,16 @@ from prometheus_client.core import (
 from prometheus_client.registry import Collector
 
 from tornado_unblock._limits.statistics import (
+    EndpointStatistics,
     ExecutorStatistics,
     Histogram,
-    RouteStatistics,
     statistics,
 )
 
 __all__ = ["register"]
 
 _PREFIX = "tornado_unblock_"
-_ROUTE = ("executor", "route")
+_ENDPOINT = ("executor", "endpoint")
 
 
 def register(registry: CollectorRegistry = REGISTRY) -> Collector:
@@ -68,17 +68,17 @@ class _Statistics(Collector):
     def collect(self) -> Iterable[Metric]:
         """Implements `Collector.collect`; any thread."""
         executors = list(statistics().items())
-        routes = [
-            ((name, route), numbers)
+        endpoints = [
+            ((name, endpoint), numbers)
             for name, executor in executors
-            for route, numbers in executor.routes.items()
+            for endpoint, numbers in executor.endpoints.items()
         ]
-        return _metrics(executors, routes)
+        return _metrics(executors, endpoints)
 
 
 def _metrics(
     executors: list[tuple[str, ExecutorStatistics]],
-    routes: list[tuple[tuple[str, str], RouteStatistics]],
+    endpoints: list[tuple[tuple[str, str], EndpointStatistics]],
 ) -> Iterator[Metric]:
     for field, text in (
         ("total_tokens", "Bodies that may run at once."),
@@ -88,25 +88,25 @@ def _metrics(
         values = [((name,), getattr(e, field)) for name, e in executors]
         rows = [(labels, value) for labels, value in values if value is not None]
         yield _gauge(field, text, ("executor",), rows)
-    running = [(labels, r.borrowed_tokens) for labels, r in routes]
-    yield _gauge("running", "Bodies that run.", _ROUTE, running)
-    waiting = [(labels, r.waiting) for labels, r in routes]
-    yield _gauge("waiting", "Requests that wait for a worker.", _ROUTE, waiting)
-    yield from _counters(routes)
+    running = [(labels, r.borrowed_tokens) for labels, r in endpoints]
+    yield _gauge("running", "Bodies that run.", _ENDPOINT, running)
+    waiting = [(labels, r.waiting) for labels, r in endpoints]
+    yield _gauge("waiting", "Requests that wait for a worker.", _ENDPOINT, waiting)
+    yield from _counters(endpoints)
     yield _histogram(
         "queue_seconds",
         "From asking for a worker to the body's start.",
-        [(labels, r.queue_time) for labels, r in routes],
+        [(labels, r.queue_time) for labels, r in endpoints],
     )
     yield _histogram(
         "run_seconds",
         "From the body's start to its end.",
-        [(labels, r.run_time) for labels, r in routes],
+        [(labels, r.run_time) for labels, r in endpoints],
     )
 
 
 def _counters(
-    routes: list[tuple[tuple[str, str], RouteStatistics]],
+    endpoints: list[tuple[tuple[str, str], EndpointStatistics]],
 ) -> Iterator[Metric]:
     for field, text in (
         ("completed", "Bodies that have ended."),
@@ -114,15 +114,17 @@ def _counters(
         ("abandoned", "Bodies that ran on when nobody waited for them any more."),
         ("timed_out", "Bodies that were still running at their timeout."),
     ):
-        family = CounterMetricFamily(_PREFIX + field, text, labels=_ROUTE)
-        for labels, route in routes:
-            family.add_metric(labels, getattr(route, field))
+        family = CounterMetricFamily(_PREFIX + field, text, labels=_ENDPOINT)
+        for labels, endpoint in endpoints:
+            family.add_metric(labels, getattr(endpoint, field))
         yield family
     rejected = CounterMetricFamily(
-        f"{_PREFIX}rejected", "Requests that got no worker.", labels=(*_ROUTE, "reason")
+        f"{_PREFIX}rejected",
+        "Requests that got no worker.",
+        labels=(*_ENDPOINT, "reason"),
     )
-    for labels, route in routes:
-        for reason, count in route.rejected.items():
+    for labels, endpoint in endpoints:
+        for reason, count in endpoint.rejected.items():
             rejected.add_metric((*labels, reason), count)
     yield rejected
 
@@ -142,7 +144,7 @@ def _gauge(
 def _histogram(
     name: str, text: str, rows: Iterable[tuple[tuple[str, ...], Histogram]]
 ) -> Metric:
-    family = HistogramMetricFamily(_PREFIX + name, text, labels=_ROUTE)
+    family = HistogramMetricFamily(_PREFIX + name, text, labels=_ENDPOINT)
     for values, histogram in rows:
         buckets = [
             ("+Inf" if bound == float("inf") else str(bound), count)

@@ -72,7 +72,7 @@ def limit(way: str, workers: int) -> None:
         configure(max_workers=workers)
     elif way == FEW.name:
         # There is one route only: no share has to be kept for others.
-        configure(max_workers=workers, max_waiting=workers, max_route_share=1)
+        configure(max_workers=workers, max_waiting=workers, max_endpoint_share=1)
 
 
 def main() -> None:

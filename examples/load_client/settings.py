@@ -62,7 +62,7 @@ class Case:
 
     @property
     def workers(self) -> int:
-        """Enough workers: one for each client at the default `max_route_share`."""
+        """Enough workers: one for each client at the default `max_endpoint_share`."""
         return self.clients + self.clients // 4 + 1
 
     @property

@@ -2,7 +2,7 @@
 
 ==================  =============================================================
 ``serve(app)``      a context manager: a real server with the application (or a
-                    list of routes) on a loop of its own, which gives a client
+                    list of endpoints) on a loop of its own, which gives a client
                     with ``get``, ``post`` and ``request``; also ``server.call(fn)``
 ``program(text)``   a context manager: ``text`` as a program of its own, with a
                     free port in place of 8888; gives a client and its process
@@ -125,7 +125,7 @@ class Served(Client):
 
 @contextlib.contextmanager
 def serve(app: Any) -> Iterator[Served]:
-    """Serve an application, or a list of routes."""
+    """Serve an application, or a list of endpoints."""
     served = Served(app)
     try:
         yield served

@@ -39,9 +39,9 @@ def test_soak(capsys):
             threads.append(threading.active_count())
     finally:
         chaos.close()
-    routes = statistics()["default"].routes.values()
+    endpoints = statistics()["default"].endpoints.values()
     with capsys.disabled():
-        print(f"{sum(r.completed for r in routes)} bodies; MB by round:")
+        print(f"{sum(r.completed for r in endpoints)} bodies; MB by round:")
         print(*(f"{size / 1e6:.0f}" for size in sizes))
     assert max(threads) < 80
     assert sizes[-1] - sizes[ROUNDS // 3] < ALLOWED_GROWTH

@@ -119,7 +119,7 @@ def test_client_gone(make_server):
     ids=lambda error: type(error).__name__,
 )
 def test_what_must_not_cross(error):
-    """It becomes the cause of an error that can, which names the route."""
+    """It becomes the cause of an error that can, which names the endpoint."""
     crossed = crossing_error(error, "Orders.get")
     assert isinstance(crossed, BodyExitError)
     assert crossed.__cause__ is error
@@ -133,7 +133,7 @@ class StopSoon(StopIteration):
 
 def test_subclasses_must_not_cross():
     """A class of its own does not let it through."""
-    assert isinstance(crossing_error(StopSoon(), "route"), BodyExitError)
+    assert isinstance(crossing_error(StopSoon(), "endpoint"), BodyExitError)
 
 
 @pytest.mark.parametrize(
@@ -152,7 +152,7 @@ def test_subclasses_must_not_cross():
 def test_what_may_cross(error):
     """It arrives as it is."""
     args = error.args
-    assert crossing_error(error, "route") is error
+    assert crossing_error(error, "endpoint") is error
     assert error.args == args
 
 
@@ -193,12 +193,12 @@ def test_advice(mistake, advice):
     with pytest.raises((RuntimeError, asyncio.InvalidStateError)) as caught:
         mistake()
     said = str(caught.value)
-    crossed = crossing_error(caught.value, "route")
+    crossed = crossing_error(caught.value, "endpoint")
     assert crossed is caught.value
     assert str(crossed).startswith(f"{said}: ")
     assert advice in str(crossed)
     again = str(crossed)
-    assert str(crossing_error(crossed, "route")) == again
+    assert str(crossing_error(crossed, "endpoint")) == again
 
 
 def test_all_errors_are_public():

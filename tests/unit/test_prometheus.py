@@ -40,15 +40,15 @@ def test_export(exported):
         await future
 
     asyncio.run(main())
-    assert value(exported, "completed_total", route="int") == 1
-    assert value(exported, "failed_total", route="int") == 0
-    assert value(exported, "rejected_total", route="abs", reason="full") == 1
-    assert value(exported, "waiting", route="int") == 0
-    assert value(exported, "running", route="int") == 0
-    assert value(exported, "run_seconds_count", route="int") == 1
-    assert value(exported, "run_seconds_bucket", route="int", le="+Inf") == 1
-    assert value(exported, "queue_seconds_bucket", route="int", le="60.0") == 1
-    assert value(exported, "queue_seconds_sum", route="int") > 0
+    assert value(exported, "completed_total", endpoint="int") == 1
+    assert value(exported, "failed_total", endpoint="int") == 0
+    assert value(exported, "rejected_total", endpoint="abs", reason="full") == 1
+    assert value(exported, "waiting", endpoint="int") == 0
+    assert value(exported, "running", endpoint="int") == 0
+    assert value(exported, "run_seconds_count", endpoint="int") == 1
+    assert value(exported, "run_seconds_bucket", endpoint="int", le="+Inf") == 1
+    assert value(exported, "queue_seconds_bucket", endpoint="int", le="60.0") == 1
+    assert value(exported, "queue_seconds_sum", endpoint="int") > 0
     assert b"tornado_unblock_run_seconds_bucket" in prometheus_client.generate_latest(
         exported
     )

@@ -40,16 +40,16 @@ class Listener(Protocol):
     def finishing(self) -> None:
         """The loop thread ends the response."""
 
-    def over(self) -> None:
+    def response_ended(self) -> None:
         """The response has ended."""
 
 
-class Outgoing:
+class ResponseWriter:
     """The response of one request."""
 
     __slots__ = (
         *("_close_callback", "_held", "_remaining", "_unsent", "connection"),
-        *("known", "listener", "method", "portal", "sent", "whole"),
+        *("predictable", "listener", "method", "portal", "sent", "complete"),
     )
 
     def __init__(
@@ -61,10 +61,10 @@ class Outgoing:
         # The request's method; a HEAD response has no body.
         self.method: Optional[str] = None
         # Whether it is known what the connection expects; if not, each call waits.
-        self.known = True
+        self.predictable = True
         # Whether any byte of the response has left, and all that Content-Length
         # promised; the loop thread's view.
-        self.sent = self.whole = False
+        self.sent = self.complete = False
         # Bytes that Content-Length still promises; None when it is not given.
         self._remaining: Optional[int] = None
         # The latch of the chunk that is on its way, if any.
@@ -79,7 +79,7 @@ class Outgoing:
     ) -> asyncio.Future[None]:
         """See `HTTPConnection.write_headers`."""
         if running_loop() is self.portal.loop:
-            self.known = False
+            self.predictable = False
             self.sent = True
             self._add_retry_after(start_line, headers)
             written: asyncio.Future[None] = self.connection.write_headers(
@@ -97,12 +97,12 @@ class Outgoing:
     def write(self, chunk: bytes) -> asyncio.Future[None]:
         """See `HTTPConnection.write`."""
         if running_loop() is self.portal.loop:
-            self.known = False
+            self.predictable = False
             written: asyncio.Future[None] = self.connection.write(chunk)
             return written
         lease = check_lease()
         self._wait_until_sent()
-        if not self.known or not self._fits(chunk):
+        if not self.predictable or not self._fits(chunk):
             return self._answered("write", chunk)
         return self._post_write(lease, self.connection.write, chunk)
 
@@ -115,15 +115,15 @@ class Outgoing:
         lease = check_lease()
         if lease is not None and not lease.take_right_to_finish():
             check_lease()
-        if self.known and not self._remaining:
+        if self.predictable and not self._remaining:
             self._post(self._perform, lease, self.connection.finish)
             self._post_held()
             if lease is not None:
-                lease.parting = None
+                lease.before_settle = None
         else:
             self._answered("finish")
         if lease is None:  # a thread that is no worker; of one, its end tells
-            self.portal.call_soon(self.listener.over)
+            self.portal.call_soon(self.listener.response_ended)
 
     def set_close_callback(self, callback: Optional[Callable[[], None]]) -> None:
         """See `HTTP1Connection.set_close_callback`."""
@@ -137,7 +137,7 @@ class Outgoing:
         if callback is None and self._held is None and lease is not None:
             # Tornado's `finish` begins so: what it sends leaves in one piece.
             self._held = []
-            lease.parting = self._release
+            lease.before_settle = self._release
 
     # --- any thread but the loop's ------------------------------------------
 
@@ -145,7 +145,7 @@ class Outgoing:
         self, start_line: Any, headers: HTTPHeaders, chunk: Optional[bytes]
     ) -> bool:
         """Whether `HTTP1Connection.write_headers` is sure to accept this."""
-        if not self.known or not isinstance(start_line, ResponseStartLine):
+        if not self.predictable or not isinstance(start_line, ResponseStartLine):
             return False
         if not harmless(start_line.reason, headers):
             return False
@@ -188,7 +188,7 @@ class Outgoing:
         return future
 
     def _answered(self, name: str, *args: Any) -> asyncio.Future[None]:
-        self.known = False
+        self.predictable = False
         self._post_held()
         self.sent = True
         method = getattr(self.connection, name)
@@ -234,7 +234,7 @@ class Outgoing:
     ) -> None:
         sent = self._perform(lease, method, *args)
         if sent is not None and self._unsent is latch:
-            self.whole = self._remaining == 0
+            self.complete = self._remaining == 0
         if sent is None:
             future.set_exception(StreamClosedError())
         else:

@@ -13,7 +13,7 @@ Job = Callable[[], object]
 class Worker:
     """One thread of an executor."""
 
-    __slots__ = ("claims", "jobs", "thread", "wake_up")
+    __slots__ = ("jobs", "reservations", "thread", "wake_up")
 
     def __init__(self) -> None:
         self.wake_up = threading.Lock()
@@ -22,10 +22,10 @@ class Worker:
         # Jobs that no other worker may do. Guarded by the executor's lock.
         self.jobs: list[Job] = []
         # Added to by the worker itself; one that nobody holds leaves by itself.
-        self.claims: Optional[weakref.WeakSet[Claim]] = None
+        self.reservations: Optional[weakref.WeakSet[ReservedWorker]] = None
 
 
-class Claim:
+class ReservedWorker:
     """Says that a worker is needed again, for as long as somebody refers to it."""
 
     __slots__ = ("__weakref__", "worker")
@@ -42,7 +42,7 @@ here = _Here()
 """Holds the worker that runs in this thread, as ``here.worker``."""
 
 
-def claim_worker() -> Optional[Claim]:
+def reserve_worker() -> Optional[ReservedWorker]:
     """Keep the calling worker, for more work that depends on its thread.
 
     Returns:
@@ -52,10 +52,10 @@ def claim_worker() -> Optional[Claim]:
     worker = here.worker
     if worker is None:
         return None
-    if worker.claims is None:
-        worker.claims = weakref.WeakSet()
-    claim = Claim(worker)
-    worker.claims.add(claim)
+    if worker.reservations is None:
+        worker.reservations = weakref.WeakSet()
+    claim = ReservedWorker(worker)
+    worker.reservations.add(claim)
     return claim
 
 
@@ -66,7 +66,7 @@ def take_idle(idle: list[Worker], *, claimed_too: bool) -> Optional[Worker]:
         idle: Guarded by the executor's lock, which is held.
         claimed_too: Whether a claimed one will do as well.
     """
-    worker = next((w for w in reversed(idle) if not w.claims), None)
+    worker = next((w for w in reversed(idle) if not w.reservations), None)
     if worker is None and idle and claimed_too:
         worker = idle[-1]
     if worker is not None:

@@ -30,7 +30,7 @@ class Options:
     queue_timeout: Optional[float] = 30.0
     timeout: Optional[float] = None
     timeout_status: int = 504
-    max_route_share: Optional[float] = None
+    max_endpoint_share: Optional[float] = None
     processes: Optional[int] = None
     factory: Optional[Factory] = None
 
@@ -48,22 +48,22 @@ class Options:
         check_seconds("queue_timeout", self.queue_timeout)
         check_seconds("timeout", self.timeout)
         _check_status(self.timeout_status)
-        share = self.route_share
+        share = self.endpoint_share
         if not is_number(share) or not 0 < share <= 1:
             raise ConfigurationError(
-                "max_route_share must be more than 0 and at most 1 (1: not fair), "
+                "max_endpoint_share must be more than 0 and at most 1 (1: not fair), "
                 f"not {share!r}"
             )
 
     @property
-    def route_share(self) -> float:
-        """The share of workers that one route may hold.
+    def endpoint_share(self) -> float:
+        """The share of workers that one endpoint may hold.
 
-        Processes are few and made for one kind of work, so there one route may
+        Processes are few and made for one kind of work, so there one endpoint may
         have them all: fairness would leave one of them idle.
         """
-        if self.max_route_share is not None:
-            return self.max_route_share
+        if self.max_endpoint_share is not None:
+            return self.max_endpoint_share
         return 0.8 if self.processes is None and self.factory is None else 1.0
 
 

@@ -63,11 +63,11 @@ def configure(
             may wait for a worker, 1000), ``queue_timeout`` (seconds one may
             wait, 30; None for ever), ``timeout`` (seconds a body may run, None
             for ever), ``timeout_status`` (what its client gets then, 504) and
-            ``max_route_share`` (the share of workers one route may hold, 0.8;
+            ``max_endpoint_share`` (the share of workers one endpoint may hold, 0.8;
             1 switches fairness off). For an executor of `run_in_executor` only:
             ``processes`` (so many processes instead of threads) or ``factory``
             (a function that returns the `concurrent.futures.Executor` to use,
-            and another one when that has broken); there one route may hold all.
+            and another one when that has broken); there one endpoint may hold all.
 
     Raises:
         ConfigurationError: An option is unknown or out of range, or the

@@ -32,8 +32,8 @@ from typing import Any, Callable, Optional, TypeVar
 from tornado.log import app_log
 
 from tornado_unblock._executors.jobs import (
-    Claim,
     Job,
+    ReservedWorker,
     Submitted,
     Worker,
     here,
@@ -121,7 +121,7 @@ class WorkerExecutor(concurrent.futures.ThreadPoolExecutor):
         self.put(Submitted(future, fn, args, kwargs))
         return future
 
-    def put_on(self, claim: Claim, job: Job, late: Job) -> bool:
+    def put_on(self, claim: ReservedWorker, job: Job, late: Job) -> bool:
         """Run ``job`` on the claimed worker, or on any if it is gone; any thread.
 
         Args:
@@ -203,7 +203,7 @@ class WorkerExecutor(concurrent.futures.ThreadPoolExecutor):
             RuntimeError: The system refuses the first thread.
         """
         idle = self._idle
-        if idle and not idle[-1].claims:
+        if idle and not idle[-1].reservations:
             self._waking = True
             idle.pop().wake_up.release()
             return
@@ -253,14 +253,16 @@ class WorkerExecutor(concurrent.futures.ThreadPoolExecutor):
                     self._waking = False
                 jobs = self._jobs
                 surplus = len(self._workers) > self._allowed
-                if jobs and not (worker.jobs or worker.claims or surplus):
+                if jobs and not (worker.jobs or worker.reservations or surplus):
                     # Nearly always.
                     first = jobs.popleft()
                     if jobs and not self._waking:
                         self._wake_one()
                     return first
                 job = self._take_job(worker, surplus)
-                ends = job is None and (self._closed or (not worker.claims and surplus))
+                ends = job is None and (
+                    self._closed or (not worker.reservations and surplus)
+                )
                 if ends:
                     self._workers.discard(worker)
                 elif job is None:
@@ -276,7 +278,7 @@ class WorkerExecutor(concurrent.futures.ThreadPoolExecutor):
                     if idle:
                         self._idle.remove(worker)
                         # A job may have been put without waking anybody.
-                        if not worker.claims and not self._jobs:
+                        if not worker.reservations and not self._jobs:
                             self._workers.discard(worker)
                             return None
                 if not idle:  # woken the very moment the wait ended
@@ -286,8 +288,8 @@ class WorkerExecutor(concurrent.futures.ThreadPoolExecutor):
         """Take what ``worker`` is to do next, if anything; holds `_lock`."""
         if worker.jobs:
             return worker.jobs.pop(0)
-        if worker.claims:
-            leave = self._may_start() or not all(w.claims for w in self._idle)
+        if worker.reservations:
+            leave = self._may_start() or not all(w.reservations for w in self._idle)
         else:
             leave = surplus
         return self._jobs.popleft() if self._jobs and not leave else None

@@ -20,7 +20,7 @@ from tornado_unblock._errors import ConfigurationError
 from tornado_unblock._executors.options import DEFAULT
 from tornado_unblock._executors.registry import executor_name
 from tornado_unblock._handlers.decorator import body_options
-from tornado_unblock._handlers.hooks import Hook, hide
+from tornado_unblock._handlers.hooks import Hook, install_hook
 from tornado_unblock._handlers.one_method import VERBS, BodyOptions
 from tornado_unblock._handlers.plan import decide, options_of_method
 from tornado_unblock._handlers.whole_request import begin
@@ -74,7 +74,7 @@ def _make(
     cls: type[RequestHandler], options: BodyOptions, *args: Any, **kwargs: Any
 ) -> RequestHandler:
     handler = cls(*args, **kwargs)
-    hide(handler, "_execute", Hook(_execute, handler, options))
+    install_hook(handler, "_execute", Hook(_execute, handler, options))
     return handler
 
 

@@ -1,4 +1,4 @@
-"""`unblock`: checks what it is put on, and glues it to the handoff."""
+"""`unblock`: checks what it is put on, and glues it to the ownership."""
 
 from __future__ import annotations
 

@@ -20,7 +20,7 @@ def stand_in_for(handler: RequestHandler) -> RequestHandler:
     twin.request = copy.copy(handler.request)
     # What the worker believes may still have been on its way.
     connection = cast("RequestConnection", handler.request.connection)
-    twin._headers_written = connection.outgoing.sent
+    twin._headers_written = connection.writer.sent
     if handler.ui is not None:
         # Its functions are bound to the handler: bind them to the copy.
         modules = handler.ui["modules"]

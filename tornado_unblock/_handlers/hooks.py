@@ -17,14 +17,14 @@ class Hook(functools.partial):  # type: ignore[type-arg]
     hidden: Any = None
 
 
-def hide(target: object, name: str, hook: Hook) -> None:
+def install_hook(target: object, name: str, hook: Hook) -> None:
     """Put ``hook`` before ``target``'s method called ``name``."""
     own = vars(target)
     hook.hidden = own.get(name)
     own[name] = hook
 
 
-def bare(target: object, name: str) -> None:
+def remove_hook(target: object, name: str) -> None:
     """Take the foremost hook called ``name`` away from ``target``, if any."""
     own = vars(target)
     hook = own.get(name)

@@ -15,8 +15,8 @@ from tornado.log import app_log
 from tornado.web import RequestHandler
 
 from tornado_unblock._errors import RejectedError
-from tornado_unblock._handlers.ownership import Handoff, take
-from tornado_unblock._limits.placement import Site
+from tornado_unblock._handlers.ownership import Ownership, ownership_of
+from tornado_unblock._limits.placement import Placement
 from tornado_unblock._loop.portal import Portal
 from tornado_unblock._offload.future import OffloadFuture
 from tornado_unblock._offload.offload import Offload
@@ -28,7 +28,7 @@ _Admit = Callable[[Offload, bool], OffloadFuture]
 def dispatch(
     portal: Portal,
     handler: RequestHandler,
-    where: Site,
+    where: Placement,
     body: Callable[[], Any],
     *,
     direct: bool,
@@ -45,26 +45,26 @@ def dispatch(
     Raises:
         RejectedError: There is no worker for it, and no room to wait.
     """
-    handoff = take(handler, portal)
+    ownership = ownership_of(handler, portal)
     offload = Offload(portal, where, body)
-    if not handoff.running:
-        offload.claim = handoff.claim
-    under_way = handoff.begun
-    handoff.enter(offload, handler)
+    if not ownership.running:
+        offload.reserved_worker = ownership.reserved_worker
+    under_way = ownership.begun
+    ownership.enter(offload, handler)
     if not direct:
         # Somebody else awaits it, and may give up before it ends.
-        handoff.answer_on_copy(handler)
+        ownership.answer_on_copy(handler)
     try:
         future = offload.admit(under_way)
     except RejectedError as error:
-        handoff.left(offload, error)
+        ownership.offload_ended(offload, error)
         raise
     future.is_last = direct
     return future
 
 
 def dispatch_in_line(
-    portal: Portal, handler: RequestHandler, where: Site, body: Callable[[], Any]
+    portal: Portal, handler: RequestHandler, where: Placement, body: Callable[[], Any]
 ) -> OffloadFuture:
     """Run ``body`` on a worker once whatever else holds ``handler`` has ended.
 
@@ -75,8 +75,8 @@ def dispatch_in_line(
     return _in_line(portal, handler, where, body, _admit)
 
 
-def dispatch_unheard(
-    portal: Portal, handler: RequestHandler, where: Site, body: Callable[[], Any]
+def dispatch_not_awaited(
+    portal: Portal, handler: RequestHandler, where: Placement, body: Callable[[], Any]
 ) -> None:
     """Run ``body`` likewise, where Tornado does not wait for its result.
 
@@ -84,7 +84,7 @@ def dispatch_unheard(
     errors are logged.
     """
     future = _in_line(portal, handler, where, body, _admit_always)
-    future.add_done_callback(functools.partial(_log_unheard, where.route.name))
+    future.add_done_callback(functools.partial(_log_not_awaited, where.endpoint.name))
 
 
 def _admit(offload: Offload, under_way: bool) -> OffloadFuture:
@@ -98,42 +98,42 @@ def _admit_always(offload: Offload, under_way: bool) -> OffloadFuture:
 def _in_line(
     portal: Portal,
     handler: RequestHandler,
-    where: Site,
+    where: Placement,
     body: Callable[[], Any],
     admit: _Admit,
 ) -> OffloadFuture:
-    handoff = take(handler, portal)
+    ownership = ownership_of(handler, portal)
     offload = Offload(portal, where, body)
-    offload.claim = handoff.claim
+    offload.reserved_worker = ownership.reserved_worker
     future = offload.future
-    if handoff.running:
-        handoff.follow(functools.partial(_follow, handoff, offload, handler, admit))
+    if ownership.running:
+        ownership.follow(functools.partial(_follow, ownership, offload, handler, admit))
         return future
-    under_way = handoff.begun
-    handoff.enter(offload, handler)
+    under_way = ownership.begun
+    ownership.enter(offload, handler)
     try:
         return admit(offload, under_way)
     except RejectedError as error:
-        handoff.left(offload, error)
+        ownership.offload_ended(offload, error)
         raise
 
 
 def _follow(
-    handoff: Handoff,
+    ownership: Ownership,
     offload: Offload,
     handler: RequestHandler,
     admit: _Admit,
 ) -> None:
     future = offload.future
-    handoff.enter(offload, handler)
+    ownership.enter(offload, handler)
     try:
         admit(offload, True)
     except RejectedError as error:
-        handoff.left(offload, error)
+        ownership.offload_ended(offload, error)
         future.set_exception(error)
 
 
-def _log_unheard(route: str, future: OffloadFuture) -> None:
+def _log_not_awaited(endpoint: str, future: OffloadFuture) -> None:
     error = None if future.cancelled() else future.exception()
     if error is not None:
-        app_log.error("Uncaught exception in %s", route, exc_info=error)
+        app_log.error("Uncaught exception in %s", endpoint, exc_info=error)

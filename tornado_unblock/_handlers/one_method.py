@@ -15,19 +15,19 @@ from tornado_unblock._executors.registry import JSONEncoder, json_encoder
 from tornado_unblock._handlers.in_turn import (
     dispatch,
     dispatch_in_line,
-    dispatch_unheard,
+    dispatch_not_awaited,
 )
 from tornado_unblock._handlers.methods import is_socket
 from tornado_unblock._handlers.results import auto_finish, ends_plainly, send
 from tornado_unblock._handlers.websocket import abort_on_error
-from tornado_unblock._limits.placement import Site, site
+from tornado_unblock._limits.placement import Placement, placement
 from tornado_unblock._loop.portal import Portal, current_portal
 from tornado_unblock._offload.run_in_executor import AnyExecutor, resolve_executor
 
 VERBS = frozenset(name.lower() for name in RequestHandler.SUPPORTED_METHODS)
 
 # Hooks whose result Tornado ignores: nobody awaits what they return.
-UNHEARD = frozenset(["on_finish", "on_close", "on_connection_close", "on_ping"])
+NOT_AWAITED = frozenset(["on_finish", "on_close", "on_connection_close", "on_ping"])
 
 
 class BodyOptions:
@@ -50,10 +50,10 @@ class BodyOptions:
         return bool(self.executor or self.timeout or self.json_encoder)
 
 
-class BodySite(NamedTuple):
+class BodyPlacement(NamedTuple):
     """Where and how the bodies of one handler class's method run."""
 
-    site: Site
+    placement: Placement
     # Encodes what a verb returns; None for other methods, whose result is
     # their caller's.
     encoder: Optional[JSONEncoder]
@@ -61,7 +61,7 @@ class BodySite(NamedTuple):
     finishes: bool
     # Whether nothing but Tornado's own code runs when it finishes.
     ends_plainly: bool
-    unheard: bool
+    not_awaited: bool
     socket: bool
 
 
@@ -82,30 +82,32 @@ def hand_over(
     """
     portal = current_portal()
     key = (options, type(handler))
-    where: Optional[BodySite] = portal.locals.get(key)
+    where: Optional[BodyPlacement] = portal.locals.get(key)
     if where is None:
         where = portal.locals[key] = _site(portal, handler, fn, options)
     body = functools.partial(_run_body, handler, fn, args, kwargs, where)
-    its_site, _, finishes, _, unheard, socket = where  # faster than by their names
-    if unheard:
-        dispatch_unheard(portal, handler, its_site, body)
+    where_it_runs, _, finishes, _, not_awaited, socket = (
+        where  # faster than by their names
+    )
+    if not_awaited:
+        dispatch_not_awaited(portal, handler, where_it_runs, body)
         return None
     if socket and is_socket(handler) and handler.ws_connection is not None:
-        future = dispatch_in_line(portal, handler, its_site, body)
+        future = dispatch_in_line(portal, handler, where_it_runs, body)
         return future if fn.__name__ == "open" else abort_on_error(handler, future)
-    return dispatch(portal, handler, its_site, body, direct=finishes)
+    return dispatch(portal, handler, where_it_runs, body, direct=finishes)
 
 
 def _site(
     portal: Portal, handler: RequestHandler, fn: Any, options: BodyOptions
-) -> BodySite:
+) -> BodyPlacement:
     name, cls = fn.__name__, type(handler)
     verb = (handler.request.method or "").lower()
     serving = getattr(getattr(cls, verb, None), "__wrapped__", None)
     serves = serving is not None and serving is getattr(fn, "__func__", fn)
     is_verb = name in VERBS or serves
-    return BodySite(
-        site(
+    return BodyPlacement(
+        placement(
             portal,
             resolve_executor(options.executor),
             f"{cls.__qualname__}.{name}",
@@ -114,7 +116,7 @@ def _site(
         (options.json_encoder or json_encoder()) if is_verb else None,
         serves,
         ends_plainly(cls),
-        name in UNHEARD,
+        name in NOT_AWAITED,
         is_socket(handler),
     )
 
@@ -124,12 +126,12 @@ def _run_body(
     fn: Callable[..., Any],
     args: Any,
     kwargs: Any,
-    where: BodySite,
+    where: BodyPlacement,
 ) -> Any:
     value = fn(*args, **kwargs)
-    its_site, encoder, finishes, plainly, _, _ = where
+    where_it_runs, encoder, finishes, plainly, _, _ = where
     if value is not None and encoder is not None:
-        value = send(handler, value, encoder, its_site.route.name)
+        value = send(handler, value, encoder, where_it_runs.endpoint.name)
     if value is None and finishes:
         auto_finish(handler, plainly)
     return value

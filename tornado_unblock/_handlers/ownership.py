@@ -21,11 +21,11 @@ from tornado.web import RequestHandler
 
 from tornado_unblock._connection.loop_affine import check_lease
 from tornado_unblock._connection.request_connection import RequestConnection
-from tornado_unblock._connection.response import Outgoing
+from tornado_unblock._connection.response import ResponseWriter
 from tornado_unblock._errors import ClientGoneError, RejectedError
-from tornado_unblock._executors.jobs import Claim, claim_worker
+from tornado_unblock._executors.jobs import ReservedWorker, reserve_worker
 from tornado_unblock._handlers.error_page import stand_in_for
-from tornado_unblock._handlers.hooks import Hook, bare, hide
+from tornado_unblock._handlers.hooks import Hook, install_hook, remove_hook
 from tornado_unblock._handlers.results import client_gone
 from tornado_unblock._limits.placement import requests_between_hops, tell_closing
 from tornado_unblock._loop.portal import Portal
@@ -34,13 +34,13 @@ from tornado_unblock._offload.offload import Offload
 _NONE: frozenset[str] = frozenset()
 
 
-class Handoff:
+class Ownership:
     """What the loop thread knows of one request that goes to workers."""
 
     # All for the loop thread only.
     __slots__ = (
         *("__weakref__", "_between", "_ended", "_hooked", "_parted", "_portal"),
-        *("_waiting", "begun", "claim", "retry_after", "running", "task"),
+        *("_waiting", "begun", "reserved_worker", "retry_after", "running", "task"),
     )
 
     def __init__(self, portal: Portal) -> None:
@@ -65,7 +65,7 @@ class Handoff:
         self._ended = False
         # The worker for what may depend on the thread of what ran before it.
         # Set in that worker, while it holds the handler.
-        self.claim: Optional[Claim] = None
+        self.reserved_worker: Optional[ReservedWorker] = None
 
     def enter(self, offload: Offload, handler: RequestHandler) -> None:
         """``offload`` takes ``handler``."""
@@ -73,19 +73,19 @@ class Handoff:
             self._goes_on(self._between)
         self.begun = True
         self.running.append(offload)
-        offload.keeper = self
-        offload.subject = handler
+        offload.owner = self
+        offload.handler = handler
 
-    def left(self, offload: Offload, error: Optional[BaseException]) -> None:
+    def offload_ended(self, offload: Offload, error: Optional[BaseException]) -> None:
         """``offload`` has ended, or will not start."""
-        handler: RequestHandler = offload.subject
+        handler: RequestHandler = offload.handler
         self.running.remove(offload)
         if isinstance(error, RejectedError):
             self.retry_after = error.retry_after
-        if self._hooked and not any(o.subject is handler for o in self.running):
+        if self._hooked and not any(o.handler is handler for o in self.running):
             self._parted = False
             for name in self._hooked:
-                bare(handler, name)
+                remove_hook(handler, name)
             self._hooked = _NONE
         if self.running:
             return
@@ -95,8 +95,8 @@ class Handoff:
         elif offload.leaves_finish and offload.revoked is None:
             # No worker comes any more: nothing has to stand in for the connection.
             stands_in: Any = handler.request.connection
-            stands_in.outgoing.known = False
-            handler.request.connection = stands_in.outgoing.connection
+            stands_in.writer.predictable = False
+            handler.request.connection = stands_in.writer.connection
         elif not (self._ended or handler._finished):
             between = requests_between_hops(self._portal)
             self._between = weakref.ref(self, between.discard)
@@ -108,32 +108,32 @@ class Handoff:
 
     def abandoned(self, offload: Offload) -> None:
         """``offload`` runs on, and its handler with it."""
-        handler = offload.subject
+        handler = offload.handler
         self._hook(handler, "write", Hook(_write, handler.write))
         self.answer_on_copy(handler)
 
     def _hook(self, handler: RequestHandler, name: str, hook: Hook) -> None:
         if name not in self._hooked:
             self._hooked |= {name}
-            hide(handler, name, hook)
+            install_hook(handler, name, hook)
 
     def answered(self, offload: Offload) -> None:
         """``offload`` has sent its response, and runs on."""
         # It is about to say so itself, or has.
-        offload.subject._finished = True
+        offload.handler._finished = True
 
     def complete(self, offload: Offload) -> bool:
         """Finish the response of ``offload`` if all of it is sent; loop thread."""
-        handler = offload.subject
-        if not handler.request.connection.outgoing.whole:
+        handler = offload.handler
+        if not handler.request.connection.writer.complete:
             return False
         if offload.abandon("all of its response was sent"):
             handler.finish()
         return True
 
-    def gone(self, offload: Offload) -> bool:
+    def client_gone(self, offload: Offload) -> bool:
         """Whether the client of ``offload`` has left; any thread."""
-        return client_gone(offload.subject)
+        return client_gone(offload.handler)
 
     def answer_on_copy(self, handler: RequestHandler) -> None:
         """Have an error rendered on a copy while a worker holds ``handler``."""
@@ -142,21 +142,21 @@ class Handoff:
 
     def closing(self) -> None:
         """The client left: what has not started will not."""
-        self.over()
+        self.response_ended()
         for offload in self.running[:]:
-            handler = offload.subject
+            handler = offload.handler
             if offload.withdraw(ClientGoneError(), "client_gone"):
                 # nginx's code for it; the access log shows it.
                 handler.set_status(499, "Client Closed Request")
 
     def finishing(self) -> None:
         """The loop thread ends the response itself, whatever still runs."""
-        self.over()
+        self.response_ended()
         if self.running and not self._parted:
-            handler = self.running[0].subject
+            handler = self.running[0].handler
             self._part(handler, handler, "the response was finished without it")
 
-    def over(self) -> None:
+    def response_ended(self) -> None:
         """The response has ended, or needs not be made any more."""
         self._ended = True
         self.task = None
@@ -182,7 +182,7 @@ class Handoff:
             False when a worker has finished it already.
         """
         self._parted = True
-        running = [o for o in self.running if o.subject is handler]
+        running = [o for o in self.running if o.handler is handler]
         kept = [offload for offload in running if not offload.abandon(why)]
         if kept:
             return False
@@ -196,45 +196,45 @@ class Handoff:
         return True
 
 
-def take(handler: RequestHandler, portal: Portal) -> Handoff:
-    """Return the handoff of ``handler``'s request, made on its first hop."""
+def ownership_of(handler: RequestHandler, portal: Portal) -> Ownership:
+    """Return the ownership of ``handler``'s request, made on its first hop."""
     connection: Any = handler.request.connection
     if type(connection) is RequestConnection:
-        handoff = connection.outgoing.listener
-        assert isinstance(handoff, Handoff)
-        return handoff
-    handoff = Handoff(portal)
-    outgoing = Outgoing(connection, portal, handoff)
+        ownership = connection.writer.listener
+        assert isinstance(ownership, Ownership)
+        return ownership
+    ownership = Ownership(portal)
+    writer = ResponseWriter(connection, portal, ownership)
     if handler.request.method == "HEAD":
-        outgoing.method = "HEAD"
+        writer.method = "HEAD"
     if handler._headers_written:
-        outgoing.known = False
+        writer.predictable = False
     callback = getattr(connection, "_close_callback", None)
     if callback is not None:
-        outgoing.set_close_callback(callback)
-    safe: Any = RequestConnection(outgoing)
+        writer.set_close_callback(callback)
+    safe: Any = RequestConnection(writer)
     handler.request.connection = safe
-    return handoff
+    return ownership
 
 
-def keep_worker(handler: RequestHandler) -> None:
+def reserve_this_worker(handler: RequestHandler) -> None:
     """Have what else of this request hops run on the calling worker.
 
     It may serve others meanwhile, when no other worker is free.
     """
     connection: Any = handler.request.connection
-    handoff = connection.outgoing.listener
-    if handoff.claim is None:
-        handoff.claim = claim_worker()
+    ownership = connection.writer.listener
+    if ownership.reserved_worker is None:
+        ownership.reserved_worker = reserve_worker()
 
 
 def let_worker_go(handler: RequestHandler) -> None:
-    """End a `keep_worker`, but for what is on its way already; any thread."""
+    """End a `reserve_this_worker`, but for what is on its way already; any thread."""
     connection: Any = handler.request.connection
     if type(connection) is RequestConnection:
-        handoff = connection.outgoing.listener
-        assert isinstance(handoff, Handoff)
-        handoff.claim = None
+        ownership = connection.writer.listener
+        assert isinstance(ownership, Ownership)
+        ownership.reserved_worker = None
 
 
 def _write(own: Callable[[Any], None], chunk: Any) -> None:

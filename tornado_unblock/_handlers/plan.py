@@ -16,7 +16,7 @@ from tornado_unblock._executors.registry import JSONEncoder, json_encoder
 from tornado_unblock._handlers.methods import base_of, is_socket_class
 from tornado_unblock._handlers.one_method import BodyOptions
 from tornado_unblock._handlers.results import ends_plainly
-from tornado_unblock._limits.placement import Site, site
+from tornado_unblock._limits.placement import Placement, placement
 from tornado_unblock._loop.portal import Portal
 from tornado_unblock._offload.run_in_executor import is_async, resolve_executor
 
@@ -34,15 +34,15 @@ _ERROR_HOOKS = (
 
 # What Tornado calls on a WebSocketHandler and waits for, or does not.
 _SOCKET_AWAITED = ("open", "on_message", "on_pong")
-_SOCKET_UNHEARD = ("on_close", "on_ping")
+_SOCKET_NOT_AWAITED = ("on_close", "on_ping")
 
 
 class Plan(NamedTuple):
     """What of one verb of one handler class hops."""
 
-    site: Site
+    placement: Placement
     # The sites of other methods that hop.
-    hooks: Mapping[str, Site]
+    hooks: Mapping[str, Placement]
     encoder: JSONEncoder
     verb: str
     prepare_hops: bool
@@ -54,7 +54,7 @@ class Plan(NamedTuple):
     ends_plainly: bool
     # Other methods that hop: those that Tornado waits for, those it does not.
     awaited: tuple[str, ...]
-    unheard: tuple[str, ...]
+    not_awaited: tuple[str, ...]
     # Whether Tornado's questions are answered in the hop of prepare.
     asks_ahead: bool
     # Whether the verb is a coroutine that awaits only what it sends.
@@ -81,20 +81,20 @@ def make_plan(
     where = decide(cls, verb)
     socket = is_socket_class(cls)
     awaited = _overridden(cls, _SOCKET_AWAITED if socket else ())
-    unheard = _overridden(cls, _SOCKET_UNHEARD if socket else ())
+    not_awaited = _overridden(cls, _SOCKET_NOT_AWAITED if socket else ())
     if cls._stream_request_body:
         awaited += _overridden(cls, ("data_received",))
     # Called on the loop thread where a coroutine or an awaitable ends a request.
-    unheard += _overridden(cls, ("on_finish",))
+    not_awaited += _overridden(cls, ("on_finish",))
     executor = resolve_executor(own.executor)
-    verb_site, *hook_sites = (
-        site(portal, executor, f"{cls.__qualname__}.{name}", own.timeout)
-        for name in (verb, *awaited, *unheard)
+    verb_placement, *hook_placements = (
+        placement(portal, executor, f"{cls.__qualname__}.{name}", own.timeout)
+        for name in (verb, *awaited, *not_awaited)
     )
     errors_hop = bool(_overridden(cls, _ERROR_HOOKS))
     return Plan(
-        verb_site,
-        dict(zip((*awaited, *unheard), hook_sites)),
+        verb_placement,
+        dict(zip((*awaited, *not_awaited), hook_placements)),
         own.json_encoder or json_encoder(),
         verb,
         where.prepare_hops,
@@ -103,7 +103,7 @@ def make_plan(
         errors_hop,
         ends_plainly(cls),
         awaited,
-        unheard,
+        not_awaited,
         socket,
         where.driven,
         errors_hop

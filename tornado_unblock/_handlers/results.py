@@ -39,7 +39,9 @@ _LONG = 65536
 _MANY = 64
 
 
-def send(handler: RequestHandler, value: Any, encoder: JSONEncoder, route: str) -> Any:
+def send(
+    handler: RequestHandler, value: Any, encoder: JSONEncoder, endpoint: str
+) -> Any:
     """Send ``value``; returns it when it is for the loop thread to await.
 
     Raises:
@@ -52,7 +54,7 @@ def send(handler: RequestHandler, value: Any, encoder: JSONEncoder, route: str) 
     elif isinstance(value, collections.abc.Iterator):
         _stream(handler, value)
     else:
-        text = _encode(value, encoder, route)
+        text = _encode(value, encoder, endpoint)
         handler.set_header("Content-Type", JSON)
         handler.write(text)
     return None
@@ -109,12 +111,12 @@ def client_gone(handler: RequestHandler) -> bool:
     return stream is None or bool(stream.closed())
 
 
-def _encode(value: Any, encoder: JSONEncoder, route: str) -> Any:
+def _encode(value: Any, encoder: JSONEncoder, endpoint: str) -> Any:
     try:
         return encoder(value)
     except (TypeError, ValueError, OverflowError, RecursionError) as error:
         raise ResultError(
-            f"{route} returned a {type(value).__name__} that cannot be sent as "
+            f"{endpoint} returned a {type(value).__name__} that cannot be sent as "
             f"JSON: {error}; return str, bytes or JSON-able values, or set an "
             "encoder with configure(json_encoder=...)"
         ) from error

@@ -17,7 +17,7 @@ import tornado
 from tornado.log import app_log
 
 from tornado_unblock._connection.loop_affine import LoopAffine, check_lease
-from tornado_unblock._handlers.hooks import Hook, hide
+from tornado_unblock._handlers.hooks import Hook, install_hook
 from tornado_unblock._handlers.methods import base_of
 from tornado_unblock._loop.guard import copy_outcome
 from tornado_unblock._loop.portal import Portal, current_portal
@@ -70,7 +70,7 @@ class SocketConnection(LoopAffine):
 def guard_socket(handler: WebSocketHandler, portal: Portal) -> None:
     """Make what connects ``handler`` safe from any thread; before it connects."""
     own = handler.get_websocket_protocol
-    hide(handler, "get_websocket_protocol", Hook(_guarded, own, portal))
+    install_hook(handler, "get_websocket_protocol", Hook(_guarded, own, portal))
 
 
 def guard_socket_class(cls: type[WebSocketHandler]) -> None:
@@ -112,7 +112,7 @@ def _ask(handler: Any, name: str, question: Any) -> None:
     except Exception as error:
         outcome.set_exception(error)
         outcome.exception()
-    hide(handler, name, Hook(_answer, own, question, outcome))
+    install_hook(handler, name, Hook(_answer, own, question, outcome))
 
 
 def _answer(

@@ -27,15 +27,15 @@ from tornado.web import RequestHandler
 from tornado_unblock._connection.loop_affine import check_lease
 from tornado_unblock._errors import ClientGoneError, RejectedError
 from tornado_unblock._handlers.drive import drive
-from tornado_unblock._handlers.hooks import Hook, bare, hide
+from tornado_unblock._handlers.hooks import Hook, install_hook, remove_hook
 from tornado_unblock._handlers.in_turn import (
     dispatch,
     dispatch_in_line,
-    dispatch_unheard,
+    dispatch_not_awaited,
 )
 from tornado_unblock._handlers.methods import is_socket
 from tornado_unblock._handlers.one_method import BodyOptions
-from tornado_unblock._handlers.ownership import keep_worker, let_worker_go
+from tornado_unblock._handlers.ownership import let_worker_go, reserve_this_worker
 from tornado_unblock._handlers.plan import Plan, make_plan
 from tornado_unblock._handlers.results import auto_finish, is_awaitable, send
 from tornado_unblock._handlers.websocket import abort_on_error, ask_ahead, guard_socket
@@ -53,21 +53,25 @@ def begin(handler: RequestHandler, options: BodyOptions) -> None:
     if plan is None:
         plan = portal.locals[key] = make_plan(portal, type(handler), verb, options)
     if plan.together:
-        hide(handler, "prepare", Hook(_hop, _run_together, "prepare", handler, plan))
+        install_hook(
+            handler, "prepare", Hook(_hop, _run_together, "prepare", handler, plan)
+        )
     elif plan.prepare_hops:
-        hide(handler, "prepare", Hook(_hop, _run_prepare, "prepare", handler, plan))
+        install_hook(
+            handler, "prepare", Hook(_hop, _run_prepare, "prepare", handler, plan)
+        )
     if plan.verb_hops:
-        hide(handler, verb, Hook(_hop, _run_verb, verb, handler, plan))
+        install_hook(handler, verb, Hook(_hop, _run_verb, verb, handler, plan))
     for name in plan.awaited:
-        hide(handler, name, Hook(_hop_in_line, handler, plan, name))
-    for name in plan.unheard:
-        hide(handler, name, Hook(_hop_unheard, handler, plan, name))
+        install_hook(handler, name, Hook(_hop_in_line, handler, plan, name))
+    for name in plan.not_awaited:
+        install_hook(handler, name, Hook(_hop_not_awaited, handler, plan, name))
     if plan.errors_hop:
         hook = Hook(_hop_error, handler, plan)
-        hide(handler, "_handle_request_exception", hook)
+        install_hook(handler, "_handle_request_exception", hook)
     if is_socket(handler):
         guard_socket(handler, portal)
-    hide(handler, "_break_cycles", Hook(_let_go, handler))
+    install_hook(handler, "_break_cycles", Hook(_let_go, handler))
 
 
 def _let_go(handler: RequestHandler) -> None:
@@ -99,7 +103,7 @@ def _hop(
     if running_loop() is None:
         return getattr(type(handler), name)(handler, *args, **kwargs)
     body = functools.partial(_step, run, handler, plan, *args, **kwargs)
-    return dispatch(current_portal(), handler, plan.site, body, direct=True)
+    return dispatch(current_portal(), handler, plan.placement, body, direct=True)
 
 
 def _hop_in_line(handler: RequestHandler, plan: Plan, name: str, *args: Any) -> Any:
@@ -112,12 +116,14 @@ def _hop_in_line(handler: RequestHandler, plan: Plan, name: str, *args: Any) -> 
     return future
 
 
-def _hop_unheard(handler: RequestHandler, plan: Plan, name: str, *args: Any) -> None:
+def _hop_not_awaited(
+    handler: RequestHandler, plan: Plan, name: str, *args: Any
+) -> None:
     body = functools.partial(getattr(type(handler), name), handler, *args)
     if running_loop() is None:
         body()
     else:
-        dispatch_unheard(current_portal(), handler, plan.hooks[name], body)
+        dispatch_not_awaited(current_portal(), handler, plan.hooks[name], body)
 
 
 def _hop_error(handler: RequestHandler, plan: Plan, error: BaseException) -> None:
@@ -127,7 +133,7 @@ def _hop_error(handler: RequestHandler, plan: Plan, error: BaseException) -> Non
         own(error)
         return
     body = functools.partial(_run_error, own, error)
-    dispatch_unheard(current_portal(), handler, plan.site, body)
+    dispatch_not_awaited(current_portal(), handler, plan.placement, body)
 
 
 # --- worker -------------------------------------------------------------------
@@ -147,7 +153,7 @@ def _step(
         if plan.thread_bound and not handler._finished:
             lease = current_lease()
             if lease is None or not lease.leaves_finish:
-                keep_worker(handler)
+                reserve_this_worker(handler)
 
 
 def _run_hook(handler: RequestHandler, plan: Plan, name: str, *args: Any) -> Any:
@@ -155,7 +161,7 @@ def _run_hook(handler: RequestHandler, plan: Plan, name: str, *args: Any) -> Any
 
 
 def _run_together(handler: RequestHandler, plan: Plan) -> Any:
-    bare(handler, "prepare")
+    remove_hook(handler, "prepare")
     value = None
     try:
         value = handler.prepare()
@@ -173,12 +179,12 @@ def _run_together(handler: RequestHandler, plan: Plan) -> Any:
         handler._auto_finish = False
     if not handler._finished:
         # Tornado calls the verb next, and is to find that it has run.
-        hide(handler, plan.verb, Hook(_ran, handler, plan.verb))
+        install_hook(handler, plan.verb, Hook(_ran, handler, plan.verb))
     return value
 
 
 def _run_prepare(handler: RequestHandler, plan: Plan) -> Any:
-    bare(handler, "prepare")
+    remove_hook(handler, "prepare")
     value = handler.prepare()
     if plan.asks_ahead and not handler._finished:
         ask_ahead(handler)
@@ -186,20 +192,20 @@ def _run_prepare(handler: RequestHandler, plan: Plan) -> Any:
 
 
 def _run_verb(handler: RequestHandler, plan: Plan, *args: Any, **kwargs: Any) -> Any:
-    bare(handler, plan.verb)
+    remove_hook(handler, plan.verb)
     value = getattr(handler, plan.verb)(*args, **kwargs)
     lease = current_lease()
     if plan.driven and lease is not None and inspect.iscoroutine(value):
         value = drive(value, lease.portal)
     if value is not None:
-        value = send(handler, value, plan.encoder, plan.site.route.name)
+        value = send(handler, value, plan.encoder, plan.placement.endpoint.name)
     if value is None:
         auto_finish(handler, plan.ends_plainly)
     return value
 
 
 def _ran(handler: RequestHandler, verb: str, *args: Any, **kwargs: Any) -> None:
-    bare(handler, verb)
+    remove_hook(handler, verb)
 
 
 def _handle(handler: RequestHandler, error: Exception) -> None:

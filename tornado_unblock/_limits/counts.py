@@ -1,4 +1,4 @@
-"""What is counted of one route, on one loop.
+"""What is counted of one endpoint, on one loop.
 
 # Threads: counted on the loop thread only, hence no lock; read by any thread.
 """
@@ -40,8 +40,8 @@ class Times:
         self.seconds += other.seconds
 
 
-class Tally:
-    """Counts of one route; they only grow."""
+class Counts:
+    """Counts of one endpoint; they only grow."""
 
     __slots__ = (
         "abandoned",
@@ -81,7 +81,7 @@ class Tally:
         """Whether its bodies are of the kind that wait for something."""
         return self.of_late > _LONG
 
-    def merge(self, other: Tally) -> None:
+    def merge(self, other: Counts) -> None:
         """Add what ``other`` holds."""
         self.completed += other.completed
         self.failed += other.failed

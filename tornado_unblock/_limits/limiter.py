@@ -7,10 +7,10 @@ each body that a worker runs. It knows nothing of threads or handlers.
 # Guarantees:
 # - never more than `total_tokens` borrowed, but for those taken again after
 #   they were lent;
-# - requests of one route start in the order in which they came;
-# - waiting routes take turns;
-# - no route can borrow the last free token while it holds another, so a
-#   route that has none is let in at once while any is free.
+# - requests of one endpoint start in the order in which they came;
+# - waiting endpoints take turns;
+# - no endpoint can borrow the last free token while it holds another, so a
+#   endpoint that has none is let in at once while any is free.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ import collections
 import math
 from typing import Any, Optional, Protocol
 
-from tornado_unblock._limits.counts import Tally
+from tornado_unblock._limits.counts import Counts
 
 # What a 503 may ask a client to wait, in seconds.
 _LONGEST_RETRY = 60
@@ -28,7 +28,7 @@ _LONGEST_RETRY = 60
 class Waiter(Protocol):
     """What waits for a token."""
 
-    route: Route
+    endpoint: Endpoint
 
     def start(self) -> None:
         """Go: the token is yours."""
@@ -44,8 +44,8 @@ class Closing(Protocol):
         """Something has ended; maybe it was the last."""
 
 
-class Route(Tally):
-    """One route's part of a limiter."""
+class Endpoint(Counts):
+    """One endpoint's part of a limiter."""
 
     __slots__ = ("borrowed", "name", "waiting")
 
@@ -73,7 +73,7 @@ class Route(Tally):
 class Limiter:
     """Fair admission to a bounded number of workers.
 
-    A route may borrow while it holds less than ``share / (1 - share)`` times
+    An endpoint may borrow while it holds less than ``share / (1 - share)`` times
     the free tokens, the dynamic threshold of Choudhury and Hahne ("Dynamic
     queue length thresholds for shared-memory packet switches", 1998): alone it
     gets at most ``share`` of all, several saturated ones share equally, and
@@ -82,142 +82,142 @@ class Limiter:
     Args:
         total_tokens: Bodies that may run at once.
         max_waiting: Requests that may wait at once.
-        max_route_share: The share of both that one route may hold, in (0, 1];
+        max_endpoint_share: The share of both that one endpoint may hold, in (0, 1];
             1 switches fairness off.
     """
 
     def __init__(
-        self, total_tokens: int, max_waiting: int, max_route_share: float
+        self, total_tokens: int, max_waiting: int, max_endpoint_share: float
     ) -> None:
         self.total_tokens = total_tokens
         self.borrowed_tokens = 0
         self.max_waiting = max_waiting
-        self.routes: dict[str, Route] = {}
+        self.endpoints: dict[str, Endpoint] = {}
         # What holds a token or waits to take one again.
         self.running: set[Any] = set()
         # Set when no more is to be admitted.
         self.closing: Optional[Closing] = None
         # Rounded: 0.8 / (1 - 0.8) is a little more than 4.
         self._factor = (
-            round(max_route_share / (1 - max_route_share), 9)
-            if max_route_share < 1
+            round(max_endpoint_share / (1 - max_endpoint_share), 9)
+            if max_endpoint_share < 1
             else None
         )
         # Routes with waiting requests, the one whose turn it is first.
-        self._turns: collections.OrderedDict[Route, None] = collections.OrderedDict()
-        # The route that would get whatever token it gives back, if there is one. Read
-        # by workers.
-        self.only: Optional[Route] = None
+        self._turns: collections.OrderedDict[Endpoint, None] = collections.OrderedDict()
+        # The endpoint that would get whatever token it gives back, if there is one.
+        # Read by workers.
+        self.sole_waiting_endpoint: Optional[Endpoint] = None
 
     @property
     def waiting(self) -> int:
         """How many wait; any thread."""
-        return sum(len(route.waiting) for route in list(self._turns))
+        return sum(len(endpoint.waiting) for endpoint in list(self._turns))
 
-    def route(self, name: str) -> Route:
-        """Return the route called ``name``, made on first use."""
-        route = self.routes.get(name)
-        if route is None:
-            route = self.routes[name] = Route(name)
-        return route
+    def endpoint(self, name: str) -> Endpoint:
+        """Return the endpoint called ``name``, made on first use."""
+        endpoint = self.endpoints.get(name)
+        if endpoint is None:
+            endpoint = self.endpoints[name] = Endpoint(name)
+        return endpoint
 
     def all_waiting(self) -> list[Any]:
         """Return all that wait, whatever their turns."""
-        return [waiter for route in self._turns for waiter in list(route.waiting)]
+        return [waiter for endpoint in self._turns for waiter in list(endpoint.waiting)]
 
-    def borrow(self, route: Route) -> bool:
-        """Take a token for ``route`` if it may have one now."""
+    def borrow(self, endpoint: Endpoint) -> bool:
+        """Take a token for ``endpoint`` if it may have one now."""
         free = self.total_tokens - self.borrowed_tokens
-        if route.waiting or not self._fits(route.borrowed, free):
+        if endpoint.waiting or not self._fits(endpoint.borrowed, free):
             return False
         # Written out: it happens to each request.
-        route.borrowed += 1
+        endpoint.borrowed += 1
         self.borrowed_tokens += 1
         if self._turns:
             self._see_who_is_next()
         return True
 
     def wait(self, waiter: Waiter) -> bool:
-        """Put ``waiter`` in line; False when there is no room for its route."""
-        route = waiter.route
+        """Put ``waiter`` in line; False when there is no room for its endpoint."""
+        endpoint = waiter.endpoint
         room = self.max_waiting - self.waiting
-        if not self._fits(len(route.waiting), room):
+        if not self._fits(len(endpoint.waiting), room):
             return False
-        self._turns.setdefault(route)
-        route.waiting[waiter] = None
+        self._turns.setdefault(endpoint)
+        endpoint.waiting[waiter] = None
         self._see_who_is_next()
         return True
 
     def leave(self, waiter: Waiter) -> bool:
         """Take ``waiter`` out of the line; False when it is not there any more."""
         try:
-            del waiter.route.waiting[waiter]
+            del waiter.endpoint.waiting[waiter]
         except KeyError:
             return False
-        self.passed_on(waiter.route)
+        self.passed_on(waiter.endpoint)
         return True
 
-    def give_back(self, route: Route) -> None:
+    def give_back(self, endpoint: Endpoint) -> None:
         """Return a token, and start whoever may have it now."""
-        route.borrowed -= 1
+        endpoint.borrowed -= 1
         self.borrowed_tokens -= 1
         if self._turns:
             self.start_waiting()
 
-    def pass_on(self, route: Route) -> Optional[Waiter]:
-        """Give a token of ``route`` to the next in line; the worker that has it.
+    def pass_on(self, endpoint: Endpoint) -> Optional[Waiter]:
+        """Give a token of ``endpoint`` to the next in line; the worker that has it.
 
         Returns:
             Who has it now, to be told so; None if it is to be given back, because
-            nobody of this route waits, or others may have a better claim to it.
+            nobody of this endpoint waits, or others may have a better claim to it.
         """
-        return route.take_first() if self.only is route else None
+        return endpoint.take_first() if self.sole_waiting_endpoint is endpoint else None
 
-    def passed_on(self, route: Route) -> None:
-        """Take note of a `pass_on`: the line of ``route`` is shorter now."""
-        if not route.waiting:
-            self._turns.pop(route, None)
+    def passed_on(self, endpoint: Endpoint) -> None:
+        """Take note of a `pass_on`: the line of ``endpoint`` is shorter now."""
+        if not endpoint.waiting:
+            self._turns.pop(endpoint, None)
         self._see_who_is_next()
 
-    def lend(self, route: Route) -> None:
+    def lend(self, endpoint: Endpoint) -> None:
         """Let others have a token while who holds it waits for their work."""
-        self.give_back(route)
+        self.give_back(endpoint)
 
-    def take_again(self, route: Route) -> None:
+    def take_again(self, endpoint: Endpoint) -> None:
         """End a `lend`: hold the token again, over the total if need be."""
-        route.borrowed += 1
+        endpoint.borrowed += 1
         self.borrowed_tokens += 1
         if self._turns:
             self._see_who_is_next()
 
     def start_waiting(self) -> None:
-        """Start waiting requests, route by route, while tokens allow."""
+        """Start waiting requests, endpoint by endpoint, while tokens allow."""
         passed_over = 0
         while passed_over < len(self._turns):
-            route = next(iter(self._turns))
+            endpoint = next(iter(self._turns))
             free = self.total_tokens - self.borrowed_tokens
-            if route.waiting and not self._fits(route.borrowed, free):
-                self._turns.move_to_end(route)
+            if endpoint.waiting and not self._fits(endpoint.borrowed, free):
+                self._turns.move_to_end(endpoint)
                 passed_over += 1
                 continue
             passed_over = 0
-            del self._turns[route]
-            waiter = route.take_first()
+            del self._turns[endpoint]
+            waiter = endpoint.take_first()
             if waiter is not None:
-                if route.waiting:
-                    self._turns[route] = None
-                route.borrowed += 1
+                if endpoint.waiting:
+                    self._turns[endpoint] = None
+                endpoint.borrowed += 1
                 self.borrowed_tokens += 1
                 waiter.start()
         self._see_who_is_next()
 
     def _see_who_is_next(self) -> None:
-        self.only = None
+        self.sole_waiting_endpoint = None
         if len(self._turns) == 1:
-            route = next(iter(self._turns))
+            endpoint = next(iter(self._turns))
             free = self.total_tokens - self.borrowed_tokens
-            if self._fits(route.borrowed - 1, free + 1):
-                self.only = route
+            if self._fits(endpoint.borrowed - 1, free + 1):
+                self.sole_waiting_endpoint = endpoint
 
     def _fits(self, held: int, free: int) -> bool:
         if held == 0 or self._factor is None:

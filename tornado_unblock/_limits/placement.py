@@ -11,8 +11,8 @@ from typing import Any, NamedTuple, Optional
 
 from tornado_unblock._errors import RejectedError
 from tornado_unblock._executors.registry import executor_name, is_named, options_of
-from tornado_unblock._limits.limiter import Closing, Limiter, Route
-from tornado_unblock._limits.queue_timeout import Patience
+from tornado_unblock._limits.limiter import Closing, Endpoint, Limiter
+from tornado_unblock._limits.queue_timeout import QueueTimeouts
 from tornado_unblock._limits.statistics import watch
 from tornado_unblock._loop.portal import Portal
 
@@ -28,53 +28,55 @@ class ExecutorLimiter(Limiter):
 
     def __init__(self, executor: concurrent.futures.Executor) -> None:
         options = self.options = options_of(executor)
-        super().__init__(options.max_workers, options.max_waiting, options.route_share)
+        super().__init__(
+            options.max_workers, options.max_waiting, options.endpoint_share
+        )
         self.name = executor_name(executor)
         # For those that wait; None: they do for ever.
-        self.patience: Optional[Patience] = None
+        self.queue_timeouts: Optional[QueueTimeouts] = None
 
-    def rejection(self, route: Route, what: str, reason: str) -> RejectedError:
+    def rejection(self, endpoint: Endpoint, what: str, reason: str) -> RejectedError:
         """Return the error for a request without a worker: it names when to come again.
 
         Args:
-            route: Whose request.
+            endpoint: Whose request.
             what: What is the matter.
             reason: One of the `REASONS` that are counted.
         """
         return RejectedError(
-            f"{route.name}: executor {self.name!r} has no worker for it: {what}",
+            f"{endpoint.name}: executor {self.name!r} has no worker for it: {what}",
             reason=reason,
-            retry_after=route.retry_after(),
+            retry_after=endpoint.retry_after(),
         )
 
 
-class Site(NamedTuple):
+class Placement(NamedTuple):
     """Where an offload runs, and as what; the same for many of them."""
 
     executor: concurrent.futures.Executor
     limiter: ExecutorLimiter
-    route: Route
+    endpoint: Endpoint
     timeout: Optional[float]
 
 
-def site(
+def placement(
     portal: Portal,
     executor: concurrent.futures.Executor,
-    route: str,
+    endpoint: str,
     timeout: Optional[float],
-) -> Site:
-    """Return the site of ``route`` on the portal's loop; loop thread only.
+) -> Placement:
+    """Return the site of ``endpoint`` on the portal's loop; loop thread only.
 
     Args:
         portal: The way to the loop.
         executor: Where it runs.
-        route: What errors and statistics call it.
+        endpoint: What errors and statistics call it.
         timeout: Seconds it may run; None means the executor's timeout.
     """
     limiter = _limiter_for(portal, executor)
     if timeout is None:
         timeout = limiter.options.timeout
-    return Site(executor, limiter, limiter.route(route), timeout)
+    return Placement(executor, limiter, limiter.endpoint(endpoint), timeout)
 
 
 def limiters(portal: Portal) -> list[ExecutorLimiter]:
@@ -128,7 +130,7 @@ def _open(portal: Portal, executor: concurrent.futures.Executor) -> ExecutorLimi
     limiter.closing = portal.locals.get(_CLOSING)
     seconds = limiter.options.queue_timeout
     if seconds is not None:
-        limiter.patience = Patience(seconds, portal.loop.call_later)
+        limiter.queue_timeouts = QueueTimeouts(seconds, portal.loop.call_later)
     portal.locals.setdefault(_LIMITERS, weakref.WeakSet()).add(limiter)
     watch(portal.loop, executor, limiter.name, limiter)
     return limiter

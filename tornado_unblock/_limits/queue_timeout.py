@@ -21,7 +21,7 @@ class Impatient(Protocol):
         """It has waited long enough."""
 
 
-class Patience:
+class QueueTimeouts:
     """Tells those that wait when they have waited for ``seconds``.
 
     All have the same patience, so who came first gives up first, and one timer

@@ -23,7 +23,7 @@ from collections.abc import Mapping
 from typing import NamedTuple, Optional
 
 from tornado_unblock._executors.registry import thread_count
-from tornado_unblock._limits.counts import BOUNDS, REASONS, Tally, Times
+from tornado_unblock._limits.counts import BOUNDS, REASONS, Counts, Times
 from tornado_unblock._limits.limiter import Limiter
 
 
@@ -51,8 +51,8 @@ class Histogram:
         return self.seconds / self.count if self.count else 0.0
 
 
-class RouteStatistics(NamedTuple):
-    """One route's use of one executor, on all loops of this process.
+class EndpointStatistics(NamedTuple):
+    """One endpoint's use of one executor, on all loops of this process.
 
     Attributes:
         borrowed_tokens: Bodies that run now; abandoned ones included.
@@ -89,14 +89,14 @@ class ExecutorStatistics(NamedTuple):
         waiting: Requests that wait for a worker now.
         threads: Threads it has now, idle ones included; None when its workers
             are no threads of this process.
-        routes: What each route does with it, by the route's name.
+        endpoints: What each endpoint does with it, by the endpoint's name.
     """
 
     total_tokens: int
     borrowed_tokens: int
     waiting: int
     threads: Optional[int]
-    routes: Mapping[str, RouteStatistics]
+    endpoints: Mapping[str, EndpointStatistics]
 
 
 class _Watched(NamedTuple):
@@ -112,8 +112,8 @@ class _Watched(NamedTuple):
 
 _lock = threading.Lock()
 _watched: list[_Watched] = []
-# Executor -> route -> counts of what is over.
-_past: dict[str, dict[str, Tally]] = {}
+# Executor -> endpoint -> counts of what is over.
+_past: dict[str, dict[str, Counts]] = {}
 
 
 def watch(
@@ -158,36 +158,42 @@ def _retire() -> None:
     for over in [w for w in _watched if w.is_over()]:
         _watched.remove(over)
         past = _past.setdefault(over.name, {})
-        for name, route in list(over.limiter.routes.items()):
-            past.setdefault(name, Tally()).merge(route)
+        for name, endpoint in list(over.limiter.endpoints.items()):
+            past.setdefault(name, Counts()).merge(endpoint)
 
 
-def _of_executor(watched: list[_Watched], past: dict[str, Tally]) -> ExecutorStatistics:
+def _of_executor(
+    watched: list[_Watched], past: dict[str, Counts]
+) -> ExecutorStatistics:
     limiters = [w.limiter for w in watched]
     executors = {id(e): e for e in (w.executor() for w in watched) if e is not None}
     threads = [thread_count(executor) for executor in executors.values()]
-    routes = dict.fromkeys([*past, *(n for li in limiters for n in list(li.routes))])
+    endpoints = dict.fromkeys(
+        [*past, *(n for li in limiters for n in list(li.endpoints))]
+    )
     return ExecutorStatistics(
         total_tokens=sum(limiter.total_tokens for limiter in limiters),
         borrowed_tokens=sum(limiter.borrowed_tokens for limiter in limiters),
         waiting=sum(limiter.waiting for limiter in limiters),
         threads=None if None in threads else sum(n or 0 for n in threads),
-        routes={name: _of_route(name, limiters, past) for name in routes},
+        endpoints={name: _of_endpoint(name, limiters, past) for name in endpoints},
     )
 
 
-def _of_route(
-    name: str, limiters: list[Limiter], past: dict[str, Tally]
-) -> RouteStatistics:
-    sums = Tally()
+def _of_endpoint(
+    name: str, limiters: list[Limiter], past: dict[str, Counts]
+) -> EndpointStatistics:
+    sums = Counts()
     if name in past:
         sums.merge(past[name])
-    routes = [limiter.routes[name] for limiter in limiters if name in limiter.routes]
-    for route in routes:
-        sums.merge(route)
-    return RouteStatistics(
-        borrowed_tokens=sum(route.borrowed for route in routes),
-        waiting=sum(len(route.waiting) for route in routes),
+    endpoints = [
+        limiter.endpoints[name] for limiter in limiters if name in limiter.endpoints
+    ]
+    for endpoint in endpoints:
+        sums.merge(endpoint)
+    return EndpointStatistics(
+        borrowed_tokens=sum(endpoint.borrowed for endpoint in endpoints),
+        waiting=sum(len(endpoint.waiting) for endpoint in endpoints),
         completed=sums.completed,
         failed=sums.failed,
         abandoned=sums.abandoned,

@@ -54,8 +54,8 @@ class Lease:
     # Slots: a value of the object's own is read in a third of the time that a default
     # on the class takes.
     __slots__ = (
-        *("_right_to_finish", "awaiting", "leaves_finish", "parting", "portal"),
-        *("revoked", "told"),
+        *("_right_to_finish", "awaiting", "leaves_finish", "before_settle", "portal"),
+        *("revoked", "abandonment_raised"),
     )
 
     def __init__(self, portal: Portal) -> None:
@@ -65,14 +65,14 @@ class Lease:
         self.revoked: Optional[str] = None
         # Set by the worker: what the loop thread does first when it is told of the
         # end. Saves waking it twice.
-        self.parting: Optional[Callable[[], object]] = None
+        self.before_settle: Optional[Callable[[], object]] = None
         # What its worker waits for on the loop: of no use once it is abandoned.
         # Loop thread only.
         self.awaiting: Optional[asyncio.Future[Any]] = None
         # Set by the worker: Tornado finishes next, with nothing in between.
         self.leaves_finish = False
         # Whether a wait of its worker has said that it is revoked.
-        self.told = False
+        self.abandonment_raised = False
 
     def take_right_to_finish(self) -> bool:
         """Take the right to finish the response; any thread, the first one gets it.

@@ -26,10 +26,10 @@ from typing import Any, Callable, Optional, Protocol
 from tornado.log import app_log
 
 from tornado_unblock._errors import AbandonedError, LoopClosedError, crossing_error
-from tornado_unblock._executors.jobs import Claim
+from tornado_unblock._executors.jobs import ReservedWorker
 from tornado_unblock._executors.threads import WorkerExecutor
-from tornado_unblock._limits.limiter import Route
-from tornado_unblock._limits.placement import ExecutorLimiter, Site
+from tornado_unblock._limits.limiter import Endpoint
+from tornado_unblock._limits.placement import ExecutorLimiter, Placement
 from tornado_unblock._loop.portal import (
     Lease,
     Portal,
@@ -39,10 +39,10 @@ from tornado_unblock._loop.portal import (
 from tornado_unblock._offload.future import OffloadFuture
 
 
-class Keeper(Protocol):
+class Owner(Protocol):
     """Who hands over more than a function: a handler, say."""
 
-    def left(self, offload: Any, error: Optional[BaseException]) -> None:
+    def offload_ended(self, offload: Any, error: Optional[BaseException]) -> None:
         """``offload`` ended, with ``error`` or well; loop thread."""
 
     def abandoned(self, offload: Any) -> None:
@@ -54,7 +54,7 @@ class Keeper(Protocol):
     def complete(self, offload: Any) -> bool:
         """Finish the response of ``offload`` if all of it is sent; loop thread."""
 
-    def gone(self, offload: Any) -> bool:
+    def client_gone(self, offload: Any) -> bool:
         """Whether the client has left; any thread."""
 
 
@@ -63,13 +63,14 @@ class Body(Lease):
 
     __slots__ = (
         *("__weakref__", "_alive", "_at_end", "_before", "_context", "_error", "_fn"),
-        *("_future", "_limiter", "_thread_id", "_timer", "_value", "asked", "began"),
-        *("claim", "ended", "executor", "heir", "keeper", "place", "route"),
-        *("started", "subject", "timeout"),
+        *("_future", "_limiter", "_thread_id", "_timer", "_value", "endpoint"),
+        *("ended_at", "executor", "handler", "owner", "requested_at"),
+        *("reserved_worker", "started", "started_at", "successor", "timeout"),
+        "waiting_thread",
     )
 
     executor: concurrent.futures.Executor
-    route: Route
+    endpoint: Endpoint
     _limiter: ExecutorLimiter
     _timer: Optional[asyncio.TimerHandle]
     _error: Optional[BaseException]
@@ -77,32 +78,32 @@ class Body(Lease):
     _at_end: Optional[Callable[[], object]]
     # Who runs it in place of a worker: a thread that waits for just this.
     # It needs no token then, having that of what waits.
-    place: Optional[Callable[[Callable[[], object]], object]]
+    waiting_thread: Optional[Callable[[Callable[[], object]], object]]
     # The worker that is to run it; None: any.
-    claim: Optional[Claim]
+    reserved_worker: Optional[ReservedWorker]
     # Set by who hands over more than a function.
-    keeper: Optional[Keeper]
-    subject: Any
+    owner: Optional[Owner]
+    handler: Any
     # Who has its token, now that it has ended: an offload. Set by the worker.
-    heir: Any
+    successor: Any
     # When the body began and ended in its worker.
-    began: float
-    ended: float
+    started_at: float
+    ended_at: float
 
     def __init__(
         self,
         portal: Portal,
-        site: Site,
+        site: Placement,
         fn: Callable[[], Any],
         future: Optional[OffloadFuture] = None,
     ) -> None:
         Lease.__init__(self, portal)
-        self.executor, self._limiter, self.route, self.timeout = site
+        self.executor, self._limiter, self.endpoint, self.timeout = site
         self._fn: Optional[Callable[[], Any]] = fn
         self._before = contextvars.copy_context()
         self._context = self._before.copy()
         # When a worker was asked for.
-        self.asked = time.monotonic()
+        self.requested_at = time.monotonic()
         # Popped by the worker when the body ends or by the loop thread when it
         # leaves something to do at the end: list.pop is atomic, one of them wins.
         self._alive = [True]
@@ -113,8 +114,10 @@ class Body(Lease):
         self.started = False
         self._timer = self._error = self._thread_id = self._at_end = None
         self._value: Any = None
-        self.place = self.claim = self.keeper = self.subject = self.heir = None
-        self.began = self.ended = 0.0
+        self.waiting_thread = self.reserved_worker = self.owner = self.handler = (
+            self.successor
+        ) = None
+        self.started_at = self.ended_at = 0.0
 
     # --- loop thread -----------------------------------------------------
 
@@ -133,11 +136,11 @@ class Body(Lease):
         return "".join(traceback.format_stack(frame)) if frame is not None else ""
 
     def answered(self) -> bool:
-        """Whether the response is sent; then its handler knows. With a keeper only."""
-        assert self.keeper is not None
+        """Whether the response is sent; then its handler knows. With a owner only."""
+        assert self.owner is not None
         if self._right_to_finish:
-            return self.keeper.complete(self)
-        self.keeper.answered(self)
+            return self.owner.complete(self)
+        self.owner.answered(self)
         return True
 
     def abandon(self, why: str) -> bool:
@@ -155,26 +158,29 @@ class Body(Lease):
         outer, inner = here.lease, here.innermost
         here.lease, here.innermost = outer or self, self
         self._thread_id = threading.get_ident()
-        if self.place is None:
+        if self.waiting_thread is None:
             asyncio.set_event_loop(self.portal.loop)
-        self.began = time.monotonic()
+        self.started_at = time.monotonic()
         try:
             if self.revoked is None:
                 assert self._fn is not None
                 self._value = self._context.run(self._fn)
         except BaseException as error:
-            self._error = crossing_error(error, self.route.name)
+            self._error = crossing_error(error, self.endpoint.name)
         try:
             self._alive.pop()
         except IndexError:
             self._run_at_end()
-        self.ended = time.monotonic()
+        self.ended_at = time.monotonic()
         self._thread_id = None
-        if self.place is None:
+        if self.waiting_thread is None:
             asyncio.set_event_loop(None)
         here.lease, here.innermost = outer, inner
         # Asked here too: nearly always nobody waits, and a call is saved.
-        if self._limiter.only is self.route and self.place is None:
+        if (
+            self._limiter.sole_waiting_endpoint is self.endpoint
+            and self.waiting_thread is None
+        ):
             self._pass_on()
         else:
             self._post_end()
@@ -191,12 +197,16 @@ class Body(Lease):
 
     def _pass_on(self) -> None:
         """End, and have who is next in line run, without a way round the loop."""
-        heir: Any = self._limiter.pass_on(self.route)
-        self.heir = heir
+        successor: Any = self._limiter.pass_on(self.endpoint)
+        self.successor = successor
         self._post_end()
         # One that is for a certain worker is the loop's to place.
-        if heir and heir.claim is None and not self.portal.loop.is_closed():
-            heir.run_next()
+        if (
+            successor
+            and successor.reserved_worker is None
+            and not self.portal.loop.is_closed()
+        ):
+            successor.run_next()
 
     def _post_end(self) -> None:
         try:
@@ -209,28 +219,30 @@ class Body(Lease):
             # Nobody misses a body that has sent its response or was abandoned, nor
             # clean-up, nor the hook of a socket: their handlers are finished.
             missed = self.revoked is None and self.take_right_to_finish()
-            missed = missed and not getattr(self.subject, "_finished", False)
+            missed = missed and not getattr(self.handler, "_finished", False)
             if missed or not isinstance(error, (AbandonedError, type(None))):
                 app_log.warning(
                     "%s: the event loop was closed before the body ended",
-                    self.route.name,
+                    self.endpoint.name,
                     exc_info=error,
                 )
             del error
 
     def cancelled(self) -> bool:
         """Whether what it does is no longer wanted; any thread."""
-        keeper = self.keeper
-        return self.revoked is not None or (keeper is not None and keeper.gone(self))
+        owner = self.owner
+        return self.revoked is not None or (
+            owner is not None and owner.client_gone(self)
+        )
 
     @contextlib.contextmanager
     def lending(self) -> Iterator[None]:
         """While this worker waits for other work, let one more body run."""
         executor = self.executor
-        if self.place is not None:  # it holds no token
+        if self.waiting_thread is not None:  # it holds no token
             yield
             return
-        self.portal.call_soon(self._limiter.lend, self.route)
+        self.portal.call_soon(self._limiter.lend, self.endpoint)
         try:
             if isinstance(executor, WorkerExecutor):
                 with executor.lend():
@@ -238,14 +250,14 @@ class Body(Lease):
             else:
                 yield
         finally:
-            self.portal.call_soon(self._limiter.take_again, self.route)
+            self.portal.call_soon(self._limiter.take_again, self.endpoint)
 
     def _run_at_end(self) -> None:
         assert self._at_end is not None
         try:
             self._context.run(self._at_end)
         except BaseException:
-            app_log.error("%s: clean-up failed", self.route.name, exc_info=True)
+            app_log.error("%s: clean-up failed", self.endpoint.name, exc_info=True)
         self._at_end = None
 
 

@@ -17,9 +17,9 @@ class Hop:
         self._body = body
 
     @property
-    def route(self) -> str:
+    def endpoint(self) -> str:
         """What errors and statistics call it."""
-        return self._body.route.name
+        return self._body.endpoint.name
 
     def cancelled(self) -> bool:
         """Whether its work is no longer wanted; as `cancelled`, from any thread.

@@ -31,8 +31,8 @@ class Ending(Body):
 
     def _rejection(self, reason: str, what: str) -> RejectedError:
         """Count that it gets no worker, and return the error that says so."""
-        self.route.rejected[reason] += 1
-        return self._limiter.rejection(self.route, what, reason)
+        self.endpoint.rejected[reason] += 1
+        return self._limiter.rejection(self.endpoint, what, reason)
 
     def _end_unstarted(self, error: BaseException, holds_token: bool) -> None:
         self._error = error
@@ -46,21 +46,23 @@ class Ending(Body):
         future, self._future = self._future, None
         assert future is not None
         self._fn = None
-        if self.parting is not None:
-            parting, self.parting = self.parting, None
-            parting()
-        limiter, route, error = self._limiter, self.route, self._error
+        if self.before_settle is not None:
+            before_settle, self.before_settle = self.before_settle, None
+            before_settle()
+        limiter, endpoint, error = self._limiter, self.endpoint, self._error
         if ran:
-            route.count(self.began - self.asked, self.ended - self.began)
+            endpoint.count(
+                self.started_at - self.requested_at, self.ended_at - self.started_at
+            )
             if error is not None and is_failure(error):
-                route.failed += 1
-        if holds_token and self.place is None:
+                endpoint.failed += 1
+        if holds_token and self.waiting_thread is None:
             limiter.running.discard(self)
-            heir, self.heir = self.heir, None
-            if heir is None:
-                limiter.give_back(route)
+            successor, self.successor = self.successor, None
+            if successor is None:
+                limiter.give_back(endpoint)
             else:
-                heir.inherit()
+                successor.inherit()
         self._hand_back(future, error)
         if limiter.closing is not None:
             limiter.closing.ended()
@@ -68,9 +70,9 @@ class Ending(Body):
 
     def _hand_back(self, future: OffloadFuture, error: Optional[BaseException]) -> None:
         """Tell who handed it over, and who awaits it."""
-        if self.keeper is not None:
-            self.keeper.left(self, error)
-            self.keeper = self.subject = None
+        if self.owner is not None:
+            self.owner.offload_ended(self, error)
+            self.owner = self.handler = None
         value, self._value = self._value, None
         self._error = None
         future.offload = None
@@ -82,7 +84,7 @@ class Ending(Body):
                 item for item in after if was(item[0], self) is not item[1]
             ]
         if future.done():
-            self._report_unheard(error)
+            self._report_not_awaited(error)
         elif error is not None:
             future.set_exception(error)
         elif value is None:  # nearly always
@@ -91,11 +93,11 @@ class Ending(Body):
             deliver(value, future, self._context)
         del error, value  # as above
 
-    def _report_unheard(self, error: Optional[BaseException]) -> None:
+    def _report_not_awaited(self, error: Optional[BaseException]) -> None:
         if error is None or isinstance(error, AbandonedError):
             return
         app_log.error(
             "%s: the body failed after it was abandoned",
-            self.route.name,
+            self.endpoint.name,
             exc_info=error,
         )

@@ -58,17 +58,17 @@ class Offload(Ending):
         closing = limiter.closing
         if closing is not None and not closing.admits(nested):
             raise self._turn_away("shutdown", "the application is shutting down")
-        if limiter.borrow(self.route):
+        if limiter.borrow(self.endpoint):
             self._go()
         elif self._take_help():
             pass
         elif limiter.wait(self):
-            if limiter.patience is not None:
-                limiter.patience.add(self)
+            if limiter.queue_timeouts is not None:
+                limiter.queue_timeouts.add(self)
         else:
             raise self._turn_away(
                 "full",
-                f"{len(self.route.waiting)} requests of this route and "
+                f"{len(self.endpoint.waiting)} requests of this endpoint and "
                 f"{limiter.waiting} in all wait already, "
                 f"max_waiting={limiter.max_waiting}",
             )
@@ -77,7 +77,7 @@ class Offload(Ending):
     def admit_always(self) -> OffloadFuture:
         """Start now, whatever the limits say: for clean-up that must not be lost."""
         future = self.future
-        self._limiter.take_again(self.route)
+        self._limiter.take_again(self.endpoint)
         self.start()
         return future
 
@@ -87,7 +87,7 @@ class Offload(Ending):
         Args:
             place: Called with the job, to have that thread run it.
         """
-        self.place = place
+        self.waiting_thread = place
         self.started = True
         place(self.run)
 
@@ -107,7 +107,7 @@ class Offload(Ending):
             return
         if not at_once:
             # Its worker is busy, on a token that others have. Later: as above.
-            self.portal.loop.call_soon(self._limiter.lend, self.route)
+            self.portal.loop.call_soon(self._limiter.lend, self.endpoint)
         elif self.timeout is not None:
             self._start_timer()
 
@@ -126,8 +126,8 @@ class Offload(Ending):
 
     def inherit(self) -> None:
         """Take note that a worker gave it the token of a body that has ended."""
-        self._limiter.passed_on(self.route)
-        if self.claim is not None:
+        self._limiter.passed_on(self.endpoint)
+        if self.reserved_worker is not None:
             self.start()
             return
         self._stop_waiting()
@@ -140,7 +140,7 @@ class Offload(Ending):
         if self.started or self._future is None or not self._limiter.leave(self):
             return False
         self._stop_waiting()
-        self.route.rejected[reason] += 1
+        self.endpoint.rejected[reason] += 1
         self._end_unstarted(error, False)
         return True
 
@@ -155,15 +155,15 @@ class Offload(Ending):
         if self.withdraw(AbandonedError(why), "cancelled"):
             return True
         if not self.take_right_to_finish():
-            if self.keeper is not None:
-                self.keeper.answered(self)
+            if self.owner is not None:
+                self.owner.answered(self)
             return False
-        self.revoked = f"{self.route.name}: {why}; nothing more can be sent"
-        self.route.abandoned += 1
+        self.revoked = f"{self.endpoint.name}: {why}; nothing more can be sent"
+        self.endpoint.abandoned += 1
         if self.awaiting is not None:
             self.awaiting.cancel()
-        if self.keeper is not None:
-            self.keeper.abandoned(self)
+        if self.owner is not None:
+            self.owner.abandoned(self)
         return True
 
     def after_end(self, fn: Callable[[], object]) -> None:
@@ -173,13 +173,13 @@ class Offload(Ending):
 
     def shut_down(self, why: str) -> bool:
         """Answer for it with a 503 now; False when it needs no answer any more."""
-        rejection = self._limiter.rejection(self.route, why, "shutdown")
+        rejection = self._limiter.rejection(self.endpoint, why, "shutdown")
         if self.withdraw(rejection, "shutdown"):
             return True
         future = self._future
         wanted = future is not None and self.revoked is None
         if wanted and self.abandon(why) and future is not None and not future.done():
-            message = f"{self.route.name}: {why}"
+            message = f"{self.endpoint.name}: {why}"
             future.set_exception(RunTimeoutError(message, status_code=503))
         return wanted
 
@@ -192,11 +192,11 @@ class Offload(Ending):
         executor = self.executor
         if not isinstance(executor, WorkerExecutor):
             executor.submit(self.run)
-        elif self.claim is not None:
-            return executor.put_on(self.claim, self.run, self.run_late)
-        elif self.keeper is None or self.route.takes_long():
+        elif self.reserved_worker is not None:
+            return executor.put_on(self.reserved_worker, self.run, self.run_late)
+        elif self.owner is None or self.endpoint.takes_long():
             # It starts at once, whatever this thread does next.
-            executor.put(self.run, alone=self.route.takes_long())
+            executor.put(self.run, alone=self.endpoint.takes_long())
         else:
             # Later: a worker that wakes now would contend with this thread.
             executor.put(self.run, wake=False)
@@ -204,7 +204,7 @@ class Offload(Ending):
         return True
 
     def _begun(self) -> None:
-        self._limiter.take_again(self.route)
+        self._limiter.take_again(self.endpoint)
         self._start_timer()
 
     def _start_timer(self) -> None:
@@ -212,14 +212,14 @@ class Offload(Ending):
             self._timer = self.portal.loop.call_later(self.timeout, self._time_out)
 
     def _stop_waiting(self) -> None:
-        if self._limiter.patience is not None:
-            self._limiter.patience.discard(self)
+        if self._limiter.queue_timeouts is not None:
+            self._limiter.queue_timeouts.discard(self)
 
     def give_up(self) -> None:
-        """Turn away what has waited too long; called by its `Patience`."""
+        """Turn away what has waited too long; called by its `QueueTimeouts`."""
         limiter, reason = self._limiter, "queue_timeout"
         what = f"no worker came free within {limiter.options.queue_timeout:g} s"
-        self.withdraw(limiter.rejection(self.route, what, reason), reason)
+        self.withdraw(limiter.rejection(self.endpoint, what, reason), reason)
 
     def _turn_away(self, reason: str, what: str) -> RejectedError:
         """Return the error to raise instead of letting it in."""
@@ -231,16 +231,16 @@ class Offload(Ending):
     def _time_out(self) -> None:
         self._timer = None
         future = self.future
-        self.route.timed_out += 1
+        self.endpoint.timed_out += 1
         answered = not self.abandon(f"its timeout of {self.timeout:g} s is over")
         app_log.warning(
             "%s: still running after %g s%s. It is at\n%s",
-            self.route.name,
+            self.endpoint.name,
             self.timeout,
             ", its response sent" if answered else "; its client is answered for it",
             self.stack(),
         )
         if not answered and not future.done():
-            message = f"{self.route.name} ran longer than {self.timeout:g} s"
+            message = f"{self.endpoint.name} ran longer than {self.timeout:g} s"
             status = self._limiter.options.timeout_status
             future.set_exception(RunTimeoutError(message, status_code=status))

@@ -22,7 +22,7 @@ from tornado_unblock._errors import AbandonedError, LoopClosedError, crossing_er
 from tornado_unblock._executors.options import DEFAULT, check_seconds
 from tornado_unblock._executors.processes import submitters
 from tornado_unblock._executors.registry import get_executor
-from tornado_unblock._limits.placement import site
+from tornado_unblock._limits.placement import placement
 from tornado_unblock._loop.latch import Latch
 from tornado_unblock._loop.portal import (
     Portal,
@@ -183,7 +183,7 @@ def _make(
 ) -> Offload:
     in_threads = isinstance(executor, concurrent.futures.ThreadPoolExecutor)
     kind = Offload if in_threads else RemoteOffload
-    where = site(portal, executor, describe(call), timeout)
+    where = placement(portal, executor, describe(call), timeout)
     return kind(portal, where, call, future)
 
 
@@ -225,7 +225,7 @@ class RemoteOffload(Offload):
     def _submit(self) -> None:
         call = self._fn
         assert isinstance(call, functools.partial)
-        self.began = self.ended = time.monotonic()
+        self.started_at = self.ended_at = time.monotonic()
         try:
             if self.revoked is not None:
                 raise AbandonedError(self.revoked)
@@ -251,11 +251,11 @@ class RemoteOffload(Offload):
         if type(error) is RuntimeError:
             self._refused(str(error))
         else:
-            self._end_unstarted(crossing_error(error, self.route.name), True)
+            self._end_unstarted(crossing_error(error, self.endpoint.name), True)
 
     def _take(self, call: Any, job: concurrent.futures.Future[Any]) -> None:
         # Runs in a thread of the executor's own, or in the one that submits.
-        self.ended = time.monotonic()
+        self.ended_at = time.monotonic()
         if job.cancelled():
             self._error = concurrent.futures.CancelledError(
                 "the executor was shut down"

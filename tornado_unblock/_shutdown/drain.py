@@ -35,7 +35,7 @@ class Abandoned(NamedTuple):
     """What a shutdown did not see end.
 
     Attributes:
-        route: The handler class and method, or the function.
+        endpoint: The handler class and method, or the function.
         executor: The name of its executor.
         running: Whether its body runs on; else it waited for a worker, and
             will not start.
@@ -44,7 +44,7 @@ class Abandoned(NamedTuple):
             process.
     """
 
-    route: str
+    endpoint: str
     executor: str
     running: bool
     seconds: float
@@ -105,7 +105,7 @@ class Drain:
                 app_log.warning(
                     "%s: still running after %.3g s when the application shut down. "
                     "It is at\n%s",
-                    what.route,
+                    what.endpoint,
                     what.seconds,
                     what.stack,
                 )
@@ -182,14 +182,14 @@ def _left_on(limiter: ExecutorLimiter) -> list[Offload]:
         offload: Optional[Offload] = running
         while offload is not None:
             left[offload] = None
-            offload = offload.heir
+            offload = offload.successor
     return list(left)
 
 
 def _describe(offload: Offload, executor: str) -> Abandoned:
-    since = offload.began if offload.started else offload.asked
+    since = offload.started_at if offload.started else offload.requested_at
     return Abandoned(
-        offload.route.name,
+        offload.endpoint.name,
         executor,
         offload.started,
         time.monotonic() - since,

@@ -329,7 +329,7 @@ def test_what_stands_in_looks_like_the_connection(make_server):
         @unblock
         def get(self) -> None:
             stands_in: Any = self.request.connection
-            own = stands_in.outgoing.connection
+            own = stands_in.writer.connection
             stands_in.mark = 1
             found["set"] = own.mark
             del stands_in.mark

@@ -161,8 +161,8 @@ def test_shutdown_begun_as_a_body_ends(make_server, threads, monkeypatch):
     ended: list[bool] = []
     own = Limiter.give_back
 
-    def give_back(self: Limiter, route: Any) -> None:
-        own(self, route)
+    def give_back(self: Limiter, endpoint: Any) -> None:
+        own(self, endpoint)
         # Its first step comes before Tornado hears of the body's end.
         tasks.append(asyncio.ensure_future(end()))
 

@@ -25,13 +25,15 @@ def test_defaults():
         "queue_timeout": 30.0,
         "timeout": None,
         "timeout_status": 504,
-        "max_route_share": None,
+        "max_endpoint_share": None,
         "processes": None,
         "factory": None,
     }
-    assert options().route_share == 0.8
-    assert Options(processes=2).route_share == Options(factory=dict).route_share == 1
-    assert Options(processes=2, max_route_share=0.5).route_share == 0.5
+    assert options().endpoint_share == 0.8
+    assert (
+        Options(processes=2).endpoint_share == Options(factory=dict).endpoint_share == 1
+    )
+    assert Options(processes=2, max_endpoint_share=0.5).endpoint_share == 0.5
     assert get_executor().max_workers == 50
 
 
@@ -43,7 +45,7 @@ def test_defaults():
         ("timeout", [0, -1, "7", True, math.nan], "positive number of seconds or None"),
         ("queue_timeout", [0, -0.5, "7", [], math.nan], "seconds or None"),
         ("timeout_status", [399, 600, 504.0, "504", None], "from 400 to 599"),
-        ("max_route_share", [0, -1, 1.01, "1", True, math.nan], "at most 1"),
+        ("max_endpoint_share", [0, -1, 1.01, "1", True, math.nan], "at most 1"),
         ("processes", [0, -1, 1.5, "7", True], "whole number from 1 on"),
         ("factory", ["pool", 7], "callable and return an executor"),
     ],
@@ -64,7 +66,7 @@ def test_bad_values(option, values, message):
         ("timeout", [None, 1, 0.001, math.inf]),
         ("queue_timeout", [None, 1, 0.001]),
         ("timeout_status", [400, 599, 503]),
-        ("max_route_share", [0.001, 0.5, 1, 1.0]),
+        ("max_endpoint_share", [0.001, 0.5, 1, 1.0]),
         ("processes", [1, 3]),
         ("factory", [None, dict]),
     ],
@@ -102,7 +104,7 @@ def test_errors_are_value_errors():
         ("default", "TIMEOUT", "None", "timeout", None),
         ("default", "QUEUE_TIMEOUT", "none", "queue_timeout", None),
         ("default", "TIMEOUT_STATUS", "503", "timeout_status", 503),
-        ("default", "MAX_ROUTE_SHARE", "1", "max_route_share", 1.0),
+        ("default", "MAX_ENDPOINT_SHARE", "1", "max_endpoint_share", 1.0),
         ("reports", "REPORTS_MAX_WORKERS", "4", "max_workers", 4),
         ("reports", "REPORTS_PROCESSES", "2", "processes", 2),
         ("reports", "REPORTS_FACTORY", "dict", "factory", None),
@@ -132,10 +134,14 @@ def test_environment_leaves_the_rest():
         ("MAX_WORKERS", "many", "TORNADO_UNBLOCK_MAX_WORKERS='many' is not a number"),
         ("MAX_WORKERS", "1.5", "MAX_WORKERS='1.5' is not a number"),
         ("MAX_WORKERS", "none", "MAX_WORKERS='none' is not a number"),
-        ("MAX_ROUTE_SHARE", "", "MAX_ROUTE_SHARE='' is not a number"),
+        ("MAX_ENDPOINT_SHARE", "", "MAX_ENDPOINT_SHARE='' is not a number"),
         ("MAX_WORKERS", "0", "TORNADO_UNBLOCK_MAX_WORKERS='0': max_workers must be"),
         ("TIMEOUT", "-1", "TORNADO_UNBLOCK_TIMEOUT='-1': timeout must be"),
-        ("MAX_ROUTE_SHARE", "80", "MAX_ROUTE_SHARE='80': max_route_share must be"),
+        (
+            "MAX_ENDPOINT_SHARE",
+            "80",
+            "MAX_ENDPOINT_SHARE='80': max_endpoint_share must be",
+        ),
     ],
 )
 def test_bad_environment(monkeypatch, variable, text, message):

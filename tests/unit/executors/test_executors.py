@@ -43,10 +43,10 @@ def test_configured_before_use():
     """Options are set one by one, in one call or in several."""
     configure(max_workers=7)
     configure(timeout=1.5, queue_timeout=None)
-    configure("reports", max_waiting=0, max_route_share=1)
+    configure("reports", max_waiting=0, max_endpoint_share=1)
     assert options() == Options(max_workers=7, timeout=1.5, queue_timeout=None)
     assert get_executor().max_workers == 7
-    assert options("reports") == Options(max_waiting=0, max_route_share=1)
+    assert options("reports") == Options(max_waiting=0, max_endpoint_share=1)
 
 
 def test_configured_after_use():

@@ -58,7 +58,7 @@ def test_by_name():
         assert os.getpid() not in pids
         seen = statistics()["cpu"]
         assert (seen.total_tokens, seen.threads) == (2, None)
-        assert seen.routes["getpid"].completed == 4
+        assert seen.endpoints["getpid"].completed == 4
 
     asyncio.run(main())
 
@@ -88,7 +88,7 @@ def meet(path: str) -> None:
 
 
 def test_one_route_may_use_every_process(tmp_path):
-    """Fairness between routes would leave one of two processes idle."""
+    """Fairness between endpoints would leave one of two processes idle."""
     configure("cpu", processes=2)
     path = str(tmp_path / "socket")
 
@@ -106,7 +106,7 @@ def test_one_route_may_use_every_process(tmp_path):
 
 def test_what_waits_survives_a_killed_process():
     """Jobs wait here, not in the pool that breaks."""
-    configure("cpu", processes=1, max_route_share=1)
+    configure("cpu", processes=1, max_endpoint_share=1)
 
     async def main() -> None:
         dying = run_in_executor(die, executor="cpu")
@@ -186,7 +186,7 @@ def test_given_up_before_it_was_submitted(allow_log):
         assert gate.wait(WAIT)
         return Pool()
 
-    configure("grid", factory=make, max_workers=20, max_route_share=1)
+    configure("grid", factory=make, max_workers=20, max_endpoint_share=1)
     configure("other", factory=Pool)
 
     async def main() -> None:
@@ -237,7 +237,7 @@ def test_timeout_of_a_process(expect_log):
         with pytest.raises(RunTimeoutError):
             await run_in_executor(hold, executor="cpu", timeout=0.01)
         (left,) = await shutdown(0)
-        assert (left.route, left.stack) == ("hold", "")
+        assert (left.endpoint, left.stack) == ("hold", "")
         kill_processes()
         await shutdown(WAIT)
         assert statistics()["cpu"].borrowed_tokens == 0
@@ -378,7 +378,7 @@ async def main(client):
     try:
         await run_in_executor(operator.truediv, 1, 0, executor="grid")
     except ZeroDivisionError:
-        print("served", statistics()["grid"].routes["abs"].completed)
+        print("served", statistics()["grid"].endpoints["abs"].completed)
 
 if __name__ == "__main__":
     with Client(n_workers=1, threads_per_worker=1, dashboard_address=None) as client:

@@ -10,13 +10,13 @@ from typing import Any
 import pytest
 
 from tests.unit.gates import WAIT, Gate, wait_idle
-from tornado_unblock._executors.jobs import Claim, Worker, claim_worker
+from tornado_unblock._executors.jobs import ReservedWorker, Worker, reserve_worker
 from tornado_unblock._executors.threads import WorkerExecutor
 
 
-def claim_one(executor: WorkerExecutor) -> Claim:
+def claim_one(executor: WorkerExecutor) -> ReservedWorker:
     """Return a claim of a worker that idles by now."""
-    claim = executor.submit(claim_worker).result(WAIT)
+    claim = executor.submit(reserve_worker).result(WAIT)
     wait_idle(executor)
     assert claim is not None
     return claim
@@ -48,7 +48,7 @@ def never() -> None:
 
 def test_only_workers_can_be_claimed():
     """Any other thread is nobody's to keep."""
-    assert claim_worker() is None
+    assert reserve_worker() is None
 
 
 def test_claimed_worker_is_not_used_for_others(make):
@@ -68,7 +68,7 @@ def test_claimed_worker_leaves_work_to_others(make):
     executor, gate, note, claims = make(2), Gate(), Note(), []
 
     def job() -> None:
-        claims.append(claim_worker())
+        claims.append(reserve_worker())
         gate()
 
     executor.put(job)
@@ -115,16 +115,16 @@ def test_claims_of_one_worker_add_up(make):
     executor = make(1)
 
     def twice() -> list[Any]:
-        return [claim_worker(), claim_worker()]
+        return [reserve_worker(), reserve_worker()]
 
     claims = executor.submit(twice).result(WAIT)
     worker = claims[0].worker
-    assert len(worker.claims) == 2
+    assert len(worker.reservations) == 2
     del claims[0]
-    assert len(worker.claims) == 1
+    assert len(worker.reservations) == 1
     claims.clear()
     gc.collect()
-    assert not worker.claims
+    assert not worker.reservations
 
 
 def test_work_for_a_claimed_worker(make):
@@ -215,7 +215,7 @@ def test_thread_too_many_that_is_claimed(make):
     executor, claims = make(1), []
 
     def job() -> Worker:
-        claim = claim_worker()
+        claim = reserve_worker()
         assert claim is not None
         claims.append(claim)
         with executor.lend():

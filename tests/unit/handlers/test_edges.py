@@ -1,4 +1,4 @@
-"""Edges of the handoff that no request reaches by itself, one at a time."""
+"""Edges of the ownership that no request reaches by itself, one at a time."""
 
 from __future__ import annotations
 
@@ -20,10 +20,10 @@ from tornado_unblock import RejectedError, configure, run_in_executor, testing, 
 from tornado_unblock._connection.headers import harmless, snapshot
 from tornado_unblock._executors.registry import get_executor
 from tornado_unblock._handlers.drive import drive
-from tornado_unblock._handlers.hooks import Hook, bare, hide
+from tornado_unblock._handlers.hooks import Hook, install_hook, remove_hook
 from tornado_unblock._handlers.plan import decide
 from tornado_unblock._handlers.websocket import SocketConnection, _guarded
-from tornado_unblock._limits.placement import site
+from tornado_unblock._limits.placement import placement
 from tornado_unblock._loop.portal import current_lease, current_portal
 from tornado_unblock._offload.offload import Offload
 
@@ -37,14 +37,14 @@ def test_hooks_come_off_in_the_order_they_went_on():
     target = Target()
     target.method = "own"  # type: ignore[attr-defined]
     for name in ("inner", "outer"):
-        hide(target, "method", Hook(str, name))
+        install_hook(target, "method", Hook(str, name))
     for expected in ("outer", "inner"):
         assert vars(target)["method"]() == expected
-        bare(target, "method")
-    bare(target, "method")
+        remove_hook(target, "method")
+    remove_hook(target, "method")
     assert vars(target) == {"method": "own"}
-    hide(target, "other", Hook(str))
-    bare(target, "other")
+    install_hook(target, "other", Hook(str))
+    remove_hook(target, "other")
     assert "other" not in vars(target)
 
 
@@ -198,7 +198,7 @@ def test_follower_on_a_full_executor(make_server):
     """What waited for another body of its socket may find no room either."""
     from tornado_unblock._executors.registry import get_executor
     from tornado_unblock._handlers.in_turn import dispatch_in_line
-    from tornado_unblock._limits.placement import site
+    from tornado_unblock._limits.placement import placement
 
     configure("first", max_workers=1)
     configure("second", max_workers=1, max_waiting=0)
@@ -212,7 +212,7 @@ def test_follower_on_a_full_executor(make_server):
         async def get(self) -> None:
             portal = current_portal()
             where = [
-                site(portal, get_executor(name), name, None)
+                placement(portal, get_executor(name), name, None)
                 for name in ("first", "second")
             ]
             running = dispatch_in_line(portal, self, where[0], hold)
@@ -263,9 +263,9 @@ def test_length_that_is_no_number(make_server, length, allow_log):
             headers._as_list = {"Content-Length": [length]}  # type: ignore[attr-defined]
             headers._dict = {"Content-Length": length}  # type: ignore[attr-defined]
             line = ResponseStartLine("", 200, "OK")
-            outcomes.append(connection.outgoing.foresee(line, headers, b"abc"))
-            connection.outgoing.known = False
-            outcomes.append(connection.outgoing.foresee(line, HTTPHeaders(), b"abc"))
+            outcomes.append(connection.writer.foresee(line, headers, b"abc"))
+            connection.writer.predictable = False
+            outcomes.append(connection.writer.foresee(line, HTTPHeaders(), b"abc"))
 
     make_server(("/", Handler)).get("/")
     assert outcomes == [False, False]
@@ -345,7 +345,7 @@ def test_ends_that_meet():
 
     async def main() -> None:
         portal = current_portal()
-        offload = Offload(portal, site(portal, get_executor(), "it", None), int)
+        offload = Offload(portal, placement(portal, get_executor(), "it", None), int)
         offload._alive.clear()
         assert not offload.at_end(ran.set)
         offload.after_end(ran.set)
@@ -428,7 +428,7 @@ def test_taken_before_it_starts():
 
     async def main() -> None:
         portal = current_portal()
-        where = site(portal, get_executor(), "it", None)
+        where = placement(portal, get_executor(), "it", None)
         offload = Offload(portal, where, lambda: ran.append(1))
         offload.revoked = "taken"
         await offload.admit()

@@ -16,7 +16,7 @@ from tornado.web import Application, RequestHandler, StaticFileHandler
 from tornado.websocket import WebSocketHandler, websocket_connect
 
 from tornado_unblock import unblock, unblock_application
-from tornado_unblock._handlers.ownership import Handoff
+from tornado_unblock._handlers.ownership import Ownership
 from tornado_unblock._loop.portal import current_portal
 
 WAIT = 10.0
@@ -98,12 +98,12 @@ def test_cancelled_when_all_is_sent(make_server, gate, tmp_path):
 
 def test_worker_that_finishes_at_that_very_moment():
     """Who takes the right to finish first finishes, the other does not."""
-    connection = SimpleNamespace(outgoing=SimpleNamespace(whole=True))
+    connection = SimpleNamespace(writer=SimpleNamespace(complete=True))
     handler = SimpleNamespace(request=SimpleNamespace(connection=connection))
-    offload: Any = SimpleNamespace(subject=handler, abandon=lambda why: False)
+    offload: Any = SimpleNamespace(handler=handler, abandon=lambda why: False)
 
     async def main() -> bool:
-        return Handoff(current_portal()).complete(offload)
+        return Ownership(current_portal()).complete(offload)
 
     assert asyncio.run(main())
 

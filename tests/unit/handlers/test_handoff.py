@@ -421,7 +421,7 @@ def test_prepare_in_a_worker(make_server):
 
 
 def test_unheard_hooks_log_their_errors(make_server, expect_log):
-    """Nobody awaits ``on_finish``; its error is logged with the route."""
+    """Nobody awaits ``on_finish``; its error is logged with the endpoint."""
     record = expect_log("tornado.application", "Uncaught exception in .*on_finish")
     done = threading.Event()
 
@@ -463,7 +463,7 @@ def test_on_finish_of_a_verb_that_is_finished_for_it(make_server):
 
 
 def test_no_instance_attributes_stay_behind(make_server):
-    """What the handoff puts on a handler is gone when its body has ended."""
+    """What the ownership puts on a handler is gone when its body has ended."""
     kept = []
 
     class Handler(RequestHandler):

@@ -83,7 +83,7 @@ def test_encoder_of_the_process(make_server):
 
 
 def test_a_value_that_cannot_be_encoded(make_server, expect_log):
-    """A 500, and the log names route, type and what to do."""
+    """A 500, and the log names endpoint, type and what to do."""
     expect_log("tornado.application", r"(?s)Uncaught exception GET /")
     expect_log("tornado.access", "500 GET /")
     server = make_server(("/", returning(lambda: {1, 2})), serve_traceback=True)

@@ -214,7 +214,7 @@ def test_web_socket_handshake(make_server, closed):
     server.call(talk)
     server.until(lambda: closed)
     assert asked == ["protocol"] or asked == ["origin", "protocol"]
-    routes = statistics()["default"].routes
+    routes = statistics()["default"].endpoints
     assert {"Handler.get", "Handler.on_finish", "Handler.on_message"} <= {
         name.rpartition("<locals>.")[2] for name in routes
     }
@@ -290,7 +290,7 @@ def test_timeout_of_what_waits_for_its_worker(make_server, closed, gate):
 
 def _completed(name: str) -> int:
     executors = statistics().values()
-    routes = [item for executor in executors for item in executor.routes.items()]
+    routes = [item for executor in executors for item in executor.endpoints.items()]
     return sum(r.completed for route, r in routes if route.endswith(name))
 
 
@@ -305,7 +305,9 @@ def test_request_that_is_never_finished(make_server):
 
         async def get(self) -> None:
             self._auto_finish = False
-            claims.append(self.request.connection.outgoing.listener.claim.worker)  # type: ignore[union-attr]
+            claims.append(
+                self.request.connection.writer.listener.reserved_worker.worker
+            )  # type: ignore[union-attr]
 
         def on_connection_close(self) -> None:
             left.append(True)
@@ -316,8 +318,8 @@ def test_request_that_is_never_finished(make_server):
     server = make_server(("/", Handler))
     client = server.send("/")
     server.until(lambda: claims)
-    assert len(claims[0].claims) == 1
+    assert len(claims[0].reservations) == 1
     client.close()
     server.until(lambda: left)
     # Its handler is garbage by now, in cycles.
-    server.until(lambda: gc.collect() is None or not claims[0].claims)
+    server.until(lambda: gc.collect() is None or not claims[0].reservations)

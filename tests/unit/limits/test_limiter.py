@@ -15,7 +15,7 @@ from hypothesis.stateful import (
     rule,
 )
 
-from tornado_unblock._limits.limiter import Limiter, Route
+from tornado_unblock._limits.limiter import Endpoint, Limiter
 
 ROUTES = ["orders", "reports", "search", "stats"]
 # Each is exact as a float, so that the rule can be stated in fractions.
@@ -25,14 +25,14 @@ SHARES = [Fraction(1, 4), Fraction(1, 2), Fraction(3, 4), Fraction(7, 8), Fracti
 class Request:
     """What asks for a token, and notes whether it got one."""
 
-    def __init__(self, limiter: Limiter, route: str) -> None:
+    def __init__(self, limiter: Limiter, endpoint: str) -> None:
         self.limiter = limiter
-        self.route = limiter.route(route)
+        self.endpoint = limiter.endpoint(endpoint)
         self.refused = False
         self.started = False
 
     def ask(self) -> Request:
-        if self.limiter.borrow(self.route):
+        if self.limiter.borrow(self.endpoint):
             self.start()
         else:
             self.refused = not self.limiter.wait(self)
@@ -53,8 +53,8 @@ def fits(held: int, free: int, share: Fraction) -> bool:
 class Ticket(Request):
     """A request of the state machine."""
 
-    def __init__(self, machine: LimiterMachine, route: str) -> None:
-        super().__init__(machine.limiter, route)
+    def __init__(self, machine: LimiterMachine, endpoint: str) -> None:
+        super().__init__(machine.limiter, endpoint)
         self.machine = machine
 
     def start(self) -> None:
@@ -63,7 +63,7 @@ class Ticket(Request):
 
 
 class LimiterMachine(RuleBasedStateMachine):
-    """Requests of several routes come, wait, lose patience and end, in any order."""
+    """Requests of several endpoints come, wait, lose patience and end, in any order."""
 
     @initialize(
         total=st.integers(1, 8),
@@ -76,17 +76,17 @@ class LimiterMachine(RuleBasedStateMachine):
         self.running: list[Ticket] = []
         self.lending: list[Ticket] = []
         self.lines: dict[str, list[Ticket]] = collections.defaultdict(list)
-        # When each route was last served from its line, or began to have one.
+        # When each endpoint was last served from its line, or began to have one.
         self.served: dict[str, int] = {}
         self.clock = 0
         # Whose tokens were passed on without the loop's knowing it yet.
-        self.untold: list[Route] = []
+        self.untold: list[Endpoint] = []
 
     def free(self) -> int:
         return self.total - len(self.running)
 
     def held(self, name: str) -> int:
-        return sum(ticket.route.name == name for ticket in self.running)
+        return sum(ticket.endpoint.name == name for ticket in self.running)
 
     def waiting(self) -> int:
         return sum(map(len, self.lines.values()))
@@ -96,7 +96,7 @@ class LimiterMachine(RuleBasedStateMachine):
 
     def started(self, ticket: Ticket) -> None:
         """Check a start at the moment it happens."""
-        name = ticket.route.name
+        name = ticket.endpoint.name
         assert self.may_borrow(name)
         if self.share < 1:
             assert self.held(name) == 0 or self.free() > 1
@@ -133,22 +133,22 @@ class LimiterMachine(RuleBasedStateMachine):
     def end(self, data: st.DataObject) -> None:
         ticket = data.draw(st.sampled_from(self.running))
         self.running.remove(ticket)
-        self.limiter.give_back(ticket.route)
+        self.limiter.give_back(ticket.endpoint)
 
     @precondition(lambda self: self.running)
     @rule(data=st.data())
     def pass_on(self, data: st.DataObject) -> None:
         """What a worker does: the same as to end, of which the loop hears later."""
         ticket = data.draw(st.sampled_from(self.running))
-        name = ticket.route.name
-        heir = self.limiter.pass_on(ticket.route)
-        if heir is None:
+        name = ticket.endpoint.name
+        successor = self.limiter.pass_on(ticket.endpoint)
+        if successor is None:
             return
-        assert isinstance(heir, Ticket)
+        assert isinstance(successor, Ticket)
         assert [n for n in ROUTES if self.lines[n]] == [name]
         self.running.remove(ticket)
-        heir.start()
-        self.untold.append(heir.route)
+        successor.start()
+        self.untold.append(successor.endpoint)
 
     @precondition(lambda self: self.untold)
     @rule()
@@ -172,7 +172,7 @@ class LimiterMachine(RuleBasedStateMachine):
         ticket = data.draw(st.sampled_from(self.running))
         self.running.remove(ticket)
         self.lending.append(ticket)
-        self.limiter.lend(ticket.route)
+        self.limiter.lend(ticket.endpoint)
 
     @precondition(lambda self: self.lending)
     @rule(data=st.data())
@@ -180,7 +180,7 @@ class LimiterMachine(RuleBasedStateMachine):
         ticket = data.draw(st.sampled_from(self.lending))
         self.lending.remove(ticket)
         self.running.append(ticket)
-        self.limiter.take_again(ticket.route)
+        self.limiter.take_again(ticket.endpoint)
 
     @invariant()
     def counts_are_right(self) -> None:
@@ -188,21 +188,21 @@ class LimiterMachine(RuleBasedStateMachine):
         assert limiter.total_tokens == self.total
         assert limiter.borrowed_tokens == len(self.running)
         assert limiter.waiting == self.waiting() <= self.max_waiting
-        for name, route in limiter.routes.items():
-            assert route.borrowed == self.held(name)
-            assert list(route.waiting) == self.lines[name]
+        for name, endpoint in limiter.endpoints.items():
+            assert endpoint.borrowed == self.held(name)
+            assert list(endpoint.waiting) == self.lines[name]
 
     @invariant()
     def a_route_alone_in_line_goes_on(self) -> None:
         waiting = [name for name in ROUTES if self.lines[name]]
-        only = self.limiter.only
+        only = self.limiter.sole_waiting_endpoint
         if len(waiting) != 1:
             # Its line may have been emptied by workers.
             assert only is None or not self.lines[only.name]
         elif not self.untold:
             (name,) = waiting
             left = fits(self.held(name) - 1, self.free() + 1, self.share)
-            assert only is (self.limiter.route(name) if left else None)
+            assert only is (self.limiter.endpoint(name) if left else None)
 
     @invariant()
     def nobody_waits_who_may_start(self) -> None:
@@ -214,8 +214,8 @@ TestLimiterMachine = LimiterMachine.TestCase
 TestLimiterMachine.__doc__ = "Whatever happens, in whatever order, the guarantees hold."
 
 
-def ask(limiter: Limiter, route: str, times: int) -> list[Request]:
-    return [Request(limiter, route).ask() for _ in range(times)]
+def ask(limiter: Limiter, endpoint: str, times: int) -> list[Request]:
+    return [Request(limiter, endpoint).ask() for _ in range(times)]
 
 
 @pytest.mark.parametrize(
@@ -240,20 +240,20 @@ def test_one_saturated_route_gets_its_share(total, share, most):
 
 
 def test_two_saturated_routes_share_and_a_third_starts_at_once():
-    """Once bodies end, two busy routes hold alike, and leave room for others."""
+    """Once bodies end, two busy endpoints hold alike, and leave room for others."""
     limiter = Limiter(50, 1000, 0.8)
-    first, second = limiter.route("a"), limiter.route("b")
+    first, second = limiter.endpoint("a"), limiter.endpoint("b")
     ask(limiter, "a", 200)
     ask(limiter, "b", 200)
     for _ in range(100):
-        limiter.give_back(max(first, second, key=lambda route: route.borrowed))
+        limiter.give_back(max(first, second, key=lambda endpoint: endpoint.borrowed))
     assert abs(first.borrowed - second.borrowed) <= 1
     assert 40 < limiter.borrowed_tokens < 50
     assert Request(limiter, "c").ask().started
 
 
 def test_share_of_one_switches_fairness_off():
-    """One route then may hold every token and all the room to wait."""
+    """One endpoint then may hold every token and all the room to wait."""
     limiter = Limiter(5, 7, 1.0)
     requests = ask(limiter, "a", 13)
     assert [request.started for request in requests] == [True] * 5 + [False] * 8
@@ -262,10 +262,10 @@ def test_share_of_one_switches_fairness_off():
 
 
 def test_room_to_wait_is_shared():
-    """A busy route cannot take the last place in line from one that has none."""
+    """A busy endpoint cannot take the last place in line from one that has none."""
     limiter = Limiter(1, 10, 0.5)
     ask(limiter, "a", 100)
-    assert len(limiter.route("a").waiting) == 5
+    assert len(limiter.endpoint("a").waiting) == 5
     assert not ask(limiter, "b", 1)[0].refused
     assert limiter.waiting == 6
 
@@ -278,29 +278,29 @@ def test_no_room_to_wait():
 
 
 def test_waiting_routes_take_turns():
-    """One route's long line does not hold up another's short one."""
+    """One endpoint's long line does not hold up another's short one."""
     limiter = Limiter(1, 100, 1.0)
     [running] = ask(limiter, "a", 1)
     waiting = ask(limiter, "a", 3) + ask(limiter, "b", 2) + ask(limiter, "c", 1)
     order = []
     for _ in range(len(waiting)):
-        limiter.give_back(running.route)
+        limiter.give_back(running.endpoint)
         [running] = [r for r in waiting if r.started and r not in order]
         order.append(running)
-    assert "".join(request.route.name for request in order) == "abcaba"
+    assert "".join(request.endpoint.name for request in order) == "abcaba"
 
 
 def test_one_more_for_each_that_is_lent():
     """A lent token starts who waits; taken again, it is owed by the next end."""
     limiter = Limiter(1, 10, 1.0)
     first, second, third = ask(limiter, "a", 3)
-    limiter.lend(first.route)
+    limiter.lend(first.endpoint)
     assert (second.started, third.started) == (True, False)
-    limiter.take_again(first.route)
+    limiter.take_again(first.endpoint)
     assert (limiter.total_tokens, limiter.borrowed_tokens) == (1, 2)
-    limiter.give_back(first.route)
+    limiter.give_back(first.endpoint)
     assert not third.started
-    limiter.give_back(second.route)
+    limiter.give_back(second.endpoint)
     assert third.started
 
 
@@ -310,7 +310,7 @@ def test_who_leaves_the_line_is_not_started():
     first, second, third = ask(limiter, "a", 3)
     limiter.leave(second)
     assert limiter.waiting == 1
-    limiter.give_back(first.route)
+    limiter.give_back(first.endpoint)
     assert (second.started, third.started) == (False, True)
 
 
@@ -322,7 +322,7 @@ def test_all_who_wait():
 
 
 def test_routes_are_kept():
-    """The same name always means the same route."""
+    """The same name always means the same endpoint."""
     limiter = Limiter(1, 1, 1.0)
-    assert limiter.route("a") is limiter.route("a") is limiter.routes["a"]
-    assert limiter.route("b") is not limiter.route("a")
+    assert limiter.endpoint("a") is limiter.endpoint("a") is limiter.endpoints["a"]
+    assert limiter.endpoint("b") is not limiter.endpoint("a")

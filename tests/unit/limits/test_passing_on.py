@@ -19,9 +19,9 @@ from tornado_unblock import (
     cancelled,
     configure,
 )
-from tornado_unblock._executors.jobs import claim_worker
+from tornado_unblock._executors.jobs import reserve_worker
 from tornado_unblock._executors.registry import get_executor
-from tornado_unblock._limits.placement import site
+from tornado_unblock._limits.placement import placement
 from tornado_unblock._loop.portal import current_portal
 from tornado_unblock._offload.offload import Offload
 from tornado_unblock._shutdown.drain import begin_drain
@@ -42,9 +42,9 @@ def executor(request: pytest.FixtureRequest) -> Iterator[Any]:
 def offload(executor: Any) -> Callable[..., Offload]:
     """Make an offload to that executor; on the loop thread."""
 
-    def make(fn: Callable[[], Any], route: str = "route") -> Offload:
+    def make(fn: Callable[[], Any], endpoint: str = "endpoint") -> Offload:
         portal = current_portal()
-        return Offload(portal, site(portal, executor, route, None), fn)
+        return Offload(portal, placement(portal, executor, endpoint, None), fn)
 
     return make
 
@@ -70,7 +70,7 @@ def test_the_loop_need_not_be_asked(offload):
         await asyncio.gather(*futures)
         await quiet(first._limiter)
         assert limiter.running == set()
-        assert first.route.completed == 5
+        assert first.endpoint.completed == 5
 
     asyncio.run(main())
 
@@ -82,12 +82,12 @@ def test_another_route_that_waits_has_its_turn(offload):
         gate, order = Gate(), []
         futures = [offload(gate).admit()]
         assert gate.running.wait(WAIT)
-        for route in ("route", "route", "other"):
-            add = functools.partial(order.append, route)
-            futures.append(offload(add, route).admit())
+        for endpoint in ("endpoint", "endpoint", "other"):
+            add = functools.partial(order.append, endpoint)
+            futures.append(offload(add, endpoint).admit())
         gate.open.set()
         await asyncio.gather(*futures)
-        assert order == ["route", "other", "route"]
+        assert order == ["endpoint", "other", "endpoint"]
 
     asyncio.run(main())
 
@@ -109,7 +109,7 @@ def test_no_thread_is_left(executor, offload):
         with pytest.raises(RejectedError, match=r"shut ?down") as caught:
             await futures[1]
         assert caught.value.rejection == "no_thread"
-        assert first.route.rejected == {"no_thread": 1}
+        assert first.endpoint.rejected == {"no_thread": 1}
         await quiet(first._limiter)
 
     asyncio.run(main())
@@ -160,8 +160,8 @@ def test_abandoned_before_the_loop_knew_of_it(offload):
         await futures[0]
         await quiet(first._limiter)
         assert told == [True]
-        assert first.route.abandoned == 1
-        assert first.route.rejected == {}
+        assert first.endpoint.abandoned == 1
+        assert first.endpoint.rejected == {}
 
     asyncio.run(main())
 
@@ -196,11 +196,11 @@ def test_one_for_a_certain_worker():
 
     async def main() -> None:
         portal = current_portal()
-        where = site(portal, get_executor("line"), "route", None)
+        where = placement(portal, get_executor("line"), "endpoint", None)
         go, claims, threads = threading.Event(), [], []
 
         def claim() -> None:
-            claims.append(claim_worker())
+            claims.append(reserve_worker())
             threads.append(threading.current_thread())
             assert go.wait(WAIT)
 
@@ -211,7 +211,7 @@ def test_one_for_a_certain_worker():
         futures = [first.admit()]
         while not threads:  # noqa: ASYNC110
             await asyncio.sleep(0)
-        second.claim = claims[0]
+        second.reserved_worker = claims[0]
         futures.append(second.admit())
         go.set()
         await asyncio.gather(*futures)
@@ -226,7 +226,7 @@ def test_timeout_of_one_that_was_next(expect_log):
 
     async def main() -> None:
         portal, gate, slow = current_portal(), Gate(), Gate()
-        where = site(portal, get_executor("line"), "route", 0.01)
+        where = placement(portal, get_executor("line"), "endpoint", 0.01)
         patient = where._replace(timeout=None)
         first, second = Offload(portal, patient, gate), Offload(portal, where, slow)
         futures = [first.admit(), second.admit()]
@@ -238,6 +238,6 @@ def test_timeout_of_one_that_was_next(expect_log):
         await futures[0]
         slow.open.set()
         await quiet(first._limiter)
-        assert first.route.timed_out == 1
+        assert first.endpoint.timed_out == 1
 
     asyncio.run(main())

@@ -7,7 +7,7 @@ from typing import Any, Callable
 import pytest
 
 from tornado_unblock._limits import queue_timeout as _patience
-from tornado_unblock._limits.queue_timeout import Patience
+from tornado_unblock._limits.queue_timeout import QueueTimeouts
 
 
 class Clock:
@@ -50,7 +50,7 @@ def clock(monkeypatch):
 
 def test_each_gives_up_after_its_own_time(clock):
     """Not before, and once."""
-    patience, waiters = Patience(10.0, clock.call_later), []
+    patience, waiters = QueueTimeouts(10.0, clock.call_later), []
     for _ in range(5):
         waiters.append(Waiter())
         patience.add(waiters[-1])
@@ -66,7 +66,10 @@ def test_each_gives_up_after_its_own_time(clock):
 
 def test_one_timer_for_all(clock):
     """However many wait, however many leave; and none when nobody does."""
-    patience, waiters = Patience(10.0, clock.call_later), [Waiter() for _ in range(99)]
+    patience, waiters = (
+        QueueTimeouts(10.0, clock.call_later),
+        [Waiter() for _ in range(99)],
+    )
     for waiter in waiters:
         patience.add(waiter)
         clock.move(0.001)
@@ -84,7 +87,7 @@ def test_one_timer_for_all(clock):
 
 def test_who_gives_up_may_make_others_leave(clock):
     """One that takes along another, which waits no more."""
-    patience = Patience(10.0, clock.call_later)
+    patience = QueueTimeouts(10.0, clock.call_later)
     first, second = Waiter(), Waiter()
     first.give_up = lambda: patience.discard(second)  # type: ignore[method-assign]
     patience.add(first)
@@ -98,7 +101,7 @@ def test_who_gives_up_may_make_others_leave(clock):
 
 def test_a_timer_that_fires_early(clock):
     """Clocks differ a little: it is set again for what is left."""
-    patience, waiter = Patience(10.0, clock.call_later), Waiter()
+    patience, waiter = QueueTimeouts(10.0, clock.call_later), Waiter()
     patience.add(waiter)
     [(_, fire)] = clock.timers
     clock.timers.clear()

@@ -16,9 +16,9 @@ import pytest
 from tornado.web import Finish, HTTPError, RequestHandler
 
 from tornado_unblock import (
+    EndpointStatistics,
     Histogram,
     RejectedError,
-    RouteStatistics,
     RunTimeoutError,
     configure,
     run_in_executor,
@@ -27,7 +27,7 @@ from tornado_unblock import (
     unblock,
 )
 from tornado_unblock._executors.threads import WorkerExecutor
-from tornado_unblock._limits.counts import BOUNDS, Tally
+from tornado_unblock._limits.counts import BOUNDS, Counts
 from tornado_unblock._limits.placement import limiters
 from tornado_unblock._loop.portal import current_portal
 
@@ -38,13 +38,13 @@ def body(gate: threading.Event) -> None:
     assert gate.wait(WAIT)
 
 
-def route(name: str = "body", executor: str = "default") -> RouteStatistics:
-    return statistics()[executor].routes[name]
+def endpoint(name: str = "body", executor: str = "default") -> EndpointStatistics:
+    return statistics()[executor].endpoints[name]
 
 
-def counts(route: RouteStatistics) -> dict[str, int]:
+def counts(endpoint: EndpointStatistics) -> dict[str, int]:
     """Return what is not zero."""
-    numbers = route._asdict()
+    numbers = endpoint._asdict()
     rejected = numbers.pop("rejected")
     numbers.pop("queue_time")
     numbers.pop("run_time")
@@ -65,7 +65,7 @@ def test_nothing_used_nothing_counted():
 
 def test_while_they_run_and_wait(gate):
     """Tokens and threads are those of this moment; any thread may ask."""
-    configure(max_workers=3, max_route_share=1)
+    configure(max_workers=3, max_endpoint_share=1)
     together = threading.Barrier(4)
 
     def first() -> None:
@@ -80,17 +80,17 @@ def test_while_they_run_and_wait(gate):
             seen = thread.submit(statistics).result()["default"]
         assert (seen.total_tokens, seen.borrowed_tokens, seen.waiting) == (3, 3, 2)
         assert seen.threads == 3
-        assert counts(seen.routes[first.__qualname__]) == {"borrowed_tokens": 3}
-        assert counts(seen.routes["body"]) == {"waiting": 2}
+        assert counts(seen.endpoints[first.__qualname__]) == {"borrowed_tokens": 3}
+        assert counts(seen.endpoints["body"]) == {"waiting": 2}
         gate.set()
         await asyncio.gather(*jobs)
 
     asyncio.run(main())
     after = statistics()["default"]
     assert (after.borrowed_tokens, after.waiting) == (0, 0)
-    assert counts(after.routes["body"]) == {"completed": 2}
-    assert after.routes["body"].run_time.count == 2
-    assert after.routes["body"].queue_time.count == 2
+    assert counts(after.endpoints["body"]) == {"completed": 2}
+    assert after.endpoints["body"].run_time.count == 2
+    assert after.endpoints["body"].queue_time.count == 2
 
 
 @pytest.mark.parametrize(
@@ -114,8 +114,8 @@ def test_failures(error, failed):
             await run_in_executor(fail)
 
     asyncio.run(main())
-    assert route(fail.__qualname__).failed == failed
-    assert route(fail.__qualname__).completed == 1
+    assert endpoint(fail.__qualname__).failed == failed
+    assert endpoint(fail.__qualname__).completed == 1
     error.__traceback__ = None
 
 
@@ -135,8 +135,8 @@ def test_rejections(gate):
         await running
 
     asyncio.run(main())
-    assert counts(route("int")) == {"full": 1, "queue_timeout": 1, "cancelled": 1}
-    assert counts(route()) == {"completed": 1}
+    assert counts(endpoint("int")) == {"full": 1, "queue_timeout": 1, "cancelled": 1}
+    assert counts(endpoint()) == {"completed": 1}
 
 
 def test_timeouts(gate, expect_log):
@@ -146,14 +146,18 @@ def test_timeouts(gate, expect_log):
     async def main() -> None:
         with pytest.raises(RunTimeoutError):
             await run_in_executor(body, gate, timeout=0.01)
-        assert counts(route()) == {"borrowed_tokens": 1, "timed_out": 1, "abandoned": 1}
+        assert counts(endpoint()) == {
+            "borrowed_tokens": 1,
+            "timed_out": 1,
+            "abandoned": 1,
+        }
         gate.set()
-        while route().borrowed_tokens:  # noqa: ASYNC110 - nobody tells
+        while endpoint().borrowed_tokens:  # noqa: ASYNC110 - nobody tells
             await asyncio.sleep(0)
 
     asyncio.run(main())
-    assert counts(route()) == {"completed": 1, "timed_out": 1, "abandoned": 1}
-    assert route().run_time.count == 1
+    assert counts(endpoint()) == {"completed": 1, "timed_out": 1, "abandoned": 1}
+    assert endpoint().run_time.count == 1
 
 
 def test_client_that_leaves_the_line(make_server, gate, expect_log):
@@ -173,13 +177,13 @@ def test_client_that_leaves_the_line(make_server, gate, expect_log):
     first = server.send("/")
     assert entered.wait(WAIT)
     second = server.send("/")
-    server.until(lambda: route(name).waiting)
+    server.until(lambda: endpoint(name).waiting)
     second.close()
-    server.until(lambda: not route(name).waiting)
+    server.until(lambda: not endpoint(name).waiting)
     gate.set()
     first.recv(100)
-    server.until(lambda: route(name).completed)
-    assert counts(route(name)) == {"completed": 1, "client_gone": 1}
+    server.until(lambda: endpoint(name).completed)
+    assert counts(endpoint(name)) == {"completed": 1, "client_gone": 1}
 
 
 def test_no_thread(monkeypatch):
@@ -196,7 +200,7 @@ def test_no_thread(monkeypatch):
         assert await run_in_executor(int) == 0
 
     asyncio.run(main())
-    assert counts(route("int")) == {"completed": 1, "no_thread": 1}
+    assert counts(endpoint("int")) == {"completed": 1, "no_thread": 1}
 
 
 def test_loops_are_added_up(make_server):
@@ -210,15 +214,15 @@ def test_loops_are_added_up(make_server):
     servers = [make_server(("/", Handler)) for _ in range(2)]
     for server in servers:
         server.get("/")
-        server.until(lambda: not route(name).borrowed_tokens)
+        server.until(lambda: not endpoint(name).borrowed_tokens)
     assert statistics()["default"].total_tokens == 100
-    assert route(name).completed == 2
+    assert endpoint(name).completed == 2
     servers[0].close()
     assert statistics()["default"].total_tokens == 50
-    assert route(name).completed == 2
+    assert endpoint(name).completed == 2
     servers[1].get("/")
-    servers[1].until(lambda: not route(name).borrowed_tokens)
-    assert route(name).run_time.count == route(name).completed == 3
+    servers[1].until(lambda: not endpoint(name).borrowed_tokens)
+    assert endpoint(name).run_time.count == endpoint(name).completed == 3
 
 
 def test_foreign_executors():
@@ -239,14 +243,14 @@ def test_foreign_executors():
             gc.collect()
         seen = statistics()["ThreadPoolExecutor"]
         assert (seen.total_tokens, seen.threads) == (0, 0)
-        assert counts(seen.routes["int"]) == {"completed": 4}
+        assert counts(seen.endpoints["int"]) == {"completed": 4}
 
     asyncio.run(main())
 
 
 def test_histogram():
     """Buckets add up to the last one; the mean is there for people."""
-    tally = Tally()
+    tally = Counts()
     tally.run_time.counts[0] = 2
     assert tally.mean_run_time() == 0
     histogram = Histogram(((0.5, 3), (math.inf, 4)), 2.0)
@@ -257,7 +261,7 @@ def test_histogram():
         await run_in_executor(int)
 
     asyncio.run(main())
-    bounds, reached = zip(*route("int").run_time.buckets)
+    bounds, reached = zip(*endpoint("int").run_time.buckets)
     assert bounds == (*BOUNDS, math.inf)
     assert reached[-1] == 1
     assert sorted(reached) == list(reached)
@@ -265,14 +269,14 @@ def test_histogram():
 
 def test_retry_after_is_an_estimate(gate):
     """By then those that wait have had their turn, as fast as those before."""
-    configure(max_workers=1, max_waiting=3, max_route_share=1)
+    configure(max_workers=1, max_waiting=3, max_endpoint_share=1)
 
     async def main() -> list[Any]:
         jobs = [run_in_executor(body, gate) for _ in range(2)]
         limiter = jobs[1].offload._limiter
         named = []
         for seconds in (0.0, 2.0, 1000.0):
-            times = limiter.route("body").run_time
+            times = limiter.endpoint("body").run_time
             times.counts[0], times.seconds = 1, seconds
             jobs.append(run_in_executor(body, gate))
             limiter.max_waiting = 1
@@ -311,7 +315,7 @@ def test_forked_child_counts_for_itself(child_env, tmp_path):
     if os.fork() == 0:
         before = len(statistics())
         asyncio.run(main())
-        print(before, statistics()["default"].routes["int"].completed, flush=True)
+        print(before, statistics()["default"].endpoints["int"].completed, flush=True)
         os._exit(0)
     os.wait()
     """
@@ -329,7 +333,7 @@ def test_forked_child_counts_for_itself(child_env, tmp_path):
 
 def test_what_takes_long_of_late():
     """What has become slow is told soon, and what was slow is forgotten."""
-    tally = Tally()
+    tally = Counts()
     for _ in range(1000):
         tally.count(0.0, 0.0001)
     assert not tally.takes_long()
@@ -357,9 +361,9 @@ def test_each_slow_body_has_a_worker_at_once(make_server, monkeypatch):
     server = make_server(("/", Handler))
     assert server.get("/").status == 200
     (limiter,) = server.call(lambda: limiters(current_portal()))
-    (route,) = limiter.routes.values()
+    (endpoint,) = limiter.endpoints.values()
     monkeypatch.setattr(WorkerExecutor, "put", put)
     for seconds in (0.0, 1.0):
-        route.of_late = seconds
+        endpoint.of_late = seconds
         assert server.get("/").status == 200
     assert asked == [False, True]

@@ -224,7 +224,7 @@ def body(portal):
     try:
         portal.call(int, timeout=1000.0)
     except LoopClosedError:
-        print("ended")
+        print("ended_at")
         raise
 
 async def main():
@@ -246,4 +246,4 @@ def test_interpreter_ends_while_a_thread_waits(run_script, where):
     """Waiting for a loop that will never run again does not hold up the process."""
     output = run_script(ENDING, where)
     if where != "worker":  # that may be gone before it can say anything
-        assert output.startswith("ended")
+        assert output.startswith("ended_at")

@@ -238,7 +238,7 @@ NO_THREADS = """
 import asyncio, resource, threading
 from tornado_unblock import RejectedError, configure, run_in_executor, statistics
 
-configure(max_workers=50, max_route_share=1)
+configure(max_workers=50, max_endpoint_share=1)
 gate, entered = threading.Event(), threading.Semaphore(0)
 
 def body():

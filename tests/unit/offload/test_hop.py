@@ -25,7 +25,7 @@ def test_names_its_route(make_server):
             hop = current_hop()
             assert hop is not None
             assert not hop.cancelled()
-            return hop.route
+            return hop.endpoint
 
     assert make_server(("/", Handler)).get("/").body.endswith(b"Handler.get")
 
@@ -34,7 +34,7 @@ def test_function_has_one_too(make_server):
     """Not only handlers hop."""
     hop = make_server().call(run_in_executor, current_hop)
     assert isinstance(hop, Hop)
-    assert hop.route == "current_hop"
+    assert hop.endpoint == "current_hop"
     assert not hop.cancelled()
 
 

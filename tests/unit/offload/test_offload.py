@@ -244,7 +244,7 @@ def test_cancelling_what_waits_keeps_it_from_starting():
 
 
 def test_error_after_abandonment_is_logged_once(expect_log):
-    """Nobody can be told, so the log is, with the route."""
+    """Nobody can be told, so the log is, with the endpoint."""
     record = expect_log("tornado.application", "body failed after it was abandoned")
     started, gate = threading.Event(), threading.Event()
 

@@ -141,7 +141,7 @@ def test_nested_work_of_a_full_executor():
 
 def test_nested_wide_on_a_full_executor():
     """All workers wait for work of their own executor, and it is done."""
-    configure(max_workers=4, max_waiting=100, max_route_share=1)
+    configure(max_workers=4, max_waiting=100, max_endpoint_share=1)
     together = threading.Barrier(4)
 
     def body() -> int:

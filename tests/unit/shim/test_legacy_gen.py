@@ -403,7 +403,7 @@ def test_run_on_executor_keeps_limits():
         go.set()
         assert await running
 
-    configure("narrow", max_workers=1, max_waiting=0, max_route_share=1)
+    configure("narrow", max_workers=1, max_waiting=0, max_endpoint_share=1)
     asyncio.run(main())
 
 

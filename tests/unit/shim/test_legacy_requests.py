@@ -106,7 +106,7 @@ def test_asynchronous_finishes_in_a_callback(make_server, mode):
 
 
 def abandoned() -> int:
-    routes = [r for e in statistics().values() for r in e.routes.values()]
+    routes = [r for e in statistics().values() for r in e.endpoints.values()]
     return sum(route.abandoned for route in routes)
 
 
@@ -357,7 +357,7 @@ def test_finish_in_a_thread_of_its_own(make_server, mode):
 
 def body_ended(handler: Any) -> None:
     """Wait until the loop thread has the handler back."""
-    while handler.request.connection.outgoing.listener.running:
+    while handler.request.connection.writer.listener.running:
         pass
 
 

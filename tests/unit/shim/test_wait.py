@@ -365,7 +365,7 @@ def test_limits_and_statistics():
     names, counted = asyncio.run(main())
     assert set(names) == {"unblock-default-1"}
     assert counted.borrowed_tokens == 0
-    route = next(r for n, r in counted.routes.items() if n.endswith("leaf"))
+    route = next(r for n, r in counted.endpoints.items() if n.endswith("leaf"))
     assert route.completed == 6
     assert route.failed == route.waiting == 0
 

@@ -70,7 +70,7 @@ def test_nothing_to_wait_for():
             with pytest.raises(RejectedError, match="shutting down") as caught:
                 run_in_executor(int, executor=executor)
             assert caught.value.rejection == "shutdown"
-            assert statistics()[executor].routes["int"].rejected["shutdown"] == 1
+            assert statistics()[executor].endpoints["int"].rejected["shutdown"] == 1
         assert await shutdown() == []
 
     asyncio.run(main())
@@ -162,7 +162,7 @@ def test_deadline(gate, expect_log):
     def check(abandoned: Any) -> None:
         queued, running = abandoned
         assert (queued.running, queued.executor, queued.stack) == (False, "default", "")
-        assert running.route.endswith("test_deadline.<locals>.body")
+        assert running.endpoint.endswith("test_deadline.<locals>.body")
         assert running.running
         assert running.seconds >= 0
         assert "gate.hold()" in running.stack
@@ -180,7 +180,7 @@ def test_what_was_abandoned_before_is_reported_too(gate, expect_log):
     async def main() -> None:
         (await gate.hold_worker()).cancel()
         (left,) = await shutdown(0)
-        assert left.route == "Gate.hold"
+        assert left.endpoint == "Gate.hold"
         gate.open.set()
         assert await shutdown() == []
 
@@ -271,7 +271,7 @@ def test_requests_at_the_deadline(make_server, gate, expect_log):
     server = make_server(("/", Slow))
     client = server.send("/")
     assert gate.entered.acquire(timeout=WAIT)
-    assert [left.route for left in server.call(shutdown, 0)] == [
+    assert [left.endpoint for left in server.call(shutdown, 0)] == [
         f"{Slow.__qualname__}.get"
     ]
     assert client.recv(4096).endswith(b"sorry 503")

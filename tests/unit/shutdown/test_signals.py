@@ -327,7 +327,7 @@ MAIN = {
             server = HTTPServer(Application([("/(.*)", Handler)]))
             server.add_sockets([listening])
             await serve_until_signal(server, deadline=DEADLINE)
-            print("ended", flush=True)
+            print("ended_at", flush=True)
 
         asyncio.run(main())
         """,
@@ -336,7 +336,7 @@ MAIN = {
         server.add_sockets([listening])
         stop_on_signal(server, deadline=DEADLINE)
         IOLoop.current().start()
-        print("ended", flush=True)
+        print("ended_at", flush=True)
         """,
 }
 
@@ -381,7 +381,7 @@ def test_a_body_that_never_returns_does_not_hold_up_the_exit(start, style):
     assert process.wait(WAIT) == 0
     assert "Handler.get: still running" in output
     assert ", in get" in output
-    assert output.endswith("ended\n")
+    assert output.endswith("ended_at\n")
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
@@ -412,7 +412,7 @@ def test_on_uvloop(start):
     before = f"import asyncio, uvloop\n{policy}{loop}"
     process = start("ioloop", 0.01, "/worker", before)
     process.send_signal(signal.SIGTERM)
-    assert process.stdout.read().endswith("ended\n")
+    assert process.stdout.read().endswith("ended_at\n")
     assert process.wait(WAIT) == 0
 
 

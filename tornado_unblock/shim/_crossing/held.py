@@ -15,7 +15,7 @@ from collections.abc import AsyncIterator
 from typing import Any
 
 from tornado_unblock._executors.registry import get_executor
-from tornado_unblock._limits.placement import site
+from tornado_unblock._limits.placement import placement
 from tornado_unblock._loop.portal import current_portal
 from tornado_unblock._offload.offload import Offload
 from tornado_unblock.shim._crossing.lane import Lane, current_lane
@@ -58,7 +58,7 @@ def _hold(lane: Lane, ready: asyncio.Future[None], name: str) -> asyncio.Future[
         _settle(ready, worker)
 
     # However long it is held, the timeout of one body does not apply.
-    where = site(lane.portal, get_executor(), name, None)._replace(timeout=None)
+    where = placement(lane.portal, get_executor(), name, None)._replace(timeout=None)
     worker = Offload(lane.portal, where, serve).admit()
     worker.add_done_callback(ended)
     lane.open()

@@ -21,7 +21,7 @@ from typing import Any, Callable, Optional, TypeVar
 
 from tornado_unblock._errors import AbandonedError, LoopThreadError
 from tornado_unblock._executors.registry import get_executor
-from tornado_unblock._limits.placement import site
+from tornado_unblock._limits.placement import placement
 from tornado_unblock._loop.portal import (
     Lease,
     Portal,
@@ -104,7 +104,7 @@ async def call(fn: Callable[[], _T]) -> _T:
 async def call_on(lane: Lane, fn: Callable[[], _T], name: str) -> _T:
     """Run a sync function in the thread that waits behind ``lane``; loop thread."""
     portal = current_portal()
-    where = site(portal, get_executor(), name, None)
+    where = placement(portal, get_executor(), name, None)
     offload = Offload(portal, where, fn)
     future = offload.future
     lane.start(offload)
@@ -137,8 +137,12 @@ class Crossing:
     def raise_if_abandoned(self) -> None:
         """Say that nobody waits for this body any more, once."""
         lease = self._lease
-        if lease is not None and lease.revoked is not None and not lease.told:
-            lease.told = True
+        if (
+            lease is not None
+            and lease.revoked is not None
+            and not lease.abandonment_raised
+        ):
+            lease.abandonment_raised = True
             self._drop()
             raise AbandonedError(lease.revoked)
 
@@ -206,7 +210,7 @@ class Crossing:
             self._error = asyncio.CancelledError()
             if lease is not None and lease.revoked is not None:
                 self._error = AbandonedError(lease.revoked)
-                lease.told = True
+                lease.abandonment_raised = True
             self._drop()  # cancelled before it began
         self._task = None
         self._lane.shut()

@@ -159,7 +159,7 @@ class Transaction(DualContext[Any]):
     ) -> Optional[bool]:
         lease = innermost_lease()
         if error is None and lease is not None and lease.revoked != self._revoked:
-            lease.told = True
+            lease.abandonment_raised = True
             abandoned = AbandonedError(f"{lease.revoked}; the transaction is undone")
             super().__exit__(AbandonedError, abandoned, None)
             raise abandoned

@@ -22,7 +22,7 @@ from tornado.ioloop import IOLoop
 from tornado.log import app_log
 from tornado.web import RequestHandler
 
-from tornado_unblock._handlers.hooks import Hook, bare, hide
+from tornado_unblock._handlers.hooks import Hook, install_hook, remove_hook
 from tornado_unblock._handlers.results import client_gone
 from tornado_unblock._offload.run_in_executor import describe, is_async
 from tornado_unblock.shim.legacy._contexts import gated, pushed
@@ -101,14 +101,14 @@ class _Request:
         self.future: asyncio.Future[Any] = new_future(self.io_loop)
         # Tornado calls these last when a response is finished or given away.
         for name in ("_break_cycles", "detach"):
-            hide(handler, name, Hook(self._end_by, name))
+            install_hook(handler, name, Hook(self._end_by, name))
         connection: Any = handler.request.connection
         connection.set_close_callback(self._closed)
         if client_gone(handler):
             self._end()
 
     def _end_by(self, name: str) -> Any:
-        bare(self._handler, name)
+        remove_hook(self._handler, name)
         vars(self._handler).pop(_OPEN, None)
         try:
             return getattr(self._handler, name)()

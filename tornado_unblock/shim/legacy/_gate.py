@@ -15,18 +15,18 @@ import contextvars
 from typing import Any, Callable, Optional, cast
 
 from tornado_unblock._loop.portal import current_lease
-from tornado_unblock._offload.body import Keeper
+from tornado_unblock._offload.body import Owner
 from tornado_unblock._offload.offload import Offload
 
 
 class Gate:
     """Stands before whoever keeps the handler of a body, to hear of its end.
 
-    Whatever else the keeper is asked, it answers itself.
+    Whatever else the owner is asked, it answers itself.
     """
 
-    def __init__(self, keeper: Keeper, loop: asyncio.AbstractEventLoop) -> None:
-        self._keeper = keeper
+    def __init__(self, owner: Owner, loop: asyncio.AbstractEventLoop) -> None:
+        self._keeper = owner
         self._loop = loop
         self._open = False
         self._held: list[tuple[contextvars.Context, Any]] = []
@@ -38,9 +38,9 @@ class Gate:
         else:
             self._held.append((contextvars.copy_context(), (run, *args)))
 
-    def left(self, offload: Any, error: Optional[BaseException]) -> None:
+    def offload_ended(self, offload: Any, error: Optional[BaseException]) -> None:
         """The body has ended: let pass what waits."""
-        self._keeper.left(offload, error)
+        self._keeper.offload_ended(offload, error)
         self._open = True
         for context, call in self._held:
             self._loop.call_soon(*call, context=context)
@@ -53,11 +53,11 @@ class Gate:
 def gate_of_body() -> Optional[Gate]:
     """Return the gate of the body that this worker runs, if it has a handler."""
     lease = current_lease()
-    if not isinstance(lease, Offload) or lease.keeper is None:
+    if not isinstance(lease, Offload) or lease.owner is None:
         return None
-    keeper: Any = lease.keeper
-    if isinstance(keeper, Gate):
-        return keeper
-    gate = Gate(keeper, lease.portal.loop)
-    lease.keeper = cast("Keeper", gate)
+    owner: Any = lease.owner
+    if isinstance(owner, Gate):
+        return owner
+    gate = Gate(owner, lease.portal.loop)
+    lease.owner = cast("Owner", gate)
     return gate

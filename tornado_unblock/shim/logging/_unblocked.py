@@ -25,7 +25,7 @@ from collections.abc import Iterable
 from typing import Any, Callable, Union
 
 from tornado_unblock._errors import LoopClosedError
-from tornado_unblock._handlers.hooks import Hook, bare, hide
+from tornado_unblock._handlers.hooks import Hook, install_hook, remove_hook
 from tornado_unblock._loop.portal import Portal, current_portal
 from tornado_unblock.shim._crossing.dual import pair
 from tornado_unblock.shim.logging._listener import Listener
@@ -137,7 +137,7 @@ class UnblockedLogging:
     def _cover(self, handler: logging.Handler, name: str, instead: Any) -> None:
         hook = Hook(instead, handler, getattr(handler, name))
         self._hooks.add(hook)
-        hide(handler, name, hook)
+        install_hook(handler, name, hook)
 
     def _uncover(self) -> None:
         # Whoever wrapped one of the hooks meanwhile still calls it: see _handle.
@@ -145,7 +145,7 @@ class UnblockedLogging:
         for handler in moved:
             for name in ("handle", "close"):
                 if vars(handler).get(name) in self._hooks:
-                    bare(handler, name)
+                    remove_hook(handler, name)
         self._hooks.clear()
 
     def _handle(

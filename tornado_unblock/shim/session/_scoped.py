@@ -95,4 +95,4 @@ def _in_request() -> bool:
     if running_loop() is not None or lease is None:
         return running_loop() is not None
     # With a place, it runs in a thread of its own that waits for it.
-    return getattr(lease, "place", None) is None
+    return getattr(lease, "waiting_thread", None) is None
