@@ -41,21 +41,16 @@ from tornado_unblock._errors import (
     UnblockError,
 )
 from tornado_unblock._executors.registry import configure
-from tornado_unblock._handlers.application import (
-    RouteReport,
-    format_report,
-    report,
-    unblock_application,
-)
+from tornado_unblock._handlers.application import unblock_application
 from tornado_unblock._handlers.decorator import unblock
+from tornado_unblock._handlers.report import RouteReport, format_report, report
 from tornado_unblock._limits.statistics import (
     EndpointStatistics,
     ExecutorStatistics,
     Histogram,
     statistics,
 )
-from tornado_unblock._offload.body import cancelled
-from tornado_unblock._offload.current import Hop, current_hop
+from tornado_unblock._offload.current import Hop, cancelled, current_hop
 from tornado_unblock._offload.run_in_executor import run_in_executor
 from tornado_unblock._shutdown.drain import Abandoned, shutdown
 from tornado_unblock._shutdown.signals import serve_until_signal, stop_on_signal

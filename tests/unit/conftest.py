@@ -24,6 +24,7 @@ from tornado_unblock import run_in_executor
 from tornado_unblock._executors.registry import get_executor
 from tornado_unblock._executors.threads import WorkerExecutor
 from tornado_unblock._limits.limiter import Limiter
+from tornado_unblock._limits.placement import limiter_of
 from tornado_unblock._loop.portal import current_portal
 
 WAIT = 10.0
@@ -32,7 +33,7 @@ WAIT = 10.0
 async def all_quiet(*names: str) -> None:
     """Wait until no token of these executors is borrowed on this loop."""
     for name in names or ("default",):
-        await quiet(current_portal().locals[get_executor(name)])
+        await quiet(limiter_of(current_portal(), get_executor(name)))
 
 
 async def quiet(limiter: Limiter) -> None:

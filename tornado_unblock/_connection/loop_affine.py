@@ -8,25 +8,12 @@
 from __future__ import annotations
 
 import functools
-from typing import TYPE_CHECKING, Any, Callable, Optional
+from typing import TYPE_CHECKING, Any, Callable
 
 import wrapt
 
-from tornado_unblock._errors import AbandonedError
-from tornado_unblock._loop.portal import Lease, Portal, here, running_loop
-
-
-def check_lease() -> Optional[Lease]:
-    """Return the lease under which this thread runs a body, or None.
-
-    Raises:
-        AbandonedError: Its request was taken from it.
-    """
-    lease = here.lease
-    if lease is not None and lease.revoked is not None:
-        raise AbandonedError(lease.revoked)
-    return lease
-
+from tornado_unblock._loop.lease import check_lease, running_loop
+from tornado_unblock._loop.portal import Portal
 
 if TYPE_CHECKING:
     _Proxy = wrapt.ObjectProxy[Any]

@@ -17,7 +17,7 @@ from tornado.httputil import HTTPHeaders
 
 from tornado_unblock._connection.loop_affine import LoopAffine, LoopAffineStream
 from tornado_unblock._connection.response import ResponseWriter
-from tornado_unblock._loop.portal import running_loop
+from tornado_unblock._loop.lease import running_loop
 
 
 class RequestConnection:

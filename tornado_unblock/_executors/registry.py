@@ -18,7 +18,9 @@ from typing import Any, Callable, Optional, Union
 
 from tornado import escape
 
-from tornado_unblock._errors import ConfigurationError
+from tornado_unblock._errors import (
+    ConfigurationError,
+)
 from tornado_unblock._executors.options import (
     DEFAULT,
     FIELDS,
@@ -197,3 +199,33 @@ def _forget_parent() -> None:
 
 if hasattr(os, "register_at_fork"):  # pragma: no branch - all but Windows
     os.register_at_fork(after_in_child=_forget_parent)
+
+
+AnyExecutor = Union[str, concurrent.futures.Executor]
+
+
+def resolve_executor(executor: Optional[AnyExecutor]) -> concurrent.futures.Executor:
+    """Return the executor meant by a name, an executor or None, to run handlers on.
+
+    Raises:
+        TypeError: It is none of these, or its workers are not threads.
+    """
+    resolved = _resolve_any(executor)
+    if not isinstance(resolved, concurrent.futures.ThreadPoolExecutor):
+        raise TypeError(
+            f"a handler cannot be pickled, so its body cannot run on {executor!r}, an "
+            "executor of processes; unblock it on threads, and call what is to run "
+            f"there with run_in_executor(fn, ..., executor={executor!r})"
+        )
+    return resolved
+
+
+def _resolve_any(executor: Optional[AnyExecutor]) -> concurrent.futures.Executor:
+    if executor is None or isinstance(executor, str):
+        return get_executor(executor or DEFAULT)
+    if not isinstance(executor, concurrent.futures.Executor):
+        raise TypeError(
+            "executor must be a name or a concurrent.futures.Executor, "
+            f"not {executor!r}"
+        )
+    return executor

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import concurrent.futures
 import functools
 from typing import (
     TYPE_CHECKING,
@@ -11,21 +10,20 @@ from typing import (
     Optional,
     Protocol,
     TypeVar,
-    Union,
     overload,
 )
 
 import wrapt
 from tornado.web import RequestHandler
 
-from tornado_unblock._executors.options import check_seconds
-from tornado_unblock._executors.registry import JSONEncoder
+from tornado_unblock._executors.functions import describe
+from tornado_unblock._executors.registry import AnyExecutor, JSONEncoder
 from tornado_unblock._handlers.methods import is_socket_class
-from tornado_unblock._handlers.one_method import BodyOptions, hand_over
+from tornado_unblock._handlers.one_method import hand_over
+from tornado_unblock._handlers.options import BodyOptions, _check_method, body_options
 from tornado_unblock._handlers.websocket import guard_socket_class
 from tornado_unblock._handlers.whole_request import begin
-from tornado_unblock._loop.portal import running_loop
-from tornado_unblock._offload.run_in_executor import AnyExecutor, describe, is_async
+from tornado_unblock._loop.lease import running_loop
 
 if TYPE_CHECKING:
     from typing_extensions import ParamSpec
@@ -43,32 +41,6 @@ class _Decorator(Protocol):
 
     @overload
     def __call__(self, body: Callable[_P, Any], /) -> Callable[_P, Any]: ...
-
-
-# Tornado uses the result of these at once, so they cannot be awaited.
-_USED_AT_ONCE = frozenset(
-    [
-        "__init__",
-        "check_etag_header",
-        "check_origin",
-        "check_trusted_origin",
-        "check_xsrf_cookie",
-        "compute_etag",
-        "create_template_loader",
-        "get_browser_locale",
-        "get_compression_options",
-        "get_current_user",
-        "get_login_url",
-        "get_template_namespace",
-        "get_template_path",
-        "get_user_locale",
-        "initialize",
-        "log_exception",
-        "select_subprotocol",
-        "set_default_headers",
-        "write_error",
-    ]
-)
 
 
 @overload
@@ -133,19 +105,6 @@ def unblock(
     if body is None:
         return lambda target: _unblock(target, options)
     return _unblock(body, options)
-
-
-def body_options(
-    executor: Optional[AnyExecutor] = None,
-    timeout: Optional[float] = None,
-    json_encoder: Optional[JSONEncoder] = None,
-) -> BodyOptions:
-    """Return the options of `unblock`, checked."""
-    check_seconds("timeout", timeout)
-    _check_executor(executor)
-    if json_encoder is not None and not callable(json_encoder):
-        raise TypeError(f"json_encoder must be callable, not {json_encoder!r}")
-    return BodyOptions(executor, timeout, json_encoder)
 
 
 def _unblock(target: Any, options: BodyOptions) -> Any:
@@ -216,44 +175,3 @@ def _unblock_class(cls: type, options: BodyOptions) -> type:
     cls._execute = _execute  # type: ignore[method-assign]
     cls._unblock_class_options = options  # type: ignore[attr-defined]
     return cls
-
-
-def _check_executor(executor: Union[AnyExecutor, None]) -> None:
-    if executor is None or isinstance(executor, str):
-        return
-    if not isinstance(executor, concurrent.futures.Executor):
-        raise TypeError(
-            f"executor must be a name or a ThreadPoolExecutor, not {executor!r}"
-        )
-    if not isinstance(executor, concurrent.futures.ThreadPoolExecutor):
-        raise TypeError(
-            f"a handler cannot be pickled, so its body cannot run on a "
-            f"{type(executor).__name__}; unblock it on threads, and call what is "
-            "to run elsewhere with run_in_executor(fn, ..., executor=...)"
-        )
-
-
-def _check_method(method: Any) -> None:
-    if isinstance(method, (staticmethod, classmethod)):
-        raise TypeError(
-            f"unblock cannot serve a {type(method).__name__}: it has no handler; "
-            "call it with run_in_executor, or unblock the method that calls it"
-        )
-    if not callable(method):
-        raise TypeError(
-            f"unblock expects a method of a handler, not {method!r}; "
-            "options are given by name: @unblock(executor='reports', timeout=10)"
-        )
-    name = describe(method)
-    if is_async(method):
-        raise TypeError(
-            f"{name} is asynchronous already and does not need unblock; put it on "
-            "the sync methods it calls, or call blocking functions in it with "
-            "await run_in_executor(fn, ...)"
-        )
-    if name.rpartition(".")[2] in _USED_AT_ONCE:
-        raise TypeError(
-            f"Tornado needs the result of {name} at once, so it cannot be moved "
-            "alone; unblock the method that causes the call, in whose worker it "
-            "then runs"
-        )

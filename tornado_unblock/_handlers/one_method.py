@@ -11,43 +11,28 @@ from typing import Any, Callable, NamedTuple, Optional
 
 from tornado.web import RequestHandler
 
-from tornado_unblock._executors.registry import JSONEncoder, json_encoder
+from tornado_unblock._executors.registry import (
+    JSONEncoder,
+    json_encoder,
+    resolve_executor,
+)
 from tornado_unblock._handlers.in_turn import (
     dispatch,
     dispatch_in_line,
     dispatch_not_awaited,
 )
 from tornado_unblock._handlers.methods import is_socket
+from tornado_unblock._handlers.options import BodyOptions
 from tornado_unblock._handlers.results import auto_finish, ends_plainly, send
 from tornado_unblock._handlers.websocket import abort_on_error
 from tornado_unblock._limits.placement import Placement, placement
+from tornado_unblock._loop.per_loop import PerLoop
 from tornado_unblock._loop.portal import Portal, current_portal
-from tornado_unblock._offload.run_in_executor import AnyExecutor, resolve_executor
 
 VERBS = frozenset(name.lower() for name in RequestHandler.SUPPORTED_METHODS)
 
 # Hooks whose result Tornado ignores: nobody awaits what they return.
 NOT_AWAITED = frozenset(["on_finish", "on_close", "on_connection_close", "on_ping"])
-
-
-class BodyOptions:
-    """How one decorated body runs; see `unblock`."""
-
-    __slots__ = ("executor", "json_encoder", "timeout")
-
-    def __init__(
-        self,
-        executor: Optional[AnyExecutor] = None,
-        timeout: Optional[float] = None,
-        json_encoder: Optional[JSONEncoder] = None,
-    ) -> None:
-        self.executor = executor
-        self.timeout = timeout
-        self.json_encoder = json_encoder
-
-    def given(self) -> bool:
-        """Whether any option was given."""
-        return bool(self.executor or self.timeout or self.json_encoder)
 
 
 class BodyPlacement(NamedTuple):
@@ -63,6 +48,11 @@ class BodyPlacement(NamedTuple):
     ends_plainly: bool
     not_awaited: bool
     socket: bool
+
+
+_Key = tuple[BodyOptions, type[RequestHandler]]
+
+_placements: PerLoop[dict[_Key, BodyPlacement]] = PerLoop(dict)
 
 
 def hand_over(
@@ -82,9 +72,10 @@ def hand_over(
     """
     portal = current_portal()
     key = (options, type(handler))
-    where: Optional[BodyPlacement] = portal.locals.get(key)
+    placements = _placements.of(portal)
+    where = placements.get(key)
     if where is None:
-        where = portal.locals[key] = _site(portal, handler, fn, options)
+        where = placements[key] = _place(portal, handler, fn, options)
     body = functools.partial(_run_body, handler, fn, args, kwargs, where)
     where_it_runs, _, finishes, _, not_awaited, socket = (
         where  # faster than by their names
@@ -98,7 +89,7 @@ def hand_over(
     return dispatch(portal, handler, where_it_runs, body, direct=finishes)
 
 
-def _site(
+def _place(
     portal: Portal, handler: RequestHandler, fn: Any, options: BodyOptions
 ) -> BodyPlacement:
     name, cls = fn.__name__, type(handler)

@@ -19,15 +19,15 @@ from typing import Any, Callable, Optional
 
 from tornado.web import RequestHandler
 
-from tornado_unblock._connection.loop_affine import check_lease
 from tornado_unblock._connection.request_connection import RequestConnection
 from tornado_unblock._connection.response import ResponseWriter
 from tornado_unblock._errors import ClientGoneError, RejectedError
-from tornado_unblock._executors.jobs import ReservedWorker, reserve_worker
+from tornado_unblock._executors.threads import ReservedWorker, reserve_worker
 from tornado_unblock._handlers.error_page import stand_in_for
 from tornado_unblock._handlers.hooks import Hook, install_hook, remove_hook
 from tornado_unblock._handlers.results import client_gone
-from tornado_unblock._limits.placement import requests_between_hops, tell_closing
+from tornado_unblock._limits.closing import requests_between_hops, tell_closing
+from tornado_unblock._loop.lease import check_lease
 from tornado_unblock._loop.portal import Portal
 from tornado_unblock._offload.offload import Offload
 

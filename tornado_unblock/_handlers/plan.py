@@ -12,13 +12,17 @@ from typing import Any, NamedTuple, Optional
 from tornado import web
 from tornado.web import RequestHandler
 
-from tornado_unblock._executors.registry import JSONEncoder, json_encoder
+from tornado_unblock._executors.functions import is_async
+from tornado_unblock._executors.registry import (
+    JSONEncoder,
+    json_encoder,
+    resolve_executor,
+)
 from tornado_unblock._handlers.methods import base_of, is_socket_class
-from tornado_unblock._handlers.one_method import BodyOptions
+from tornado_unblock._handlers.options import BodyOptions
 from tornado_unblock._handlers.results import ends_plainly
 from tornado_unblock._limits.placement import Placement, placement
 from tornado_unblock._loop.portal import Portal
-from tornado_unblock._offload.run_in_executor import is_async, resolve_executor
 
 # What Tornado calls on the handler after an error. Where a class changes none
 # of them, an error is cheap enough for the loop thread.

@@ -15,7 +15,7 @@ import asyncio
 import collections.abc
 import concurrent.futures
 import contextlib
-from collections.abc import Iterator
+from collections.abc import Coroutine, Iterator
 from typing import Any
 
 from tornado.web import Application, RequestHandler
@@ -23,7 +23,9 @@ from tornado.web import Application, RequestHandler
 from tornado_unblock._errors import ResultError
 from tornado_unblock._executors.registry import JSONEncoder
 from tornado_unblock._handlers.methods import is_socket
-from tornado_unblock._loop.portal import here
+from tornado_unblock._loop.latch import Latch
+from tornado_unblock._loop.lease import here
+from tornado_unblock._loop.portal import Portal
 
 JSON = "application/json; charset=UTF-8"
 
@@ -134,3 +136,28 @@ def _stream(handler: RequestHandler, chunks: Iterator[Any]) -> None:
             handler.flush()
             if client_gone(handler):
                 return
+
+
+def drive(coroutine: Coroutine[Any, Any, Any], portal: Portal) -> Any:
+    """Run ``coroutine`` to its end in this worker.
+
+    Args:
+        coroutine: It may await Futures of the portal's loop, nothing else.
+        portal: The way to that loop.
+
+    Returns:
+        What it returns; what it raises is raised.
+    """
+    while True:
+        try:
+            awaited = coroutine.send(None)
+        except StopIteration as stop:
+            return stop.value
+        if awaited is not None:
+            _wait(awaited, portal)
+
+
+def _wait(future: asyncio.Future[Any], portal: Portal) -> None:
+    latch = Latch()
+    portal.call_soon(future.add_done_callback, latch.open)
+    latch.wait(portal.loop)

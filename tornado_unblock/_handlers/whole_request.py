@@ -19,14 +19,12 @@ from __future__ import annotations
 
 import functools
 import inspect
-from typing import Any, Callable, Optional
+from typing import Any, Callable
 
 from tornado.log import app_log
 from tornado.web import RequestHandler
 
-from tornado_unblock._connection.loop_affine import check_lease
 from tornado_unblock._errors import ClientGoneError, RejectedError
-from tornado_unblock._handlers.drive import drive
 from tornado_unblock._handlers.hooks import Hook, install_hook, remove_hook
 from tornado_unblock._handlers.in_turn import (
     dispatch,
@@ -34,12 +32,18 @@ from tornado_unblock._handlers.in_turn import (
     dispatch_not_awaited,
 )
 from tornado_unblock._handlers.methods import is_socket
-from tornado_unblock._handlers.one_method import BodyOptions
+from tornado_unblock._handlers.options import BodyOptions
 from tornado_unblock._handlers.ownership import let_worker_go, reserve_this_worker
 from tornado_unblock._handlers.plan import Plan, make_plan
-from tornado_unblock._handlers.results import auto_finish, is_awaitable, send
+from tornado_unblock._handlers.results import auto_finish, drive, is_awaitable, send
 from tornado_unblock._handlers.websocket import abort_on_error, ask_ahead, guard_socket
-from tornado_unblock._loop.portal import current_lease, current_portal, running_loop
+from tornado_unblock._loop.lease import check_lease, current_lease, running_loop
+from tornado_unblock._loop.per_loop import PerLoop
+from tornado_unblock._loop.portal import current_portal
+
+_PlanKey = tuple[BodyOptions, type[RequestHandler], str]
+
+_plans: PerLoop[dict[_PlanKey, Plan]] = PerLoop(dict)
 
 
 def begin(handler: RequestHandler, options: BodyOptions) -> None:
@@ -49,9 +53,10 @@ def begin(handler: RequestHandler, options: BodyOptions) -> None:
     portal = current_portal()
     verb = (handler.request.method or "").lower()
     key = (options, type(handler), verb)
-    plan: Optional[Plan] = portal.locals.get(key)
+    plans = _plans.of(portal)
+    plan = plans.get(key)
     if plan is None:
-        plan = portal.locals[key] = make_plan(portal, type(handler), verb, options)
+        plan = plans[key] = make_plan(portal, type(handler), verb, options)
     if plan.together:
         install_hook(
             handler, "prepare", Hook(_hop, _run_together, "prepare", handler, plan)

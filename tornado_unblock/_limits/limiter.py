@@ -19,6 +19,7 @@ import collections
 import math
 from typing import Any, Optional, Protocol
 
+from tornado_unblock._limits.closing import Closing
 from tornado_unblock._limits.counts import Counts
 
 # What a 503 may ask a client to wait, in seconds.
@@ -32,16 +33,6 @@ class Waiter(Protocol):
 
     def start(self) -> None:
         """Go: the token is yours."""
-
-
-class Closing(Protocol):
-    """A shutdown that is under way."""
-
-    def admits(self, nested: bool) -> bool:
-        """Whether what asks now may have a worker; ``nested`` if a body asks."""
-
-    def ended(self) -> None:
-        """Something has ended; maybe it was the last."""
 
 
 class Endpoint(Counts):

@@ -7,20 +7,16 @@ from __future__ import annotations
 
 import concurrent.futures
 import weakref
-from typing import Any, NamedTuple, Optional
+from typing import NamedTuple, Optional
 
 from tornado_unblock._errors import RejectedError
 from tornado_unblock._executors.registry import executor_name, is_named, options_of
-from tornado_unblock._limits.limiter import Closing, Endpoint, Limiter
+from tornado_unblock._limits.closing import Closing, loop_end
+from tornado_unblock._limits.limiter import Endpoint, Limiter
 from tornado_unblock._limits.queue_timeout import QueueTimeouts
 from tornado_unblock._limits.statistics import watch
+from tornado_unblock._loop.per_loop import PerLoop
 from tornado_unblock._loop.portal import Portal
-
-# Keys of what is kept per loop, in `Portal.locals`.
-_FOREIGN = "limiters of foreign executors"
-_LIMITERS = "all limiters"
-_CLOSING = "closing"
-_BETWEEN = "requests between hops"
 
 
 class ExecutorLimiter(Limiter):
@@ -65,7 +61,7 @@ def placement(
     endpoint: str,
     timeout: Optional[float],
 ) -> Placement:
-    """Return the site of ``endpoint`` on the portal's loop; loop thread only.
+    """Return the placement of ``endpoint`` on the portal's loop; loop thread only.
 
     Args:
         portal: The way to the loop.
@@ -73,64 +69,63 @@ def placement(
         endpoint: What errors and statistics call it.
         timeout: Seconds it may run; None means the executor's timeout.
     """
-    limiter = _limiter_for(portal, executor)
+    limiter = limiter_of(portal, executor)
     if timeout is None:
         timeout = limiter.options.timeout
     return Placement(executor, limiter, limiter.endpoint(endpoint), timeout)
 
 
+class _LoopLimiters:
+    """The limiters of one loop."""
+
+    def __init__(self) -> None:
+        self.named: dict[concurrent.futures.Executor, ExecutorLimiter] = {}
+        # Who made one of these may drop it any time: this must not keep it alive.
+        self.foreign: weakref.WeakKeyDictionary[
+            concurrent.futures.Executor, ExecutorLimiter
+        ] = weakref.WeakKeyDictionary()
+
+    def all(self) -> list[ExecutorLimiter]:
+        return [*self.named.values(), *self.foreign.values()]
+
+
+_limiters: PerLoop[_LoopLimiters] = PerLoop(_LoopLimiters)
+
+
+def limiter_of(
+    portal: Portal, executor: concurrent.futures.Executor
+) -> ExecutorLimiter:
+    """Return the limiter before ``executor`` on the portal's loop; loop thread only."""
+    kept = _limiters.of(portal)
+    limiter = kept.named.get(executor)
+    if limiter is not None:
+        return limiter
+    if is_named(executor):
+        limiter = kept.named[executor] = _open(portal, executor)
+        return limiter
+    limiter = kept.foreign.get(executor)
+    if limiter is None:
+        limiter = kept.foreign[executor] = _open(portal, executor)
+    return limiter
+
+
 def limiters(portal: Portal) -> list[ExecutorLimiter]:
     """Return every limiter of the portal's loop; loop thread only."""
-    return list(portal.locals.get(_LIMITERS, ()))
+    return _limiters.of(portal).all()
 
 
 def close_limiters(portal: Portal, closing: Closing) -> None:
     """Have ``closing`` decide on what is admitted to any executor from now on."""
-    portal.locals[_CLOSING] = closing
+    loop_end.of(portal).closing = closing
     for limiter in limiters(portal):
         limiter.closing = closing
 
 
-def requests_between_hops(portal: Portal) -> set[weakref.ref[Any]]:
-    """Return the requests that had a worker, and are not over; loop thread only.
-
-    Not a `weakref.WeakSet`: that takes four frames, and each request comes by.
-    """
-    requests: Optional[set[weakref.ref[Any]]] = portal.locals.get(_BETWEEN)
-    if requests is None:
-        requests = portal.locals[_BETWEEN] = set()
-    return requests
-
-
-def tell_closing(portal: Portal) -> None:
-    """Say that something has ended, in case a shutdown waits for it."""
-    closing: Optional[Closing] = portal.locals.get(_CLOSING)
-    if closing is not None:
-        closing.ended()
-
-
-def _limiter_for(
-    portal: Portal, executor: concurrent.futures.Executor
-) -> ExecutorLimiter:
-    limiter: Optional[ExecutorLimiter] = portal.locals.get(executor)
-    if limiter is not None:
-        return limiter
-    kept: Any = portal.locals
-    if not is_named(executor):
-        # Who made it may drop it any time: this must not keep it alive.
-        kept = portal.locals.setdefault(_FOREIGN, weakref.WeakKeyDictionary())
-        limiter = kept.get(executor)
-    if limiter is None:
-        limiter = kept[executor] = _open(portal, executor)
-    return limiter
-
-
 def _open(portal: Portal, executor: concurrent.futures.Executor) -> ExecutorLimiter:
     limiter = ExecutorLimiter(executor)
-    limiter.closing = portal.locals.get(_CLOSING)
+    limiter.closing = loop_end.of(portal).closing
     seconds = limiter.options.queue_timeout
     if seconds is not None:
         limiter.queue_timeouts = QueueTimeouts(seconds, portal.loop.call_later)
-    portal.locals.setdefault(_LIMITERS, weakref.WeakSet()).add(limiter)
     watch(portal.loop, executor, limiter.name, limiter)
     return limiter

@@ -29,71 +29,17 @@ from tornado.log import app_log
 from tornado_unblock._errors import LoopClosedError, LoopThreadError
 from tornado_unblock._loop.guard import guard
 from tornado_unblock._loop.latch import Answer
+from tornado_unblock._loop.lease import in_worker, running_loop, set_current_lease
 from tornado_unblock._loop.turn_end import Turns
 
 _T = TypeVar("_T")
 
-running_loop: Callable[[], Optional[asyncio.AbstractEventLoop]] = (
-    asyncio._get_running_loop
-)
-"""The loop that runs in this thread, or None: how "on the loop thread" is asked."""
 
 # How long a round trip to the loop may take before it is given up, in seconds.
 # Only a loop thread that waits for a lock of this very worker, or a stalled
 # one, takes this long.
 CALL_TIMEOUT = 5.0
 
-
-class Lease:
-    """A worker's claim to the loop, for as long as one body runs.
-
-    ``revoked`` says why nothing it does may reach the client any more. Set on
-    the loop thread, read by the worker: it goes from None to a text once.
-    """
-
-    # Slots: a value of the object's own is read in a third of the time that a default
-    # on the class takes.
-    __slots__ = (
-        *("_right_to_finish", "awaiting", "leaves_finish", "before_settle", "portal"),
-        *("revoked", "abandonment_raised"),
-    )
-
-    def __init__(self, portal: Portal) -> None:
-        self.portal = portal
-        # One token: list.pop is atomic, so it has one taker.
-        self._right_to_finish = [True]
-        self.revoked: Optional[str] = None
-        # Set by the worker: what the loop thread does first when it is told of the
-        # end. Saves waking it twice.
-        self.before_settle: Optional[Callable[[], object]] = None
-        # What its worker waits for on the loop: of no use once it is abandoned.
-        # Loop thread only.
-        self.awaiting: Optional[asyncio.Future[Any]] = None
-        # Set by the worker: Tornado finishes next, with nothing in between.
-        self.leaves_finish = False
-        # Whether a wait of its worker has said that it is revoked.
-        self.abandonment_raised = False
-
-    def take_right_to_finish(self) -> bool:
-        """Take the right to finish the response; any thread, the first one gets it.
-
-        The worker takes it when it finishes, the loop thread when it answers
-        in the worker's place.
-        """
-        try:
-            return self._right_to_finish.pop()
-        except IndexError:
-            return False
-
-
-class _Here(threading.local):
-    lease: Optional[Lease] = None
-    # The same, or that of a function which the body has had run in between.
-    innermost: Optional[Lease] = None
-
-
-here = _Here()
-"""Holds the leases of this thread, as `current_lease` and `innermost_lease` say."""
 
 # A loop carries its portal as an attribute of this name, so that it goes when
 # the loop goes. Written on the loop's own thread only.
@@ -103,31 +49,8 @@ _open: weakref.WeakSet[Portal] = weakref.WeakSet()
 _generation = object()
 
 
-def current_lease() -> Optional[Lease]:
-    """Return the lease under which this thread runs a body, or None."""
-    return here.lease
-
-
-def innermost_lease() -> Optional[Lease]:
-    """Return the lease of the function that this thread runs, however deep."""
-    return here.innermost
-
-
-def set_current_lease(
-    lease: Optional[Lease], innermost: Optional[Lease] = None
-) -> None:
-    """Say under which lease this thread runs from now on."""
-    here.lease = lease
-    here.innermost = innermost or lease
-
-
-def in_worker() -> bool:
-    """Whether this thread runs a body, and no event loop of its own meanwhile."""
-    return here.lease is not None and running_loop() is None
-
-
 def forget_locals() -> None:
-    """Forget what higher modules keep per loop."""
+    """Forget what is kept for each loop."""
     for portal in list(_open):
         portal.forget()
 
@@ -161,8 +84,8 @@ class Portal:
         # Made here, on the loop thread: Tornado 6.1 takes the thread that
         # first asks for an IOLoop as that loop's thread.
         self.io_loop = IOLoop.current()
-        # What higher modules keep per loop. Loop thread only.
-        self.locals: dict[Any, Any] = {}
+        # What `per_loop` keeps for this loop. Loop thread only.
+        self.kept: dict[object, object] = {}
         # What to await before the loop is closed, and to call once it is. Loop
         # thread only.
         self.before_close: list[Callable[[], Awaitable[object]]] = []
@@ -251,7 +174,7 @@ class Portal:
         self.before_close.clear()
         while self.after_close:
             self.after_close.pop()()
-        self.locals.clear()
+        self.kept.clear()
 
     def _closed(self) -> None:
         self.forget()

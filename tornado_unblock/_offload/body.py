@@ -26,16 +26,11 @@ from typing import Any, Callable, Optional, Protocol
 from tornado.log import app_log
 
 from tornado_unblock._errors import AbandonedError, LoopClosedError, crossing_error
-from tornado_unblock._executors.jobs import ReservedWorker
-from tornado_unblock._executors.threads import WorkerExecutor
+from tornado_unblock._executors.threads import ReservedWorker, WorkerExecutor
 from tornado_unblock._limits.limiter import Endpoint
 from tornado_unblock._limits.placement import ExecutorLimiter, Placement
-from tornado_unblock._loop.portal import (
-    Lease,
-    Portal,
-    current_lease,
-    here,
-)
+from tornado_unblock._loop.lease import Lease, here
+from tornado_unblock._loop.portal import Portal
 from tornado_unblock._offload.future import OffloadFuture
 
 
@@ -259,15 +254,3 @@ class Body(Lease):
         except BaseException:
             app_log.error("%s: clean-up failed", self.endpoint.name, exc_info=True)
         self._at_end = None
-
-
-def cancelled() -> bool:
-    """Whether the work of this worker is no longer wanted; for bodies to ask.
-
-    Returns:
-        True once the client has left, or the request was answered without the
-        body (a timeout, a cancelled caller, a shutdown). False elsewhere than in
-        a worker.
-    """
-    lease = current_lease()
-    return isinstance(lease, Body) and lease.cancelled()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Optional
 
-from tornado_unblock._loop.portal import current_lease
+from tornado_unblock._loop.lease import current_lease
 from tornado_unblock._offload.body import Body
 
 
@@ -39,3 +39,15 @@ def current_hop() -> Optional[Hop]:
     """
     lease = current_lease()
     return Hop(lease) if isinstance(lease, Body) else None
+
+
+def cancelled() -> bool:
+    """Whether the work of this worker is no longer wanted; for bodies to ask.
+
+    Returns:
+        True once the client has left, or the request was answered without the
+        body (a timeout, a cancelled caller, a shutdown). False elsewhere than in
+        a worker.
+    """
+    lease = current_lease()
+    return isinstance(lease, Body) and lease.cancelled()

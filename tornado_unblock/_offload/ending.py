@@ -15,7 +15,7 @@ from typing import Optional
 from tornado.log import app_log
 
 from tornado_unblock._errors import AbandonedError, RejectedError, is_failure
-from tornado_unblock._loop.guard import deliver
+from tornado_unblock._loop.futures import deliver
 from tornado_unblock._offload.body import Body
 from tornado_unblock._offload.future import OffloadFuture
 

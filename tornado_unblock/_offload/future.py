@@ -9,9 +9,14 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import contextvars
 from collections.abc import Generator, Sequence
-from typing import Any, Optional, Protocol
+from typing import Any, Optional, Protocol, cast
+
+from tornado_unblock._loop.latch import Latch
+from tornado_unblock._loop.lease import current_lease, running_loop
+from tornado_unblock._loop.portal import Portal
 
 
 class Abandonable(Protocol):
@@ -22,6 +27,15 @@ class Abandonable(Protocol):
 
     def answered(self) -> bool:
         """Whether it has sent its response, and only has to end."""
+
+
+class Lender(Protocol):
+    """A body that may wait for other work."""
+
+    portal: Portal
+
+    def lending(self) -> contextlib.AbstractContextManager[None]:
+        """While this lasts, one more body may run."""
 
 
 class OffloadFuture(asyncio.Future):  # type: ignore[type-arg]
@@ -62,3 +76,32 @@ class OffloadFuture(asyncio.Future):  # type: ignore[type-arg]
         if cancelled and self.offload is not None:
             self.offload.abandon("whoever awaited it was cancelled")
         return cancelled
+
+
+class WorkerFuture(OffloadFuture):
+    """The Future of an offload that a worker asked for."""
+
+    def result(self, timeout: Optional[float] = None) -> Any:
+        """Return the outcome; in a worker, wait for it first.
+
+        Args:
+            timeout: Seconds to wait; None for ever. On the loop thread nothing
+                waits.
+
+        Raises:
+            asyncio.InvalidStateError: There is no outcome yet, on the loop thread.
+            asyncio.TimeoutError: None came in time.
+        """
+        lease = current_lease()
+        if not self.done() and running_loop() is None and lease is not None:
+            self._wait(cast(Lender, lease), timeout)
+        return super().result()
+
+    def _wait(self, lease: Lender, timeout: Optional[float]) -> None:
+        latch = Latch()
+        lease.portal.call_soon(self.add_done_callback, latch.open)
+        with lease.lending():
+            if not latch.wait(lease.portal.loop, timeout):
+                raise asyncio.TimeoutError(
+                    f"no result within {timeout:g} s; the work goes on"
+                )

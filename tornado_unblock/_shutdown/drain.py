@@ -18,12 +18,13 @@ from tornado.http1connection import HTTP1ServerConnection
 from tornado.log import app_log
 
 from tornado_unblock._executors.options import check_seconds
+from tornado_unblock._limits.closing import requests_between_hops
 from tornado_unblock._limits.placement import (
     ExecutorLimiter,
     close_limiters,
     limiters,
-    requests_between_hops,
 )
+from tornado_unblock._loop.per_loop import PerLoop
 from tornado_unblock._loop.portal import Portal, current_portal
 from tornado_unblock._offload.offload import Offload
 
@@ -122,12 +123,17 @@ class Drain:
 
 def begin_drain() -> Drain:
     """Let in no new requests on the running loop from now on."""
+    return _drain.get()
+
+
+def _start() -> Drain:
     portal = current_portal()
-    drain: Optional[Drain] = portal.locals.get(Drain)
-    if drain is None:
-        drain = portal.locals[Drain] = Drain(portal)
-        close_limiters(portal, drain)
+    drain = Drain(portal)
+    close_limiters(portal, drain)
     return drain
+
+
+_drain: PerLoop[Drain] = PerLoop(_start)
 
 
 def check_deadline(deadline: object) -> None:

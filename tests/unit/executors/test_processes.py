@@ -26,8 +26,11 @@ from tornado_unblock import (
     statistics,
     unblock,
 )
-from tornado_unblock._executors.registry import get_executor, kill_processes
-from tornado_unblock._offload.run_in_executor import resolve_executor
+from tornado_unblock._executors.registry import (
+    get_executor,
+    kill_processes,
+    resolve_executor,
+)
 
 WAIT = 30.0
 

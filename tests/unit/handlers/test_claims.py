@@ -10,8 +10,12 @@ from typing import Any
 import pytest
 
 from tests.unit.gates import WAIT, Gate, wait_idle
-from tornado_unblock._executors.jobs import ReservedWorker, Worker, reserve_worker
-from tornado_unblock._executors.threads import WorkerExecutor
+from tornado_unblock._executors.threads import (
+    ReservedWorker,
+    Worker,
+    WorkerExecutor,
+    reserve_worker,
+)
 
 
 def claim_one(executor: WorkerExecutor) -> ReservedWorker:

@@ -17,14 +17,16 @@ from tornado.websocket import WebSocketClosedError, WebSocketHandler
 
 from tests.unit.conftest import all_quiet
 from tornado_unblock import RejectedError, configure, run_in_executor, testing, unblock
-from tornado_unblock._connection.headers import harmless, snapshot
+from tornado_unblock._connection.response import harmless, snapshot
+from tornado_unblock._connection.websocket import SocketConnection
 from tornado_unblock._executors.registry import get_executor
-from tornado_unblock._handlers.drive import drive
 from tornado_unblock._handlers.hooks import Hook, install_hook, remove_hook
 from tornado_unblock._handlers.plan import decide
-from tornado_unblock._handlers.websocket import SocketConnection, _guarded
+from tornado_unblock._handlers.results import drive
+from tornado_unblock._handlers.websocket import _guarded
 from tornado_unblock._limits.placement import placement
-from tornado_unblock._loop.portal import current_lease, current_portal
+from tornado_unblock._loop.lease import current_lease
+from tornado_unblock._loop.portal import current_portal
 from tornado_unblock._offload.offload import Offload
 
 

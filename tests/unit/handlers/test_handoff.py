@@ -19,6 +19,7 @@ from tornado_unblock import (
     unblock,
 )
 from tornado_unblock._executors.registry import get_executor
+from tornado_unblock._limits.placement import limiter_of
 from tornado_unblock._loop.portal import current_portal
 
 TIMEOUT = 0.05  # seconds; bodies wait for events, not for this
@@ -337,7 +338,7 @@ def test_client_that_leaves_while_waiting_never_starts(make_server, gate, expect
 
 def waiting_requests() -> int:
     """How many requests wait for a worker; loop thread."""
-    return int(current_portal().locals[get_executor()].waiting)
+    return int(limiter_of(current_portal(), get_executor()).waiting)
 
 
 def test_full_is_answered_at_once(make_server, gate, expect_log):

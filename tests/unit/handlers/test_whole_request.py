@@ -17,6 +17,7 @@ from tornado.web import (
 )
 
 from tornado_unblock import cancelled, configure, unblock
+from tornado_unblock._limits.placement import limiters
 from tornado_unblock._loop.portal import current_portal
 
 
@@ -459,8 +460,7 @@ def test_rejection_is_rendered_without_a_worker(make_server, expect_log):
 
 
 def idle() -> bool:
-    locals_ = current_portal().locals.values()
-    return not any(getattr(value, "borrowed_tokens", 0) for value in locals_)
+    return not any(limiter.borrowed_tokens for limiter in limiters(current_portal()))
 
 
 def test_error_in_the_error_handler(make_server, expect_log):

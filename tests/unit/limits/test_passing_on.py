@@ -19,8 +19,8 @@ from tornado_unblock import (
     cancelled,
     configure,
 )
-from tornado_unblock._executors.jobs import reserve_worker
 from tornado_unblock._executors.registry import get_executor
+from tornado_unblock._executors.threads import reserve_worker
 from tornado_unblock._limits.placement import placement
 from tornado_unblock._loop.portal import current_portal
 from tornado_unblock._offload.offload import Offload

@@ -14,15 +14,13 @@ import pytest
 
 from tornado_unblock import LoopThreadError
 from tornado_unblock._loop import latch as _latch
-from tornado_unblock._loop.portal import (
+from tornado_unblock._loop.lease import (
     Lease,
-    Portal,
     current_lease,
-    current_portal,
-    forget_locals,
     in_worker,
     set_current_lease,
 )
+from tornado_unblock._loop.portal import Portal, current_portal, forget_locals
 
 WAIT = 10.0
 
@@ -229,9 +227,9 @@ def test_callbacks_do_not_see_the_context_of_who_posts(portal):
 
 def test_forget_locals(server, portal):
     """What is kept per loop is gone, the portal stays."""
-    portal.call(portal.locals.__setitem__, "key", "value")
+    portal.call(portal.kept.__setitem__, "key", "value")
     forget_locals()
-    assert portal.locals == {}
+    assert portal.kept == {}
     assert server.call(current_portal) is portal
 
 

@@ -138,11 +138,11 @@ def test_closed_loops_are_forgotten():
 
 def test_closed_loop_is_left_as_it_was(loop, portal):
     """No method of it is replaced any more, and nothing is kept for it."""
-    portal.locals["key"] = "value"
+    portal.kept["key"] = "value"
     assert {"call_soon", "call_at", "create_task", "close"} <= set(vars(loop))
     loop.close()
     loop.close()
-    assert portal.locals == {}
+    assert portal.kept == {}
     assert not any(callable(value) for value in vars(loop).values())
 
 
@@ -173,14 +173,14 @@ import asyncio
 import os
 import threading
 from tornado_unblock import run_in_executor
-from tornado_unblock._loop import portal as _portal
+from tornado_unblock._loop import lease as _lease
 
 def fork(leave):
     child = os.fork()
     if child:
         assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 7
         assert leave()
-    elif _portal.current_lease() or _portal.in_worker():
+    elif _lease.current_lease() or _lease.in_worker():
         os._exit(1)
     else:
         asyncio._set_running_loop(None)

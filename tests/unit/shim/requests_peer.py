@@ -18,7 +18,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, Callable, NamedTuple, Optional, Union
 
-from tornado_unblock._executors.start import start_thread
+from tornado_unblock._executors.threads import start_thread
 
 #: Of tests only: 127.0.0.1 and localhost, until 2120; its own authority.
 CERTIFICATE = """\

@@ -15,7 +15,7 @@ from tornado_unblock import (
     shutdown,
     testing,
 )
-from tornado_unblock._loop.per_loop import PerLoop
+from tornado_unblock._loop.per_loop import ClosedPerLoop
 from tornado_unblock._loop.portal import current_portal
 from tornado_unblock.shim._crossing.background import (
     background_portal,
@@ -77,7 +77,9 @@ class Resource:
         self.ended += "dropped"
 
 
-resources: PerLoop[Resource] = PerLoop(Resource, Resource.close, Resource.drop)
+resources: ClosedPerLoop[Resource] = ClosedPerLoop(
+    Resource, Resource.close, Resource.drop
+)
 
 
 async def get() -> Resource:

@@ -23,7 +23,7 @@ from tests.unit.shim.conftest import (
     in_worker,
 )
 from tornado_unblock import LoopThreadError, configure, run_in_executor, shim, unblock
-from tornado_unblock._offload.run_in_executor import is_async
+from tornado_unblock._executors.functions import is_async
 
 seen: contextvars.ContextVar[tuple[str, ...]] = contextvars.ContextVar(
     "seen", default=()

@@ -18,7 +18,7 @@ from tornado.web import Application, Finish, HTTPError, RequestHandler
 
 from tests.unit.conftest import read
 from tornado_unblock import run_in_executor, statistics, unblock, unblock_application
-from tornado_unblock._offload.run_in_executor import is_async
+from tornado_unblock._executors.functions import is_async
 from tornado_unblock.shim import legacy
 
 WAIT = 10.0

@@ -18,7 +18,7 @@ import os
 import threading
 from typing import Optional
 
-from tornado_unblock._executors.start import start_thread
+from tornado_unblock._executors.threads import start_thread
 from tornado_unblock._loop.portal import Portal, current_portal
 
 # How long an ending interpreter waits for the loop's tasks to clean up, in seconds.

@@ -16,7 +16,7 @@ from collections.abc import AsyncIterator, Iterator
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Callable, Generic, Optional, TypeVar, overload
 
-from tornado_unblock._offload.run_in_executor import describe
+from tornado_unblock._executors.functions import describe
 from tornado_unblock.shim._crossing.held import held_lane
 from tornado_unblock.shim._crossing.homes import TaskHome, ThreadHome
 from tornado_unblock.shim._crossing.wait import check_may_block

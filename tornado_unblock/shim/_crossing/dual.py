@@ -19,7 +19,7 @@ from collections.abc import (
 )
 from typing import TYPE_CHECKING, Any, Callable, Generic, Optional, TypeVar, overload
 
-from tornado_unblock._offload.run_in_executor import describe, is_async
+from tornado_unblock._executors.functions import describe, is_async
 from tornado_unblock.shim._crossing.iterators import DualIterator, is_generator
 from tornado_unblock.shim._crossing.wait import call, check_may_block, wait
 

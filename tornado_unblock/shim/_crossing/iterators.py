@@ -12,7 +12,7 @@ import inspect
 from collections.abc import AsyncGenerator, Iterator
 from typing import Any, Callable, Generic, TypeVar
 
-from tornado_unblock._offload.run_in_executor import describe
+from tornado_unblock._executors.functions import describe
 from tornado_unblock.shim._crossing.held import held_lane
 from tornado_unblock.shim._crossing.homes import TaskHome, ThreadHome
 from tornado_unblock.shim._crossing.wait import check_may_block

@@ -20,18 +20,18 @@ from collections.abc import Awaitable
 from typing import Any, Callable, Optional, TypeVar
 
 from tornado_unblock._errors import AbandonedError, LoopThreadError
+from tornado_unblock._executors.functions import describe
 from tornado_unblock._executors.registry import get_executor
 from tornado_unblock._limits.placement import placement
-from tornado_unblock._loop.portal import (
+from tornado_unblock._loop.lease import (
     Lease,
-    Portal,
     current_lease,
-    current_portal,
     innermost_lease,
     running_loop,
 )
+from tornado_unblock._loop.portal import Portal, current_portal
 from tornado_unblock._offload.offload import Offload
-from tornado_unblock._offload.run_in_executor import describe, run_in_executor
+from tornado_unblock._offload.run_in_executor import run_in_executor
 from tornado_unblock.shim._crossing.background import background_portal
 from tornado_unblock.shim._crossing.lane import HIDDEN, Lane, current_lane
 

@@ -27,7 +27,8 @@ from typing import Any, Callable, Optional
 
 from tornado_unblock._errors import AbandonedError, LoopClosedError
 from tornado_unblock._loop.latch import interpreter_is_ending
-from tornado_unblock._loop.portal import Portal, current_lease, current_portal
+from tornado_unblock._loop.lease import current_lease
+from tornado_unblock._loop.portal import Portal, current_portal
 from tornado_unblock._offload.body import Body
 
 try:

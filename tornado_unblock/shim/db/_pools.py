@@ -24,7 +24,7 @@ from sqlalchemy.engine import URL
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 
 from tornado_unblock._errors import UnblockError
-from tornado_unblock._loop.per_loop import PerLoop
+from tornado_unblock._loop.per_loop import ClosedPerLoop
 from tornado_unblock.shim._crossing.wait import call
 from tornado_unblock.shim.db._dropping import Tracked, immortal
 
@@ -112,7 +112,7 @@ class LoopPool:
 
     def __init__(self, url: URL, options: dict[str, Any]) -> None:
         self._url, self._options = url, options
-        self._engines: PerLoop[Tracked] = PerLoop(
+        self._engines: ClosedPerLoop[Tracked] = ClosedPerLoop(
             self._make, Tracked.close, Tracked.drop
         )
 

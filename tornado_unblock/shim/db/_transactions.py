@@ -26,7 +26,7 @@ from sqlalchemy import Connection
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from tornado_unblock._errors import AbandonedError, LoopThreadError
-from tornado_unblock._loop.portal import innermost_lease
+from tornado_unblock._loop.lease import innermost_lease
 from tornado_unblock.shim._crossing.contexts import DualContext
 from tornado_unblock.shim._crossing.wait import call, wait
 from tornado_unblock.shim.db._pools import LoopPool, ThreadPool

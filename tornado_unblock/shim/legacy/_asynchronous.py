@@ -22,9 +22,9 @@ from tornado.ioloop import IOLoop
 from tornado.log import app_log
 from tornado.web import RequestHandler
 
+from tornado_unblock._executors.functions import describe, is_async
 from tornado_unblock._handlers.hooks import Hook, install_hook, remove_hook
 from tornado_unblock._handlers.results import client_gone
-from tornado_unblock._offload.run_in_executor import describe, is_async
 from tornado_unblock.shim.legacy._contexts import gated, pushed
 from tornado_unblock.shim.legacy._futures import give, new_future, on_loop
 from tornado_unblock.shim.legacy._gen import is_engine

@@ -17,7 +17,7 @@ from tornado.gen import with_timeout as _with_timeout
 from tornado.ioloop import IOLoop as _IOLoop
 
 from tornado_unblock._errors import LoopThreadError
-from tornado_unblock._loop.portal import current_lease, running_loop
+from tornado_unblock._loop.lease import current_lease, running_loop
 from tornado_unblock.shim.legacy._callbacks import fetch, take_callback, taken
 from tornado_unblock.shim.legacy._futures import call_on_loop, when_done
 

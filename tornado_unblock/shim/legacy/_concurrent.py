@@ -13,11 +13,8 @@ from typing import Any, Callable, Optional
 from tornado.concurrent import DummyExecutor, ReturnValueIgnoredError
 from tornado.ioloop import IOLoop
 
-from tornado_unblock._offload.run_in_executor import (
-    check_function,
-    describe,
-    run_in_executor,
-)
+from tornado_unblock._executors.functions import check_function, describe
+from tornado_unblock._offload.run_in_executor import run_in_executor
 from tornado_unblock.shim.legacy._contexts import ExceptionStackContext, pushed
 from tornado_unblock.shim.legacy._futures import (
     fail,

@@ -26,7 +26,7 @@ from typing import Any, Callable, Optional, Protocol, TypeVar, cast
 
 from tornado.ioloop import IOLoop
 
-from tornado_unblock._loop.portal import current_lease, in_worker, running_loop
+from tornado_unblock._loop.lease import current_lease, in_worker, running_loop
 from tornado_unblock.shim.legacy._gate import gate_of_body
 
 _F = TypeVar("_F", bound=Callable[..., Any])

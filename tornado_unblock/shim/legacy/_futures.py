@@ -14,8 +14,8 @@ from typing import Any, Callable
 from tornado import gen
 from tornado.ioloop import IOLoop
 
-from tornado_unblock._loop.guard import copy_outcome
-from tornado_unblock._loop.portal import current_lease, in_worker, running_loop
+from tornado_unblock._loop.futures import copy_outcome
+from tornado_unblock._loop.lease import current_lease, in_worker, running_loop
 from tornado_unblock.shim.legacy._contexts import gated, wrap
 
 

@@ -14,7 +14,7 @@ import asyncio
 import contextvars
 from typing import Any, Callable, Optional, cast
 
-from tornado_unblock._loop.portal import current_lease
+from tornado_unblock._loop.lease import current_lease
 from tornado_unblock._offload.body import Owner
 from tornado_unblock._offload.offload import Offload
 

@@ -15,7 +15,7 @@ from typing import Any, Callable, NamedTuple, Optional
 from tornado import gen
 from tornado.ioloop import IOLoop
 
-from tornado_unblock._loop.portal import in_worker
+from tornado_unblock._loop.lease import in_worker
 from tornado_unblock.shim.legacy._callbacks import with_callback
 from tornado_unblock.shim.legacy._contexts import ExceptionStackContext, wrap
 from tornado_unblock.shim.legacy._futures import fail, give, new_future, on_loop

@@ -17,7 +17,7 @@ import threading
 import traceback
 from typing import Callable, Optional
 
-from tornado_unblock._executors.start import start_thread
+from tornado_unblock._executors.threads import start_thread
 
 Job = Callable[[], object]
 """What the thread does; it returns True to be counted as a record written."""

@@ -17,7 +17,8 @@ from collections.abc import Iterable, Iterator
 from typing import Optional
 
 from tornado_unblock._errors import ConfigurationError
-from tornado_unblock._loop.portal import current_portal, running_loop
+from tornado_unblock._loop.lease import running_loop
+from tornado_unblock._loop.portal import current_portal
 from tornado_unblock.shim.logging._listener import Listener
 from tornado_unblock.shim.logging._unblocked import UnblockedLogging
 

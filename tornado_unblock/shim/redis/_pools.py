@@ -22,7 +22,7 @@ from redis.asyncio.connection import AbstractConnection
 from redis.asyncio.retry import Retry
 
 from tornado_unblock._errors import LoopClosedError
-from tornado_unblock._loop.per_loop import PerLoop
+from tornado_unblock._loop.per_loop import ClosedPerLoop
 from tornado_unblock._loop.portal import Portal, current_portal
 
 _ATTRIBUTE = "_tornado_unblock_clients"
@@ -75,7 +75,7 @@ async def close_async_client(pool: Any) -> None:
     await _clients(pool).close()
 
 
-def _clients(pool: Any) -> PerLoop[Any]:
+def _clients(pool: Any) -> ClosedPerLoop[Any]:
     own = vars(pool)
     if _ATTRIBUTE not in own:
         # Two threads may both come here: the first one's is kept.
@@ -83,7 +83,7 @@ def _clients(pool: Any) -> PerLoop[Any]:
     return own[_ATTRIBUTE]  # type: ignore[no-any-return]
 
 
-def _new_clients(pool: Any) -> PerLoop[Any]:
+def _new_clients(pool: Any) -> ClosedPerLoop[Any]:
     # The loop keeps the clients: they must not keep the pool.
     pool_class, options = _translated(pool)
     of_pool = weakref.ref(pool)
@@ -97,10 +97,10 @@ def _new_clients(pool: Any) -> PerLoop[Any]:
         end.atexit = False
         return aio.Redis(connection_pool=new)
 
-    return PerLoop(make, _close, _drop)
+    return ClosedPerLoop(make, _close, _drop)
 
 
-def _end(portal: Portal, clients: PerLoop[Any]) -> None:
+def _end(portal: Portal, clients: ClosedPerLoop[Any]) -> None:
     """Close what belonged to a pool that is gone; any thread."""
     try:
         portal.call_soon(_spawn_close, clients)
@@ -108,7 +108,7 @@ def _end(portal: Portal, clients: PerLoop[Any]) -> None:
         pass
 
 
-def _spawn_close(clients: PerLoop[Any]) -> None:
+def _spawn_close(clients: ClosedPerLoop[Any]) -> None:
     task = asyncio.ensure_future(clients.close())
     _closing.add(task)
     task.add_done_callback(_closing.discard)

@@ -24,7 +24,7 @@ from requests.utils import select_proxy, urldefragauth
 from urllib3.util import Timeout, parse_url
 from yarl import URL
 
-from tornado_unblock._loop.per_loop import PerLoop
+from tornado_unblock._loop.per_loop import ClosedPerLoop
 from tornado_unblock.shim.requests._errors import exchange_error
 from tornado_unblock.shim.requests._raw import Raw
 from tornado_unblock.shim.requests._response import Response
@@ -100,7 +100,7 @@ def _cut(transport: Any) -> None:
         transport = getattr(tls, "_transport", None)
 
 
-clients = PerLoop(_make, lambda kept: kept.closing.aclose(), _drop)
+clients = ClosedPerLoop(_make, lambda kept: kept.closing.aclose(), _drop)
 
 # Never touched again, and never collected: closing them would reach the parent's
 # event loop.

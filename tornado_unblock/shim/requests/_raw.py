@@ -21,7 +21,8 @@ from urllib3.exceptions import DecodeError
 from urllib3.response import HTTPResponse
 
 from tornado_unblock._errors import LoopClosedError
-from tornado_unblock._loop.portal import current_portal, running_loop
+from tornado_unblock._loop.lease import running_loop
+from tornado_unblock._loop.portal import current_portal
 from tornado_unblock.shim.requests._errors import body_error
 
 

@@ -22,7 +22,7 @@ except ImportError as _error:  # pragma: no cover - shown by a child process
 
 from sqlalchemy.util import ScopedRegistry
 
-from tornado_unblock._loop.portal import current_lease, running_loop
+from tornado_unblock._loop.lease import current_lease, running_loop
 
 _S = TypeVar("_S", bound="sqlalchemy.orm.Session")
 _T = TypeVar("_T")

@@ -1,0 +1,42 @@
+"""What a function is called, and whether it is asynchronous."""
+
+from __future__ import annotations
+
+import functools
+import inspect
+from typing import Any
+
+from tornado import gen
+
+
+def check_function(fn: object) -> None:
+    """Raise `TypeError` unless ``fn`` is a callable that is not asynchronous."""
+    if not callable(fn):
+        raise TypeError(f"expected a function, not {fn!r}")
+    if is_async(fn):
+        raise TypeError(
+            f"{describe(fn)} is asynchronous already: await it instead of "
+            "running it on an executor"
+        )
+
+
+def is_async(fn: Any) -> bool:
+    """Whether calling ``fn`` makes a coroutine or an asynchronous generator."""
+    while isinstance(fn, functools.partial):
+        fn = fn.func
+    if not inspect.isroutine(fn) and not inspect.isclass(fn):
+        fn = type(fn).__call__
+    flags = getattr(getattr(fn, "__code__", None), "co_flags", 0)
+    return (
+        inspect.iscoroutinefunction(fn)
+        or inspect.isasyncgenfunction(fn)
+        or bool(gen.is_coroutine_function(fn))
+        or bool(flags & inspect.CO_ITERABLE_COROUTINE)
+    )
+
+
+def describe(fn: Any) -> str:
+    """Return what errors and statistics call ``fn``."""
+    while isinstance(fn, functools.partial):
+        fn = fn.func
+    return str(getattr(fn, "__qualname__", None) or repr(fn))
