@@ -14,7 +14,6 @@ from tornado.log import app_log
 
 from tornado_unblock._connection.loop_affine import LoopAffine
 from tornado_unblock._loop.futures import copy_outcome
-from tornado_unblock._loop.lease import check_lease
 
 if TYPE_CHECKING:
     pass
@@ -33,7 +32,7 @@ class SocketConnection(LoopAffine):
         if self._self_on_loop() or not isinstance(message, (str, bytes)):
             future: asyncio.Future[None] = self._self_now(send, message)
             return future
-        check_lease()
+        self._self_check()
         future = self._self_portal.loop.create_future()
         self._self_portal.call_soon(_send, send, message, future)
         return future
@@ -57,7 +56,7 @@ class SocketConnection(LoopAffine):
         if self._self_on_loop():
             fn(*args)
         else:
-            check_lease()
+            self._self_check()
             self._self_portal.call_soon(_try, fn, *args)
 
 

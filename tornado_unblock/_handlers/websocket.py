@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any, Callable
 
 import tornado
 
+from tornado_unblock._connection.request_connection import RequestConnection
 from tornado_unblock._connection.websocket import SocketConnection
 from tornado_unblock._handlers.hooks import Hook, install_hook
 from tornado_unblock._handlers.methods import base_of
@@ -45,7 +46,14 @@ def _guarded(own: Callable[[], Any], portal: Portal) -> Any:
     connection = own()
     if connection is None or isinstance(connection, SocketConnection):
         return connection
-    return SocketConnection(connection, portal)
+    check = functools.partial(_check, connection.handler)
+    return SocketConnection(connection, portal, check)
+
+
+def _check(handler: WebSocketHandler) -> None:
+    connection: Any = handler.request.connection
+    if type(connection) is RequestConnection:
+        connection.check()
 
 
 def ask_ahead(handler: Any) -> None:

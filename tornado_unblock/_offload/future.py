@@ -25,7 +25,7 @@ class Abandonable(Protocol):
     def abandon(self, why: str) -> object:
         """Nobody waits for it any more."""
 
-    def answered(self) -> bool:
+    def is_answered(self) -> bool:
         """Whether it has sent its response, and only has to end."""
 
 
@@ -69,7 +69,7 @@ class OffloadFuture(asyncio.Future):  # type: ignore[type-arg]
         Tornado before 6.5 would log an error.
         """
         offload = self.offload if self.is_last and not self.done() else None
-        if offload is not None and offload.answered():
+        if offload is not None and offload.is_answered():
             self.set_result(None)
             return True
         cancelled = super().cancel(*args, **kwargs)

@@ -20,7 +20,6 @@ from tornado_unblock._loop.lease import current_lease, running_loop
 from tornado_unblock._loop.portal import Portal, current_portal
 from tornado_unblock._offload.future import OffloadFuture, WorkerFuture
 from tornado_unblock._offload.offload import Offload, helper
-from tornado_unblock._offload.remote import RemoteOffload
 
 _T = TypeVar("_T")
 
@@ -76,10 +75,8 @@ def _make(
     timeout: Optional[float],
     future: Optional[OffloadFuture],
 ) -> Offload:
-    in_threads = isinstance(executor, concurrent.futures.ThreadPoolExecutor)
-    kind = Offload if in_threads else RemoteOffload
     where = placement(portal, executor, describe(call), timeout)
-    return kind(portal, where, call, future)
+    return Offload(portal, where, call, future)
 
 
 def _from_worker(

@@ -109,7 +109,7 @@ def test_connection_that_is_no_protocol():
     async def main() -> None:
         portal = current_portal()
         assert _guarded(lambda: None, portal) is None
-        guarded = _guarded(object, portal)
+        guarded = _guarded(lambda: SimpleNamespace(handler=None), portal)
         assert isinstance(guarded, SocketConnection)
         assert _guarded(lambda: guarded, portal) is guarded
 
@@ -139,7 +139,9 @@ def test_socket_that_closes_while_a_frame_is_on_its_way():
         return [connection.write_message("x")]
 
     async def main() -> None:
-        connection = SocketConnection(Refusing(WebSocketClosedError), current_portal())
+        connection = SocketConnection(
+            Refusing(WebSocketClosedError), current_portal(), int
+        )
         (future,) = await run_in_executor(body, connection)
         with pytest.raises(WebSocketClosedError):
             await future
@@ -155,7 +157,7 @@ def test_socket_that_refuses_a_ping(expect_log):
     expect_log("tornado.application", "The WebSocket refused .*write_ping")
 
     async def main() -> None:
-        connection = SocketConnection(Refusing(LookupError), current_portal())
+        connection = SocketConnection(Refusing(LookupError), current_portal(), int)
         await run_in_executor(connection.write_ping, b"")
 
     asyncio.run(main())
@@ -349,8 +351,7 @@ def test_ends_that_meet():
         portal = current_portal()
         offload = Offload(portal, placement(portal, get_executor(), "it", None), int)
         offload._alive.clear()
-        assert not offload.at_end(ran.set)
-        offload.after_end(ran.set)
+        offload.at_end(ran.set)
         assert await run_in_executor(ran.wait, 10)
 
     asyncio.run(main())
@@ -362,9 +363,8 @@ def test_right_to_finish_taken_by_the_body_itself(make_server):
     class Handler(RequestHandler):
         @unblock
         def get(self) -> None:
-            lease = current_lease()
-            assert lease is not None
-            assert lease.take_right_to_finish()
+            connection: Any = self.request.connection
+            assert connection.writer.take_right_to_finish()
             self.finish("mine")
 
     assert make_server(("/", Handler)).get("/").body == b"mine"
@@ -437,27 +437,6 @@ def test_taken_before_it_starts():
 
     asyncio.run(main())
     assert ran == []
-
-
-def test_cancelled_after_it_took_the_right_to_finish():
-    """It has nothing to keep, and nobody to tell."""
-    gate, held = threading.Event(), threading.Event()
-
-    def body() -> None:
-        lease = current_lease()
-        assert lease is not None
-        lease.take_right_to_finish()
-        held.set()
-        assert gate.wait(10)
-
-    async def main() -> None:
-        future = run_in_executor(body)
-        assert held.wait(10)
-        assert future.cancel()
-        gate.set()
-        await all_quiet()
-
-    asyncio.run(main())
 
 
 class Odd(concurrent.futures.Executor):

@@ -98,12 +98,13 @@ def test_cancelled_when_all_is_sent(make_server, gate, tmp_path):
 
 def test_worker_that_finishes_at_that_very_moment():
     """Who takes the right to finish first finishes, the other does not."""
-    connection = SimpleNamespace(writer=SimpleNamespace(complete=True))
-    handler = SimpleNamespace(request=SimpleNamespace(connection=connection))
+    handler = SimpleNamespace(_finished=False)
     offload: Any = SimpleNamespace(handler=handler, abandon=lambda why: False)
 
     async def main() -> bool:
-        return Ownership(current_portal()).complete(offload)
+        ownership = Ownership(current_portal(), None)
+        ownership.writer.complete = True
+        return ownership.is_answered(offload)
 
     assert asyncio.run(main())
 

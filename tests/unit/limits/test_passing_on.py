@@ -23,7 +23,7 @@ from tornado_unblock._executors.registry import get_executor
 from tornado_unblock._executors.threads import reserve_worker
 from tornado_unblock._limits.placement import placement
 from tornado_unblock._loop.portal import current_portal
-from tornado_unblock._offload.offload import Offload
+from tornado_unblock._offload.offload import WAITING, Offload
 from tornado_unblock._shutdown.drain import begin_drain
 
 
@@ -154,7 +154,7 @@ def test_abandoned_before_the_loop_knew_of_it(offload):
         assert gate.running.wait(WAIT)
         gate.open.set()
         assert running.wait(WAIT)
-        assert not second.started
+        assert second.state is WAITING
         futures[1].cancel()
         go.set()
         await futures[0]

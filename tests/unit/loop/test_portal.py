@@ -250,13 +250,6 @@ def test_in_worker(portal):
     assert current_lease() is None
 
 
-def test_right_to_finish(portal):
-    """The first who takes it has it."""
-    lease = Lease(portal)
-    assert lease.take_right_to_finish()
-    assert not lease.take_right_to_finish()
-
-
 def test_ctrl_c_while_the_loop_is_woken(server, portal, monkeypatch):
     """What was posted then runs with what is posted next."""
     order, done = [], threading.Event()

@@ -174,6 +174,7 @@ import os
 import threading
 from tornado_unblock import run_in_executor
 from tornado_unblock._loop import lease as _lease
+from tornado_unblock._loop.portal import current_portal
 
 def fork(leave):
     child = os.fork()
@@ -188,14 +189,14 @@ def fork(leave):
         os._exit(7)
 
 async def main(fn, *args):
-    portal = _portal.current_portal()
+    portal = current_portal()
     return await run_in_executor(fn, *args)
 
 # In a worker, on the loop thread, and elsewhere.
-asyncio.run(main(fork, _portal.current_lease))
+asyncio.run(main(fork, _lease.current_lease))
 async def on_loop_thread():
     await main(int)
-    fork(_portal.current_portal)
+    fork(current_portal)
 asyncio.run(on_loop_thread())
 fork(lambda: True)
 """

@@ -29,7 +29,7 @@ from tornado_unblock._errors import AbandonedError, LoopClosedError
 from tornado_unblock._loop.latch import interpreter_is_ending
 from tornado_unblock._loop.lease import current_lease
 from tornado_unblock._loop.portal import Portal, current_portal
-from tornado_unblock._offload.body import Body
+from tornado_unblock._offload.offload import Offload
 
 try:
     import cachetools
@@ -228,7 +228,7 @@ def call(store: Store, key: Hashable, make: Callable[[], Any]) -> Any:
 
 def _lending() -> contextlib.AbstractContextManager[None]:
     lease = current_lease()
-    return lease.lending() if isinstance(lease, Body) else contextlib.nullcontext()
+    return lease.lending() if isinstance(lease, Offload) else contextlib.nullcontext()
 
 
 async def call_aio(
