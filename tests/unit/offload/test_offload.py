@@ -23,6 +23,11 @@ from tornado_unblock import (
     run_in_executor,
     unblock,
 )
+from tornado_unblock._executors.registry import get_executor
+from tornado_unblock._limits.placement import placement
+from tornado_unblock._loop.lease import current_lease
+from tornado_unblock._loop.portal import current_portal
+from tornado_unblock._offload.offload import Offload
 
 request_id: contextvars.ContextVar[str] = contextvars.ContextVar("request_id")
 user: contextvars.ContextVar[str] = contextvars.ContextVar("user", default="nobody")
@@ -345,5 +350,56 @@ def test_context_values_are_not_compared():
             value.set(before)
             await run_in_executor(body, after)
             assert value.get() is after
+
+    asyncio.run(main())
+
+
+def test_ends_that_meet():
+    """A body that has just ended runs nothing more; a worker does what is left."""
+    ran = threading.Event()
+
+    async def main() -> None:
+        portal = current_portal()
+        offload = Offload(portal, placement(portal, get_executor(), "it", None), int)
+        offload._alive.clear()
+        assert not offload.at_end(ran.set)
+        offload.after_end(ran.set)
+        assert await run_in_executor(ran.wait, 10)
+
+    asyncio.run(main())
+
+
+def test_taken_before_it_starts():
+    """A function that nobody wants any more does not run."""
+    ran: list[int] = []
+
+    async def main() -> None:
+        portal = current_portal()
+        where = placement(portal, get_executor(), "it", None)
+        offload = Offload(portal, where, lambda: ran.append(1))
+        offload.revoked = "taken"
+        await offload.admit()
+
+    asyncio.run(main())
+    assert ran == []
+
+
+def test_cancelled_after_it_took_the_right_to_finish():
+    """It has nothing to keep, and nobody to tell."""
+    gate, held = threading.Event(), threading.Event()
+
+    def body() -> None:
+        lease = current_lease()
+        assert lease is not None
+        lease.take_right_to_finish()
+        held.set()
+        assert gate.wait(10)
+
+    async def main() -> None:
+        future = run_in_executor(body)
+        assert held.wait(10)
+        assert future.cancel()
+        gate.set()
+        await all_quiet()
 
     asyncio.run(main())
