@@ -2,9 +2,16 @@
 
 from __future__ import annotations
 
+import threading
+from typing import Any
+
+import pytest
 from tornado.web import RequestHandler
 
-from tornado_unblock import unblock
+from tornado_unblock import AbandonedError, run_in_executor, unblock
+from tornado_unblock._connection.loop_affine import LoopAffine, LoopAffineStream
+from tornado_unblock._loop.lease import current_lease
+from tornado_unblock._loop.portal import current_portal
 
 
 def test_stream_of_a_detached_connection(make_server):
@@ -18,3 +25,68 @@ def test_stream_of_a_detached_connection(make_server):
             stream.close()
 
     assert make_server(("/", Handler)).get("/").raw == b"raw bytes"
+
+
+class Thing:
+    """Belongs to the loop thread; says where it was used."""
+
+    size = 3
+
+    def where(self, *, fail: bool = False) -> str:
+        if fail:
+            raise LookupError("no")
+        return threading.current_thread().name
+
+
+def test_methods_run_on_the_loop_thread(make_server):
+    """From a worker too, where their result is waited for and their errors raised."""
+    server = make_server()
+
+    def body(thing: Any) -> Any:
+        assert isinstance(thing, Thing)
+        with pytest.raises(LookupError, match="no"):
+            thing.where(fail=True)
+        with pytest.raises(AttributeError):
+            _ = thing.nothing
+        return thing.where(), thing.size
+
+    async def main() -> Any:
+        thing = LoopAffine(Thing(), current_portal())
+        return thing.where(), await run_in_executor(body, thing)
+
+    assert server.call(main) == ("loop", ("loop", 3))
+
+
+def test_abandoned_body(make_server):
+    """What was taken from a body cannot be reached through it any more."""
+    server = make_server()
+
+    def body(thing: Any) -> None:
+        lease = current_lease()
+        assert lease is not None
+        lease.revoked = "taken"
+        try:
+            with pytest.raises(AbandonedError, match="taken"):
+                thing.where()
+        finally:
+            lease.revoked = None
+
+    async def main() -> None:
+        await run_in_executor(body, LoopAffine(Thing(), current_portal()))
+
+    server.call(main)
+
+
+def test_look_at_a_stream(make_server):
+    """Whether it is closed is a look, which waits for nothing."""
+    seen: list[Any] = []
+
+    class Handler(RequestHandler):
+        @unblock
+        def get(self) -> None:
+            stream: Any = self.request.connection.stream  # type: ignore[union-attr]
+            assert isinstance(stream, LoopAffineStream)
+            seen.append((stream.closed(), stream.socket.getpeername()[0]))
+
+    assert make_server(("/", Handler)).get("/").status == 200
+    assert seen == [(False, "127.0.0.1")]
