@@ -12,6 +12,7 @@ from typing import Any, Callable
 
 import pytest
 
+from tests.unit.conftest import uvloop
 from tornado_unblock import LoopThreadError
 from tornado_unblock._loop import latch as _latch
 from tornado_unblock._loop.lease import (
@@ -33,10 +34,6 @@ class Error(Exception):
 
 def fail() -> None:
     raise Error("it failed")
-
-
-def uvloop() -> Any:
-    return pytest.importorskip("uvloop").new_event_loop()
 
 
 @pytest.fixture(params=[asyncio.new_event_loop, uvloop], ids=["asyncio", "uvloop"])

@@ -6,15 +6,13 @@ import asyncio
 import contextlib
 import gc
 import os
-import subprocess
-import sys
 import threading
 import weakref
 from collections.abc import Iterator
-from typing import Any, Callable
 
 import pytest
 
+from tests.unit.conftest import uvloop
 from tornado_unblock import LoopClosedError
 from tornado_unblock._loop import latch as _latch
 from tornado_unblock._loop.portal import Portal, current_portal
@@ -24,10 +22,6 @@ WAIT = 10.0
 
 async def make_portal() -> Portal:
     return current_portal()
-
-
-def uvloop() -> Any:
-    return pytest.importorskip("uvloop").new_event_loop()
 
 
 @pytest.fixture(params=[asyncio.new_event_loop, uvloop], ids=["asyncio", "uvloop"])
@@ -146,28 +140,6 @@ def test_closed_loop_is_left_as_it_was(loop, portal):
     assert not any(callable(value) for value in vars(loop).values())
 
 
-@pytest.fixture
-def run_script(child_env, tmp_path) -> Callable[..., str]:
-    """Run Python code in a process of its own; return what it prints."""
-
-    def run(code: str, *args: str) -> str:
-        # Newer Pythons warn of forking a process that has threads; that is the test.
-        command = [sys.executable, "-W", "ignore::DeprecationWarning", "-c", code]
-        done = subprocess.run(
-            [*command, *args],
-            env=child_env,
-            cwd=tmp_path,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            text=True,
-            timeout=WAIT,
-        )
-        assert done.returncode == 0, done.stdout
-        return done.stdout
-
-    return run
-
-
 FORK = """
 import asyncio
 import os
@@ -203,9 +175,9 @@ fork(lambda: True)
 
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="There is no fork")
-def test_fork(run_script):
+def test_fork(run_program):
     """No portal of the parent is left in a child, which makes its own."""
-    assert run_script(FORK) == ""
+    assert run_program(FORK) == ""
 
 
 ENDING = """
@@ -243,8 +215,8 @@ waits.wait(10)
 
 
 @pytest.mark.parametrize("where", ["worker", "thread", "pool"])
-def test_interpreter_ends_while_a_thread_waits(run_script, where):
+def test_interpreter_ends_while_a_thread_waits(run_program, where):
     """Waiting for a loop that will never run again does not hold up the process."""
-    output = run_script(ENDING, where)
+    output = run_program(ENDING, where)
     if where != "worker":  # that may be gone before it can say anything
         assert output.startswith("ended_at")

@@ -11,13 +11,19 @@ import pytest
 from tornado.web import HTTPError, RequestHandler, stream_request_body
 from tornado.websocket import WebSocketHandler, websocket_connect
 
-from tornado_unblock import configure, statistics, unblock
+from tests.unit.gates import here
+from tornado_unblock import (
+    RejectedError,
+    configure,
+    run_in_executor,
+    statistics,
+    unblock,
+)
+from tornado_unblock._executors.registry import get_executor
+from tornado_unblock._limits.placement import placement
+from tornado_unblock._loop.portal import current_portal
 
 WAIT = 10.0
-
-
-def here() -> str:
-    return threading.current_thread().name
 
 
 class Session(RequestHandler):
@@ -323,3 +329,38 @@ def test_request_that_is_never_finished(make_server):
     server.until(lambda: left)
     # Its handler is garbage by now, in cycles.
     server.until(lambda: gc.collect() is None or not claims[0].reservations)
+
+
+def test_follower_on_a_full_executor(make_server):
+    """What waited for another body of its socket may find no room either."""
+    from tornado_unblock._handlers.in_turn import dispatch_in_line
+
+    configure("first", max_workers=1)
+    configure("second", max_workers=1, max_waiting=0)
+    gate, held = threading.Event(), threading.Event()
+
+    def hold() -> None:
+        held.set()
+        assert gate.wait(10)
+
+    class Handler(RequestHandler):
+        async def get(self) -> None:
+            portal = current_portal()
+            where = [
+                placement(portal, get_executor(name), name, None)
+                for name in ("first", "second")
+            ]
+            running = dispatch_in_line(portal, self, where[0], hold)
+            waiting = dispatch_in_line(portal, self, where[1], int)
+            other = run_in_executor(free.wait, 10, executor="second")
+            assert held.wait(10)
+            gate.set()
+            await running
+            with pytest.raises(RejectedError):
+                await waiting
+            free.set()
+            await other
+            self.write("served")
+
+    free = threading.Event()
+    assert make_server(("/", Handler)).get("/").body == b"served"

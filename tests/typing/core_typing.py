@@ -1,7 +1,7 @@
 """What a user's type checker makes of the public names.
 
-Never run: `make lint` has mypy and basedpyright read it. Each line marked `ignore` has
-to be an error for both of them, since an ignore without one is an error itself.
+Never run: mypy and basedpyright read it, see test_typing.py. Each line marked `ignore`
+has to be an error for both of them, since an ignore without one is an error itself.
 """
 
 # pyright: reportUnnecessaryTypeIgnoreComment=true

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import concurrent.futures
 import os
-import subprocess
-import sys
 import threading
 from collections.abc import Iterator
 from typing import Any, Callable
@@ -23,28 +21,6 @@ def executor() -> Iterator[WorkerExecutor]:
     executor = WorkerExecutor(2, "test")
     yield executor
     executor.shutdown(cancel_futures=True)
-
-
-@pytest.fixture
-def run_script(child_env, tmp_path) -> Callable[[str], str]:
-    """Run Python code in a process of its own; return what it prints."""
-
-    def run(code: str) -> str:
-        # Newer Pythons warn of forking a process that has threads; that is the test.
-        command = [sys.executable, "-W", "ignore::DeprecationWarning", "-c", code]
-        done = subprocess.run(
-            command,
-            env=child_env,
-            cwd=tmp_path,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            text=True,
-            timeout=3 * WAIT,
-        )
-        assert done.returncode == 0, done.stdout
-        return done.stdout
-
-    return run
 
 
 def in_thread(fn: Callable[..., Any], **kwargs: Any) -> threading.Thread:
@@ -71,8 +47,8 @@ def test_shutdown_waits_for_all_that_was_put(executor):
     """It returns when the last job has run and the last worker has ended."""
     gates = [Gate(), Gate(), Gate()]
     futures = [executor.submit(gate) for gate in gates]
-    assert gates[0].running.wait(WAIT)
-    assert gates[1].running.wait(WAIT)
+    assert gates[0].wait()
+    assert gates[1].wait()
     thread = in_thread(executor.shutdown)
     for gate in gates:
         assert thread.is_alive()
@@ -107,7 +83,7 @@ def test_shutdown_waits_for_workers_that_start_meanwhile(monkeypatch):
         thread = in_thread(executor.shutdown)
         assert waiting.wait(WAIT)
     executor.may_start.set()
-    assert all(gate.running.wait(WAIT) for gate in gates)
+    assert all(gate.wait() for gate in gates)
     gates[0].open.set()
     thread.join(0.1)  # time enough to return too early
     waits = thread.is_alive()
@@ -132,7 +108,7 @@ def test_shutdown_may_cancel(executor):
     gates, calls = [Gate(), Gate()], []
     running = [executor.submit(gate) for gate in gates]
     for gate in gates:
-        assert gate.running.wait(WAIT)
+        assert gate.wait()
     waiting = executor.submit(calls.append, "submitted")
     executor.put(lambda: calls.append("put"))
     executor.shutdown(wait=False, cancel_futures=True)
@@ -140,7 +116,7 @@ def test_shutdown_may_cancel(executor):
     for gate in gates:
         gate.open.set()
     executor.shutdown()
-    assert [future.result(0) for future in running] == [None, None]
+    assert [future.result(0) for future in running] == ["held", "held"]
     assert calls == []
 
 
@@ -179,9 +155,9 @@ executor.shutdown()
 
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="There is no fork")
-def test_fork(run_script):
+def test_fork(run_program):
     """A child has the same executor, empty; the parent's goes on."""
-    assert run_script(FORK) == "of the parent\n"
+    assert run_program(FORK) == "of the parent\n"
 
 
 FORK_UNDER_LOCK = """
@@ -200,9 +176,9 @@ assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 7
 
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="There is no fork")
-def test_fork_while_a_thread_submits(run_script):
+def test_fork_while_a_thread_submits(run_program):
     """A lock that is held at the moment of the fork does not stop the child."""
-    run_script(FORK_UNDER_LOCK)
+    run_program(FORK_UNDER_LOCK)
 
 
 EXIT = """
@@ -223,6 +199,6 @@ print("ends")
 """
 
 
-def test_interpreter_does_not_wait_for_workers(run_script):
+def test_interpreter_does_not_wait_for_workers(run_program):
     """Neither a busy worker nor an idle one holds up the end of the process."""
-    assert run_script(EXIT) == "ends\n"
+    assert run_program(EXIT) == "ends\n"

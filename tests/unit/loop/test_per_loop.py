@@ -18,7 +18,91 @@ from tornado.netutil import bind_sockets
 from tornado.testing import AsyncHTTPTestCase, gen_test
 from tornado.web import Application, RequestHandler
 
-from tornado_unblock import run_in_executor, unblock
+from tornado_unblock import LoopThreadError, run_in_executor, shutdown, unblock
+from tornado_unblock._loop.per_loop import ClosedPerLoop, PerLoop
+from tornado_unblock._loop.portal import current_portal
+
+
+def test_each_loop_has_its_own_value():
+    """Made on first use there, and kept while the loop lives."""
+    made: list[list[int]] = []
+
+    def make() -> list[int]:
+        made.append([])
+        return made[-1]
+
+    kept: PerLoop[list[int]] = PerLoop(make)
+
+    async def use() -> list[int]:
+        portal = current_portal()
+        assert kept.peek(portal) is None
+        value = kept.get()
+        assert kept.peek(portal) is kept.of(portal) is kept.get() is value
+        return value
+
+    assert asyncio.run(use()) is made[0]
+    assert asyncio.run(use()) is made[1]
+    assert len(made) == 2
+    with pytest.raises(LoopThreadError):
+        kept.get()
+
+
+class Closing:
+    """Two values for each loop that have to be closed, and how each was."""
+
+    def __init__(self) -> None:
+        self.log: list[str] = []
+        self.first, self.second = (
+            ClosedPerLoop(lambda n=n: n, self.close, self.drop) for n in ("1", "2")
+        )
+
+    async def close(self, value: str) -> None:
+        await asyncio.sleep(0)
+        self.log.append(f"closed {value}")
+
+    def drop(self, value: str) -> None:
+        self.log.append(f"dropped {value}")
+
+
+def test_closed_when_the_loop_is_drained():
+    """Awaited while the loop runs, and not dropped as well."""
+    values = Closing()
+
+    async def main() -> None:
+        assert (values.first.get(), values.second.get()) == ("1", "2")
+        assert await shutdown() == []
+        assert sorted(values.log) == ["closed 1", "closed 2"]
+
+    asyncio.run(main())
+    assert len(values.log) == 2
+
+
+def test_dropped_when_the_loop_is_just_closed():
+    """Each of them, at once."""
+    values = Closing()
+
+    async def main() -> None:
+        values.first.get()
+        values.second.get()
+
+    asyncio.run(main())
+    assert sorted(values.log) == ["dropped 1", "dropped 2"]
+
+
+def test_closed_by_hand():
+    """It is gone then, is made again when it is wanted, and closed no second time."""
+    values = Closing()
+
+    async def main() -> None:
+        await values.first.close()
+        values.first.get()
+        await values.first.close()
+        await values.first.close()
+        assert values.log == ["closed 1"]
+        values.first.get()
+
+    asyncio.run(main())
+    assert values.log == ["closed 1", "dropped 1"]
 
 
 class Where(RequestHandler):

@@ -101,7 +101,7 @@ def test_later_thread_is_refused(make, monkeypatch):
     with monkeypatch.context() as patch:
         NoThreads(patch, after=1)
         executor.put(gate)
-        assert gate.running.wait(WAIT)
+        assert gate.wait()
         futures = [executor.submit(threading.current_thread) for _ in range(3)]
         gate.open.set()
         assert {future.result(WAIT) for future in futures} == {gate.thread}
@@ -115,9 +115,9 @@ def test_thread_count_recovers_after_a_refusal(make, monkeypatch):
     with monkeypatch.context() as patch:
         NoThreads(patch, after=1)
         executor.put(first)
-        assert first.running.wait(WAIT)
+        assert first.wait()
         executor.put(second)
     executor.put(lambda: None)
-    assert second.running.wait(WAIT)
+    assert second.wait()
     first.open.set()
     second.open.set()

@@ -51,7 +51,7 @@ def test_cancel(make):
     executor, gate, calls = make(1), Gate(), []
     running = executor.submit(gate)
     waiting = executor.submit(calls.append, 1)
-    assert gate.running.wait(WAIT)
+    assert gate.wait()
     assert not running.cancel()
     assert waiting.cancel()
     gate.open.set()
@@ -98,7 +98,7 @@ def test_last_idle_worker_is_reused_first(make):
     executor, gates = make(3), [Gate(), Gate(), Gate()]
     for gate in gates:
         executor.put(gate)
-        assert gate.running.wait(WAIT)
+        assert gate.wait()
     for gate in gates:
         gate.open.set()
         wait_idle(executor)
@@ -115,7 +115,7 @@ def test_a_job_that_has_a_worker_woken_for_it_alone(make):
     wait_idle(executor)
     executor._waking = True  # as when a woken worker waits for the interpreter
     executor.put(gate, alone=True)
-    assert gate.running.wait(WAIT)
+    assert gate.wait()
     gate.open.set()
 
 
@@ -183,7 +183,7 @@ def test_thread_too_many_takes_no_more_work(make):
     def job() -> threading.Thread:
         with executor.lend():
             executor.put(lent)
-            assert lent.running.wait(WAIT)
+            assert lent.wait()
         last.append(executor.submit(threading.current_thread))
         lent.open.set()
         lent.thread.join(WAIT)
@@ -201,7 +201,7 @@ def test_thread_too_many_wakes_another(make):
         with executor.lend():
             for gate in nested:
                 executor.put(gate)
-                assert gate.running.wait(WAIT)
+                assert gate.wait()
             for gate in nested:
                 gate.open.set()
                 wait_idle(executor)

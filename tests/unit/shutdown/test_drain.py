@@ -26,33 +26,6 @@ from tornado_unblock import (
 WAIT = 10.0
 
 
-class Gate:
-    """Holds bodies until the test lets them go."""
-
-    def __init__(self) -> None:
-        self.entered = threading.Semaphore(0)
-        self.open = threading.Event()
-        self.notes: list[Any] = []
-
-    def hold(self) -> str:
-        self.entered.release()
-        assert self.open.wait(WAIT)
-        return "held"
-
-    async def hold_worker(self, **options: Any) -> asyncio.Future[str]:
-        """Have a worker that holds; returns once it does."""
-        future = run_in_executor(self.hold, **options)
-        await run_in_executor(self.entered.acquire, timeout=WAIT, executor="helpers")
-        return future
-
-
-@pytest.fixture
-def gate():
-    gate = Gate()
-    yield gate
-    gate.open.set()
-
-
 async def begin(deadline: Any) -> asyncio.Future[Any]:
     """Begin a shutdown; returns once nothing new is let in."""
     future = asyncio.ensure_future(shutdown(deadline))

@@ -2,18 +2,23 @@
 
 from __future__ import annotations
 
+import asyncio
 import hashlib
 import sys
 import threading
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
+from tornado.httputil import HTTPHeaders, ResponseStartLine
 from tornado.ioloop import IOLoop
 from tornado.iostream import StreamClosedError
 from tornado.web import RequestHandler
 
 from tornado_unblock import unblock
-from tornado_unblock._connection.request_connection import RequestConnection
+from tornado_unblock._connection.response import ResponseWriter, harmless, snapshot
+from tornado_unblock._loop.lease import current_lease
+from tornado_unblock._loop.portal import current_portal
 
 
 @pytest.fixture
@@ -204,63 +209,6 @@ def test_headers_set_after_flush_stay_off_the_wire(make_server):
     assert "X-After" not in headers
 
 
-def test_the_connection_is_still_itself(make_server):
-    """isinstance, attributes and the remote address, on both sides."""
-    seen: list[Any] = []
-
-    class Handler(RequestHandler):
-        @unblock
-        def get(self) -> None:
-            self.look()
-
-        def look(self) -> None:
-            from tornado.http1connection import HTTP1Connection
-
-            connection: Any = self.request.connection
-            seen.append(isinstance(connection, HTTP1Connection))
-            seen.append(connection.context.remote_ip)
-            seen.append(connection.no_keep_alive)
-            seen.append(connection.stream.closed())
-            seen.append(type(connection.stream.socket.getsockname()))
-            seen.append(connection.stream.reading())
-
-        def on_finish(self) -> None:
-            assert isinstance(self.request.connection, RequestConnection)
-
-    make_server(("/", Handler)).get("/")
-    assert seen == [True, "127.0.0.1", False, False, tuple, False]
-
-
-def test_stream_of_a_detached_connection(make_server):
-    """A body may take the socket over; its stream is safe to use from there."""
-
-    class Handler(RequestHandler):
-        @unblock
-        def get(self) -> None:
-            stream = self.detach()
-            stream.write(b"raw bytes")
-            stream.close()
-
-    assert make_server(("/", Handler)).get("/").raw == b"raw bytes"
-
-
-def test_finish_from_a_foreign_thread(make_server):
-    """A handler whose body left it open may be finished by any thread."""
-    threads = []
-
-    class Handler(RequestHandler):
-        @unblock
-        def get(self) -> None:
-            self._auto_finish = False
-            thread = threading.Thread(target=self.finish, args=("from afar",))
-            threads.append(thread)
-            thread.start()
-
-    assert make_server(("/", Handler)).get("/").body == b"from afar"
-    for thread in threads:
-        thread.join(10)
-
-
 def test_connection_that_refuses_a_posted_write(make_server, expect_log):
     """An error nobody waits for is logged, and the client is not left hanging."""
     expect_log("tornado.application", "The connection refused .*refuse")
@@ -324,32 +272,6 @@ def test_unblocked_prepare_wrote_before_the_verb_does(make_server, expect_log):
     server.until(lambda: last.messages)
 
 
-def test_what_stands_in_looks_like_the_connection(make_server):
-    """To whoever asks for its class or attributes, or compares it."""
-    found: dict[str, Any] = {}
-
-    class Asks(RequestHandler):
-        @unblock
-        def get(self) -> None:
-            stands_in: Any = self.request.connection
-            own = stands_in.writer.connection
-            stands_in.mark = 1
-            found["set"] = own.mark
-            del stands_in.mark
-            found["deleted"] = not hasattr(own, "mark")
-            found["context"] = stands_in.context is own.context
-            found["class"] = isinstance(stands_in, type(own))
-            found["equal"] = stands_in == own and stands_in == stands_in
-            found["other"] = stands_in == object()
-            found["hash"] = hash(stands_in) == hash(own)
-            found["repr"] = repr(own) in repr(stands_in)
-
-    assert make_server(("/", Asks)).get("/").status == 200
-    others = {"set": 1, "other": False}
-    assert found == {name: others.get(name, True) for name in found}
-    assert len(found) == 8
-
-
 def test_a_body_that_takes_its_close_callback_away_streams_on(make_server):
     """`finish` does so before its last write; here more than one follows."""
     gate = threading.Event()
@@ -373,3 +295,120 @@ def test_a_body_that_takes_its_close_callback_away_streams_on(make_server):
     while part := client.recv(4096):
         received += part
     assert received.endswith(b"3\r\nend\r\n0\r\n\r\n")
+
+
+@pytest.mark.parametrize(
+    ("reason", "headers", "expected"),
+    [
+        ("OK", {"A": "b"}, True),
+        ("OK", {}, True),
+        ("O\rK", {}, False),
+        ("OK", {"A": "b\nc"}, False),
+        ("OK", {"A": "\u20ac"}, False),
+        ("OK", {"A\n": "b"}, False),
+        ("OK", {"A": b"b"}, False),
+    ],
+)
+def test_harmless_headers(reason, headers, expected):
+    """Only what every Tornado takes is sure to be taken."""
+    lists = {name: [value] for name, value in headers.items()}
+    carrier: Any = SimpleNamespace(_as_list=lists)
+    assert harmless(reason, carrier) is expected
+
+
+def test_snapshot_of_headers():
+    """It has all of them, and none that come later; attributes of others too."""
+    headers = HTTPHeaders({"A": "1"})
+    headers.add("A", "2")
+    headers.extra = 7  # type: ignore[attr-defined]
+    copy = snapshot(headers)
+    headers.add("A", "3")
+    assert list(copy.get_all()) == [("A", "1"), ("A", "2")]
+    assert copy.extra == 7  # type: ignore[attr-defined]
+
+
+@pytest.mark.parametrize("length", ["+3", "3 ", "\u0663"])
+def test_length_that_is_no_number(make_server, length, allow_log):
+    """Whether the connection takes it is asked of the connection."""
+    allow_log("tornado", "")
+    outcomes: list[Any] = []
+
+    class Handler(RequestHandler):
+        @unblock
+        def get(self) -> None:
+            connection: Any = self.request.connection
+            headers = HTTPHeaders()
+            headers._as_list = {"Content-Length": [length]}  # type: ignore[attr-defined]
+            headers._dict = {"Content-Length": length}  # type: ignore[attr-defined]
+            line = ResponseStartLine("", 200, "OK")
+            outcomes.append(connection.writer.foresee(line, headers, b"abc"))
+            connection.writer.predictable = False
+            outcomes.append(connection.writer.foresee(line, HTTPHeaders(), b"abc"))
+
+    make_server(("/", Handler)).get("/")
+    assert outcomes == [False, False]
+
+
+def test_write_on_its_way_when_the_request_is_taken(make_server):
+    """The loop thread drops it."""
+    lock, entered = threading.Lock(), threading.Event()
+
+    class Handler(RequestHandler):
+        def block(self) -> None:
+            entered.set()
+            with lock:
+                pass
+
+        @unblock
+        def get(self) -> None:
+            lease = current_lease()
+            assert lease is not None
+            with lock:
+                IOLoop.current().add_callback(self.block)
+                assert entered.wait(10)
+                self.write("dropped")
+                self.flush()
+                lease.revoked = "taken"
+            lease.portal.call(int)
+            lease.revoked = None
+            self._auto_finish = False
+            self.request.connection.stream.close()  # type: ignore[union-attr]
+
+    assert make_server(("/", Handler)).get("/").raw == b""
+
+
+def test_right_to_finish_taken_by_the_body_itself(make_server):
+    """Finishing goes on: it was not taken from it."""
+
+    class Handler(RequestHandler):
+        @unblock
+        def get(self) -> None:
+            connection: Any = self.request.connection
+            assert connection.writer.take_right_to_finish()
+            self.finish("mine")
+
+    assert make_server(("/", Handler)).get("/").body == b"mine"
+
+
+def test_right_to_finish_has_one_taker():
+    """Of any number of threads that ask at once, one gets it."""
+
+    async def main() -> None:
+        listener: Any = None
+        response = ResponseWriter(None, current_portal(), listener)  # type: ignore[arg-type]
+        start = threading.Barrier(8)
+        got: list[bool] = []
+
+        def take() -> None:
+            start.wait(10)
+            got.append(response.take_right_to_finish())
+
+        threads = [threading.Thread(target=take) for _ in range(8)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join(10)
+        assert sorted(got) == [False] * 7 + [True]
+        assert not response.take_right_to_finish()
+
+    asyncio.run(main())

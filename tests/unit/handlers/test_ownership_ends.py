@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import socket
-import threading
 from types import SimpleNamespace
 from typing import Any
 
@@ -15,30 +14,12 @@ from tornado.netutil import bind_sockets
 from tornado.web import Application, RequestHandler, StaticFileHandler
 from tornado.websocket import WebSocketHandler, websocket_connect
 
+from tests.unit.gates import Gate
 from tornado_unblock import unblock, unblock_application
 from tornado_unblock._handlers.ownership import Ownership
 from tornado_unblock._loop.portal import current_portal
 
 WAIT = 10.0
-
-
-class Gate:
-    """Holds a body until the test lets it go; says when it is there, and done."""
-
-    def __init__(self) -> None:
-        self.entered, self.open = threading.Event(), threading.Event()
-        self.done = threading.Event()
-
-    def hold(self) -> None:
-        self.entered.set()
-        assert self.open.wait(WAIT)
-
-
-@pytest.fixture
-def gate():
-    gate = Gate()
-    yield gate
-    gate.open.set()
 
 
 def cancel_requests() -> None:
@@ -87,7 +68,7 @@ def test_cancelled_when_all_is_sent(make_server, gate, tmp_path):
     client = server.connect()
     client.sendall(b"GET /file HTTP/1.1\r\nHost: x\r\n\r\n")
     assert b"HTTP/1.1 200" in read_file(client)
-    assert gate.entered.wait(WAIT)
+    assert gate.wait()
     server.call(cancel_requests)
     server.call(asyncio.sleep, 0)
     gate.open.set()
@@ -121,7 +102,7 @@ def test_cancelled_when_it_has_finished(make_server, gate):
 
     server = make_server(("/", Handler))
     client = server.send("/")
-    assert gate.entered.wait(WAIT)
+    assert gate.wait()
     assert client.recv(1000).endswith(b"done")
     server.call(cancel_requests)
     server.call(asyncio.sleep, 0)
@@ -157,7 +138,7 @@ def test_cancelled_before_it_is_sent(make_server, gate, expect_log, allow_log):
     allow_log("tornado.general", "Failed to flush partial response")
     server = make_server(("/", Handler))
     client = server.send("/")
-    assert gate.entered.wait(WAIT)
+    assert gate.wait()
     assert client.recv(1000).endswith(b"half")
     server.call(cancel_requests)
     server.call(asyncio.sleep, 0)
@@ -173,7 +154,7 @@ def close_loop_under(app: Application, gate: Gate, talk: Any) -> None:
         server = HTTPServer(app)
         server.add_sockets(sockets)
         clients = await talk(sockets[0].getsockname()[1])
-        while not gate.entered.is_set():  # noqa: ASYNC110
+        while not gate.entered.acquire(blocking=False):  # noqa: ASYNC110
             await asyncio.sleep(0)
         server.stop()
         for connection in list(server._connections):

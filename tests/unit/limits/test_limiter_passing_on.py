@@ -59,7 +59,7 @@ def test_the_loop_need_not_be_asked(offload):
         gate, order, last = Gate(), [], threading.Event()
         first = offload(gate)
         futures = [first.admit()]
-        assert gate.running.wait(WAIT)
+        assert gate.wait()
         for fn in (*(functools.partial(order.append, i) for i in range(3)), last.set):
             futures.append(offload(fn).admit())
         gate.open.set()
@@ -81,7 +81,7 @@ def test_another_route_that_waits_has_its_turn(offload):
     async def main() -> None:
         gate, order = Gate(), []
         futures = [offload(gate).admit()]
-        assert gate.running.wait(WAIT)
+        assert gate.wait()
         for endpoint in ("endpoint", "endpoint", "other"):
             add = functools.partial(order.append, endpoint)
             futures.append(offload(add, endpoint).admit())
@@ -126,7 +126,7 @@ def test_closed_loop(offload, expect_log):
         for each in (gate.offload, *waiting):
             # Not to be cancelled with the rest.
             each.admit()
-        assert gate.running.wait(WAIT)
+        assert gate.wait()
 
     expect_log("tornado.application", "the event loop was closed before")
     loop = asyncio.new_event_loop()
@@ -151,7 +151,7 @@ def test_abandoned_before_the_loop_knew_of_it(offload):
 
         first, second = offload(gate), offload(body)
         futures = [first.admit(), second.admit()]
-        assert gate.running.wait(WAIT)
+        assert gate.wait()
         gate.open.set()
         assert running.wait(WAIT)
         assert second.state is WAITING
@@ -173,9 +173,9 @@ def test_shutdown_that_begins_just_then(offload, expect_log):
         gate, other = Gate(), Gate()
         first, second, third = offload(gate), offload(other), offload(nothing)
         futures = [each.admit() for each in (first, second, third)]
-        assert gate.running.wait(WAIT)
+        assert gate.wait()
         gate.open.set()
-        assert other.running.wait(WAIT)
+        assert other.wait()
         expect_log("tornado.application", "still running after")
         left = begin_drain().abandon()
         # The first has ended, but the loop does not know it either.
@@ -230,7 +230,7 @@ def test_timeout_of_one_that_was_next(expect_log):
         patient = where._replace(timeout=None)
         first, second = Offload(portal, patient, gate), Offload(portal, where, slow)
         futures = [first.admit(), second.admit()]
-        assert gate.running.wait(WAIT)
+        assert gate.wait()
         gate.open.set()
         expect_log("tornado.application", "still running after 0.01 s")
         with pytest.raises(RunTimeoutError):

@@ -76,7 +76,7 @@ def test_claimed_worker_leaves_work_to_others(make):
         gate()
 
     executor.put(job)
-    assert gate.running.wait(WAIT)
+    assert gate.wait()
     with executor._lock:
         executor._jobs.append(note)
     gate.open.set()
@@ -90,10 +90,10 @@ def test_claimed_worker_serves_when_there_is_no_other(make):
     assert where(executor) is claim.worker.thread
     gate, second = Gate(), Gate()
     executor.put(gate)
-    assert gate.running.wait(WAIT)
+    assert gate.wait()
     executor.put(second)
     gate.open.set()
-    assert second.running.wait(WAIT)
+    assert second.wait()
     second.open.set()
 
 
@@ -106,7 +106,7 @@ def test_released_worker_is_reused(make):
     wait_idle(executor)
     gate = Gate()
     executor.put(gate)
-    assert gate.running.wait(WAIT)
+    assert gate.wait()
     del claim
     gc.collect()
     assert gone() is None
@@ -147,7 +147,7 @@ def test_work_for_a_busy_worker(make):
     executor, gate, order = make(1), Gate(), []
     claim = claim_one(executor)
     executor.put(gate)
-    assert gate.running.wait(WAIT)
+    assert gate.wait()
     last = executor.submit(order.append, "other")
     assert not executor.put_on(claim, never, lambda: order.append("own"))
     gate.open.set()
@@ -177,7 +177,7 @@ def test_work_for_a_worker_is_dropped_with_the_rest(make):
     executor, gate = make(1), Gate()
     claim = claim_one(executor)
     executor.put(gate)
-    assert gate.running.wait(WAIT)
+    assert gate.wait()
     assert not executor.put_on(claim, never, never)
     executor.shutdown(wait=False, cancel_futures=True)
     gate.open.set()

@@ -9,11 +9,12 @@ from typing import Any
 
 import pytest
 from tornado import gen
-from tornado.web import HTTPError, RequestHandler, UIModule
+from tornado.web import HTTPError, RequestHandler
 
+from tests.unit.conftest import all_quiet
+from tests.unit.handlers.conftest import TIMEOUT, slow_handler
 from tornado_unblock import (
     AbandonedError,
-    RunTimeoutError,
     cancelled,
     configure,
     unblock,
@@ -21,74 +22,6 @@ from tornado_unblock import (
 from tornado_unblock._executors.registry import get_executor
 from tornado_unblock._limits.placement import limiter_of
 from tornado_unblock._loop.portal import current_portal
-
-TIMEOUT = 0.05  # seconds; bodies wait for events, not for this
-
-
-class Gate:
-    """Holds bodies until the test lets them go, and notes what they saw."""
-
-    def __init__(self) -> None:
-        self.entered = threading.Semaphore(0)
-        self.open = threading.Event()
-        self.done = threading.Event()
-        self.notes: list[Any] = []
-
-    def hold(self) -> None:
-        self.entered.release()
-        assert self.open.wait(10)
-
-    def note(self, what: Any) -> None:
-        self.notes.append(what)
-
-
-@pytest.fixture
-def gate():
-    gate = Gate()
-    yield gate
-    gate.open.set()
-
-
-def slow_handler(gate: Gate, **more: Any) -> type[RequestHandler]:
-    """A handler whose body outlives its timeout, and then tries to write."""
-
-    class Slow(RequestHandler):
-        @unblock(timeout=TIMEOUT)
-        def get(self) -> None:
-            self.write("partial")
-            self.set_cookie("seen", "yes")
-            gate.hold()
-            gate.note(cancelled())
-            for attempt in (
-                lambda: self.write("late"),
-                self.finish,
-                lambda: self.render_late(),
-                lambda: self.redirect("/elsewhere"),
-                self.flush,
-            ):
-                try:
-                    attempt()
-                except AbandonedError as error:
-                    gate.note(str(error))
-
-        def render_late(self) -> None:
-            self.finish("late")
-
-        def on_finish(self) -> None:
-            gate.note(threading.current_thread().name)
-            gate.note(self._finished)
-            gate.done.set()
-
-    for name, value in more.items():
-        setattr(Slow, name, value)
-    return Slow
-
-
-@pytest.fixture
-def timeout_logs(expect_log):
-    expect_log("tornado.application", r"(?s)Slow.get: still running after 0.05 s.*hold")
-    expect_log("tornado.general", r"504 GET / .*Slow.get ran longer than 0.05 s")
-    expect_log("tornado.access", "504 GET /")
 
 
 def test_timeout_answers_while_the_body_runs(make_server, gate, timeout_logs):
@@ -107,41 +40,6 @@ def test_timeout_answers_while_the_body_runs(make_server, gate, timeout_logs):
     assert len(gate.notes) == 8
     assert all(note.endswith(advice) for note in gate.notes[1:6])
     assert gate.notes[6:] == ["unblock-default-1", True]
-
-
-def test_timeout_is_rendered_by_the_handlers_own_write_error(
-    make_server, gate, timeout_logs, tmp_path
-):
-    """With a template and UI modules, on a copy the worker does not hold."""
-    (tmp_path / "error.html").write_text("{{ status }} {% module Sign(user) %}")
-
-    class Sign(UIModule):
-        def render(self, user: str) -> str:
-            selves.append(self.handler)
-            return f"for {user}"
-
-    def prepare(self: Any) -> None:
-        selves.append(self)
-        self.user = "ann"
-
-    def write_error(self: Any, status: int, **kwargs: Any) -> None:
-        selves.append(self)
-        assert isinstance(kwargs["exc_info"][1], RunTimeoutError)
-        self.render("error.html", status=status, user=self.user)
-
-    selves: list[Any] = []
-    server = make_server(
-        ("/", slow_handler(gate, prepare=prepare, write_error=write_error)),
-        template_path=str(tmp_path),
-        ui_modules={"Sign": Sign},
-    )
-    assert server.get("/").body == b"504 for ann"
-    original, shown, module_handler = selves
-    assert shown is module_handler
-    assert shown is not original
-    gate.open.set()
-    assert gate.done.wait(10)
-    selves.clear()
 
 
 def test_connection_serves_on_after_a_timeout(make_server, gate, timeout_logs):
@@ -181,7 +79,7 @@ def test_timeout_after_the_response_is_only_a_warning(make_server, gate, expect_
         def get(self) -> None:
             self.finish("in time")
             gate.hold()
-            gate.note(cancelled())
+            gate.notes.append(cancelled())
             gate.done.set()
 
     server = make_server(("/", Handler))
@@ -228,7 +126,7 @@ def test_coroutine_may_catch_the_timeout_of_a_helper(make_server, gate, expect_l
             try:
                 self.write("late")
             except AbandonedError:
-                gate.note("refused")
+                gate.notes.append("refused")
 
         async def get(self) -> None:
             try:
@@ -237,7 +135,7 @@ def test_coroutine_may_catch_the_timeout_of_a_helper(make_server, gate, expect_l
                 self.write("fallback")
 
         def on_finish(self) -> None:
-            gate.note(threading.current_thread().name)
+            gate.notes.append(threading.current_thread().name)
             gate.done.set()
 
     assert make_server(("/", Handler)).get("/").body == b"fallback"
@@ -259,7 +157,7 @@ def test_timeouts_of_the_caller(make_server, gate, expect_log, how):
             try:
                 self.finish("late")
             except AbandonedError:
-                gate.note("refused")
+                gate.notes.append("refused")
 
         async def get(self) -> None:
             if how == "wait_for":
@@ -269,7 +167,7 @@ def test_timeouts_of_the_caller(make_server, gate, expect_log, how):
                 await gen.with_timeout(deadline, self.load())
 
         def on_finish(self) -> None:
-            gate.note(threading.current_thread().name)
+            gate.notes.append(threading.current_thread().name)
             gate.done.set()
 
     response = make_server(("/", Handler)).get("/")
@@ -287,11 +185,11 @@ def test_client_that_leaves_while_its_body_runs(make_server, gate):
         @unblock
         def get(self) -> None:
             gate.hold()
-            gate.note(cancelled())
+            gate.notes.append(cancelled())
             self.write("to nobody")
 
         def on_connection_close(self) -> None:
-            gate.note(threading.current_thread())
+            gate.notes.append(threading.current_thread())
             left.set()
 
         def on_finish(self) -> None:
@@ -299,7 +197,7 @@ def test_client_that_leaves_while_its_body_runs(make_server, gate):
 
     server = make_server(("/", Handler))
     client = server.send("/")
-    assert gate.entered.acquire(timeout=10)
+    assert gate.wait()
     client.close()
     assert left.wait(10)
     gate.open.set()
@@ -316,7 +214,7 @@ def test_client_that_leaves_while_waiting_never_starts(make_server, gate, expect
     class Handler(RequestHandler):
         @unblock
         def get(self, what: str) -> None:
-            gate.note(what)
+            gate.notes.append(what)
             gate.hold()
 
         def on_finish(self) -> None:
@@ -325,7 +223,7 @@ def test_client_that_leaves_while_waiting_never_starts(make_server, gate, expect
 
     server = make_server(("/(.*)", Handler))
     first = server.send("/first")
-    assert gate.entered.acquire(timeout=10)
+    assert gate.wait()
     second = server.send("/second")
     server.until(lambda: waiting_requests())
     second.close()
@@ -357,7 +255,7 @@ def test_full_is_answered_at_once(make_server, gate, expect_log):
 
     server = make_server(("/", Handler))
     first = server.send("/")
-    assert gate.entered.acquire(timeout=10)
+    assert gate.wait()
     response = server.get("/")
     gate.open.set()
     assert (response.status, response.body) == (503, b"sorry 503 full")
@@ -378,7 +276,7 @@ def test_waiting_too_long_is_answered(make_server, gate, expect_log):
 
     server = make_server(("/", Handler))
     first = server.send("/")
-    assert gate.entered.acquire(timeout=10)
+    assert gate.wait()
     response = server.get("/")
     gate.open.set()
     assert response.status == 503
@@ -401,44 +299,6 @@ def test_503_of_a_body_has_no_retry_after(make_server, expect_log):
             raise HTTPError(503, "my own")
 
     assert "Retry-After" not in make_server(("/", Handler)).get("/").headers
-
-
-def test_prepare_in_a_worker(make_server):
-    """What it leaves on ``self`` is there for the verb; it may end the request."""
-
-    class Handler(RequestHandler):
-        @unblock
-        def prepare(self) -> None:
-            self.who = threading.current_thread().name
-            if self.get_argument("stop", None):
-                self.redirect("/stopped")
-
-        def get(self) -> None:
-            self.write(self.who)
-
-    server = make_server(("/", Handler))
-    assert server.get("/").body == b"unblock-default-1"
-    assert server.get("/?stop=1").status == 302
-
-
-def test_unheard_hooks_log_their_errors(make_server, expect_log):
-    """Nobody awaits ``on_finish``; its error is logged with the endpoint."""
-    record = expect_log("tornado.application", "Uncaught exception in .*on_finish")
-    done = threading.Event()
-
-    class Handler(RequestHandler):
-        def get(self) -> None:
-            self.write("fine")
-
-        @unblock
-        def on_finish(self) -> None:
-            done.set()
-            raise LookupError("in on_finish")
-
-    server = make_server(("/", Handler))
-    assert server.get("/").body == b"fine"
-    assert done.wait(10)
-    server.until(lambda: record.messages)
 
 
 def test_on_finish_of_a_verb_that_is_finished_for_it(make_server):
@@ -479,3 +339,65 @@ def test_no_instance_attributes_stay_behind(make_server):
 
     make_server(("/", Handler)).get("/")
     assert kept == [set()]
+
+
+def test_two_helpers_of_one_abandoned_request(make_server, expect_log):
+    """on_finish waits for the last of them."""
+    expect_log("tornado.application", "(?s)Uncaught exception GET /")
+    expect_log("tornado.access", "500 GET /")
+    gates = [threading.Event(), threading.Event()]
+    held = [threading.Event(), threading.Event()]
+    notes: list[str] = []
+    finished = threading.Event()
+
+    class Handler(RequestHandler):
+        @unblock
+        def load(self, number: int) -> None:
+            held[number].set()
+            assert gates[number].wait(10)
+            notes.append(f"end {number}")
+
+        async def get(self) -> None:
+            self.loads = [self.load(0), self.load(1)]
+            while not (held[0].is_set() and held[1].is_set()):  # noqa: ASYNC110
+                await asyncio.sleep(0)
+            raise LookupError
+
+        def on_finish(self) -> None:
+            notes.append("on_finish")
+            finished.set()
+
+    server = make_server(("/", Handler))
+    assert server.get("/").status == 500
+    gates[0].set()
+    server.until(lambda: notes)
+    gates[1].set()
+    assert finished.wait(10)
+    assert notes == ["end 0", "end 1", "on_finish"]
+    server.call(all_quiet)
+
+
+def test_error_after_the_body_has_answered(make_server, expect_log):
+    """Whoever gave up waiting is only logged: the response is the body's."""
+    logged = expect_log("tornado.application", "(?s)Uncaught exception GET /")
+    gate, sent = threading.Event(), threading.Event()
+
+    class Handler(RequestHandler):
+        @unblock
+        def answer(self) -> None:
+            self.finish("answered")
+            sent.set()
+            assert gate.wait(10)
+
+        async def get(self) -> None:
+            self.answering = self.answer()
+            while not sent.is_set():  # noqa: ASYNC110
+                await asyncio.sleep(0)
+            self._finished = False  # as if it were not known here yet
+            raise LookupError
+
+    server = make_server(("/", Handler))
+    assert server.get("/").body == b"answered"
+    server.until(lambda: logged.messages)
+    gate.set()
+    server.call(all_quiet)
