@@ -15,13 +15,13 @@ from __future__ import annotations
 import concurrent.futures
 import functools
 import multiprocessing
-import os
 import threading
 import weakref
 from typing import Any, Callable, Optional, TypeVar
 
 from tornado_unblock._executors.options import Factory
 from tornado_unblock._executors.threads import WorkerExecutor
+from tornado_unblock._loop.fork import Step, at_fork
 
 _T = TypeVar("_T")
 
@@ -146,5 +146,4 @@ def _forget_parent() -> None:
         executor._start_empty()
 
 
-if hasattr(os, "register_at_fork"):  # pragma: no branch - all but Windows
-    os.register_at_fork(after_in_child=_forget_parent)
+at_fork(Step.PROCESSES, _forget_parent)

@@ -23,13 +23,14 @@ import collections
 import concurrent.futures
 import contextlib
 import itertools
-import os
 import threading
 import weakref
 from collections.abc import Iterator
 from typing import Any, Callable, Optional, TypeVar
 
 from tornado.log import app_log
+
+from tornado_unblock._loop.fork import Step, at_fork
 
 _T = TypeVar("_T")
 
@@ -293,8 +294,7 @@ def _forget_parent() -> None:
         executor._start_empty()
 
 
-if hasattr(os, "register_at_fork"):  # pragma: no branch - all but Windows
-    os.register_at_fork(after_in_child=_forget_parent)
+at_fork(Step.THREADS, _forget_parent)
 
 
 def start_thread(target: Callable[[], object], name: str) -> threading.Thread:

@@ -17,7 +17,6 @@ from __future__ import annotations
 import asyncio
 import collections
 import contextvars
-import os
 import threading
 import weakref
 from collections.abc import Awaitable
@@ -27,6 +26,7 @@ from tornado.ioloop import IOLoop
 from tornado.log import app_log
 
 from tornado_unblock._errors import LoopClosedError, LoopThreadError
+from tornado_unblock._loop.fork import Step, at_fork
 from tornado_unblock._loop.guard import guard
 from tornado_unblock._loop.latch import Answer
 from tornado_unblock._loop.lease import in_worker, running_loop, set_current_lease
@@ -215,5 +215,4 @@ def _forget_parent() -> None:
     set_current_lease(None)
 
 
-if hasattr(os, "register_at_fork"):  # pragma: no branch - all but Windows
-    os.register_at_fork(after_in_child=_forget_parent)
+at_fork(Step.LOOPS, _forget_parent)
