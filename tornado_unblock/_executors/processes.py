@@ -17,7 +17,7 @@ import functools
 import multiprocessing
 import threading
 import weakref
-from typing import Any, Callable, Optional, TypeVar
+from typing import Callable, Optional, TypeVar
 
 from tornado_unblock._executors.options import Factory
 from tornado_unblock._executors.threads import WorkerExecutor
@@ -33,7 +33,7 @@ _SUBMITTERS = 8
 _all: weakref.WeakSet[RenewedExecutor] = weakref.WeakSet()
 # In a forked child: the pools of its parent. To collect one would talk to its
 # processes.
-_of_the_parent: list[Any] = []
+_of_the_parent: list[Optional[concurrent.futures.Executor]] = []
 _lock = threading.Lock()
 _submitters: Optional[WorkerExecutor] = None
 
@@ -90,7 +90,7 @@ class RenewedExecutor(concurrent.futures.Executor):
         self._inner: Optional[concurrent.futures.Executor] = None
 
     def submit(
-        self, fn: Callable[..., _T], /, *args: Any, **kwargs: Any
+        self, fn: Callable[..., _T], /, *args: object, **kwargs: object
     ) -> concurrent.futures.Future[_T]:
         """Run ``fn(*args, **kwargs)`` in a process; any thread, may take long.
 

@@ -26,7 +26,7 @@ import itertools
 import threading
 import weakref
 from collections.abc import Iterator
-from typing import Any, Callable, Optional, TypeVar
+from typing import Callable, Generic, Optional, TypeVar
 
 from tornado.log import app_log
 
@@ -105,7 +105,7 @@ class WorkerExecutor(concurrent.futures.ThreadPoolExecutor):
                 self._wake_one()
 
     def submit(
-        self, fn: Callable[..., _T], /, *args: Any, **kwargs: Any
+        self, fn: Callable[..., _T], /, *args: object, **kwargs: object
     ) -> concurrent.futures.Future[_T]:
         """As `concurrent.futures.ThreadPoolExecutor.submit`; any thread."""
         future: concurrent.futures.Future[_T] = concurrent.futures.Future()
@@ -375,17 +375,17 @@ def take_idle(idle: list[Worker], *, claimed_too: bool) -> Optional[Worker]:
     return worker
 
 
-class Submitted:
+class Submitted(Generic[_T]):
     """A job with a `concurrent.futures.Future` for its outcome."""
 
     __slots__ = ("args", "fn", "future", "kwargs")
 
     def __init__(
         self,
-        future: concurrent.futures.Future[Any],
-        fn: Callable[..., Any],
-        args: Any,
-        kwargs: Any,
+        future: concurrent.futures.Future[_T],
+        fn: Callable[..., _T],
+        args: tuple[object, ...],
+        kwargs: dict[str, object],
     ) -> None:
         self.future, self.fn, self.args, self.kwargs = future, fn, args, kwargs
 
