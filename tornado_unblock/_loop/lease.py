@@ -6,19 +6,15 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import threading
 from typing import TYPE_CHECKING, Any, Callable, Optional
 
 from tornado_unblock._errors import AbandonedError
+from tornado_unblock._loop.thread_loop import running_loop as running_loop
 
 if TYPE_CHECKING:
     from tornado_unblock._loop.portal import Portal
-
-
-running_loop: Callable[[], Optional[asyncio.AbstractEventLoop]] = (
-    asyncio._get_running_loop
-)
-"""The loop that runs in this thread, or None: how "on the loop thread" is asked."""
 
 
 class Lease:
@@ -54,6 +50,10 @@ class Lease:
         self.leaves_finish = False
         # Whether a wait of its worker has said that it is revoked.
         self.abandonment_raised = False
+
+    def lending(self) -> contextlib.AbstractContextManager[None]:
+        """While this lasts its worker waits: others may have what it holds."""
+        return contextlib.nullcontext()
 
 
 class _Here(threading.local):

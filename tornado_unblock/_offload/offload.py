@@ -41,6 +41,7 @@ from tornado_unblock._errors import (
 )
 from tornado_unblock._executors.threads import ReservedWorker, WorkerExecutor
 from tornado_unblock._limits.placement import Placement
+from tornado_unblock._loop import thread_loop
 from tornado_unblock._loop.futures import deliver
 from tornado_unblock._loop.lease import Lease, here
 from tornado_unblock._loop.portal import Portal
@@ -414,7 +415,7 @@ class Offload(Lease):
         here.lease, here.innermost = outer or self, self
         self._thread_id = threading.get_ident()
         if self.waiting_thread is None:
-            asyncio.set_event_loop(self.portal.loop)
+            thread_loop.enter(self.portal.loop)
         self.started_at = time.monotonic()
         try:
             if self.revoked is None:
@@ -430,7 +431,7 @@ class Offload(Lease):
         self.ended_at = time.monotonic()
         self._thread_id = None
         if self.waiting_thread is None:
-            asyncio.set_event_loop(None)
+            thread_loop.leave()
         here.lease, here.innermost = outer, inner
         # Asked here too: nearly always nobody waits, and a call is saved.
         if (
