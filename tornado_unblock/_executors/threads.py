@@ -21,11 +21,9 @@ from __future__ import annotations
 
 import collections
 import concurrent.futures
-import contextlib
 import itertools
 import threading
 import weakref
-from collections.abc import Iterator
 from typing import Callable, Generic, Optional, TypeVar
 
 from tornado.log import app_log
@@ -138,18 +136,17 @@ class WorkerExecutor(concurrent.futures.ThreadPoolExecutor):
         self.put(job)
         return True
 
-    @contextlib.contextmanager
-    def lend(self) -> Iterator[None]:
-        """Have one more thread while the calling worker waits for nested work."""
+    def lend(self) -> None:
+        """Have one more thread, while a worker waits for other work; any thread."""
         with self._lock:
             self._allowed += 1
             if self._jobs and not self._waking:
                 self._wake_one()
-        try:
-            yield
-        finally:
-            with self._lock:
-                self._allowed -= 1
+
+    def end_loan(self) -> None:
+        """End a `lend`: the worker goes on; any thread."""
+        with self._lock:
+            self._allowed -= 1
 
     def shutdown(self, wait: bool = True, *, cancel_futures: bool = False) -> None:
         """As `concurrent.futures.ThreadPoolExecutor.shutdown`; any thread."""

@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import threading
+from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any, Callable, Optional
 
 from tornado_unblock._errors import AbandonedError
@@ -51,9 +52,20 @@ class Lease:
         # Whether a wait of its worker has said that it is revoked.
         self.abandonment_raised = False
 
-    def lending(self) -> contextlib.AbstractContextManager[None]:
-        """While this lasts its worker waits: others may have what it holds."""
-        return contextlib.nullcontext()
+    @contextlib.contextmanager
+    def lending(self) -> Iterator[None]:
+        """While this lasts its worker waits: others may have its token; worker."""
+        self.portal.call_soon(self.lend)
+        try:
+            yield
+        finally:
+            self.portal.call_soon(self.end_loan)
+
+    def lend(self) -> None:
+        """Let others have its token, if it has one; loop thread."""
+
+    def end_loan(self) -> None:
+        """Take its token again, if it has lent it; loop thread."""
 
 
 class _Here(threading.local):

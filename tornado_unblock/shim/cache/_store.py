@@ -29,7 +29,6 @@ from tornado_unblock._loop.fork import Step, at_fork
 from tornado_unblock._loop.latch import interpreter_is_ending
 from tornado_unblock._loop.lease import current_lease
 from tornado_unblock._loop.portal import Portal, current_portal
-from tornado_unblock._offload.offload import Offload
 
 try:
     import cachetools
@@ -228,7 +227,7 @@ def call(store: Store, key: Hashable, make: Callable[[], Any]) -> Any:
 
 def _lending() -> contextlib.AbstractContextManager[None]:
     lease = current_lease()
-    return lease.lending() if isinstance(lease, Offload) else contextlib.nullcontext()
+    return contextlib.nullcontext() if lease is None else lease.lending()
 
 
 async def call_aio(
