@@ -75,6 +75,16 @@ def executors_of_workers() -> Iterator[Callable[..., WorkerExecutor]]:
         yield make
 
 
+@contextlib.contextmanager
+def lending(executor: WorkerExecutor) -> Iterator[None]:
+    """While this lasts the executor has one more thread."""
+    executor.lend()
+    try:
+        yield
+    finally:
+        executor.end_loan()
+
+
 def wait_idle(executor: WorkerExecutor, times: int = 1) -> None:
     """Wait until so many more times a worker has become idle."""
     for _ in range(times):

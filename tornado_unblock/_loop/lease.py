@@ -6,19 +6,16 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import threading
+from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any, Callable, Optional
 
 from tornado_unblock._errors import AbandonedError
+from tornado_unblock._loop.thread_loop import running_loop as running_loop
 
 if TYPE_CHECKING:
     from tornado_unblock._loop.portal import Portal
-
-
-running_loop: Callable[[], Optional[asyncio.AbstractEventLoop]] = (
-    asyncio._get_running_loop
-)
-"""The loop that runs in this thread, or None: how "on the loop thread" is asked."""
 
 
 class Lease:
@@ -54,6 +51,21 @@ class Lease:
         self.leaves_finish = False
         # Whether a wait of its worker has said that it is revoked.
         self.abandonment_raised = False
+
+    @contextlib.contextmanager
+    def lending(self) -> Iterator[None]:
+        """While this lasts its worker waits: others may have its token; worker."""
+        self.portal.call_soon(self.lend)
+        try:
+            yield
+        finally:
+            self.portal.call_soon(self.end_loan)
+
+    def lend(self) -> None:
+        """Let others have its token, if it has one; loop thread."""
+
+    def end_loan(self) -> None:
+        """Take its token again, if it has lent it; loop thread."""
 
 
 class _Here(threading.local):

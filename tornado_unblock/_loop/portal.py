@@ -17,22 +17,25 @@ from __future__ import annotations
 import asyncio
 import collections
 import contextvars
-import os
 import threading
 import weakref
 from collections.abc import Awaitable
-from typing import Any, Callable, Optional, TypeVar
+from typing import Callable, Optional, TypeVar
 
 from tornado.ioloop import IOLoop
 from tornado.log import app_log
 
 from tornado_unblock._errors import LoopClosedError, LoopThreadError
+from tornado_unblock._loop.fork import Step, at_fork
 from tornado_unblock._loop.guard import guard
 from tornado_unblock._loop.latch import Answer
-from tornado_unblock._loop.lease import in_worker, running_loop, set_current_lease
+from tornado_unblock._loop.lease import running_loop, set_current_lease
+from tornado_unblock._loop.run_sync import guard_io_loop, unguard_io_loop
 from tornado_unblock._loop.turn_end import Turns
 
 _T = TypeVar("_T")
+
+_Call = Callable[..., object]
 
 
 # How long a round trip to the loop may take before it is given up, in seconds.
@@ -91,7 +94,7 @@ class Portal:
         self.before_close: list[Callable[[], Awaitable[object]]] = []
         self.after_close: list[Callable[[], object]] = []
         # Appended to by any thread, emptied by the loop thread.
-        self._queue: collections.deque[tuple[Callable[..., object], Any]] = (
+        self._queue: collections.deque[tuple[_Call, tuple[object, ...]]] = (
             collections.deque()
         )
         # Set before the loop is woken, cleared before the queue is emptied, so
@@ -101,9 +104,10 @@ class Portal:
         # Callbacks of many requests run in one go: none may see the context
         # of the one that happened to wake the loop.
         self._context = contextvars.Context()
-        guard(self.loop, in_worker, self.call_soon, self._closed)
+        guard(self.loop, self.call_soon, self._closed)
+        guard_io_loop(self)
 
-    def call_soon(self, fn: Callable[..., object], *args: Any) -> None:
+    def call_soon(self, fn: _Call, *args: object) -> None:
         """Run ``fn(*args)`` on the loop thread, soon and in order; any thread.
 
         Raises:
@@ -130,7 +134,7 @@ class Portal:
                 raise
 
     def call(
-        self, fn: Callable[..., _T], *args: Any, timeout: float = CALL_TIMEOUT
+        self, fn: Callable[..., _T], *args: object, timeout: float = CALL_TIMEOUT
     ) -> _T:
         """Run ``fn(*args)`` on the loop thread and wait; workers only.
 
@@ -158,7 +162,7 @@ class Portal:
                 "blocks it, maybe a callback waiting for a lock this body holds"
             )
         answer.latch.wait(self.loop)
-        return answer.take()  # type: ignore[no-any-return]
+        return answer.take()
 
     async def release(self) -> None:
         """Let go of what is kept on the loop, before it is closed; loop thread."""
@@ -180,6 +184,7 @@ class Portal:
         self.forget()
         self._queue.clear()
         vars(self.loop).pop(_ATTRIBUTE, None)
+        unguard_io_loop(self.io_loop)
 
     def _drain(self) -> None:
         self._woken = False
@@ -215,5 +220,4 @@ def _forget_parent() -> None:
     set_current_lease(None)
 
 
-if hasattr(os, "register_at_fork"):  # pragma: no branch - all but Windows
-    os.register_at_fork(after_in_child=_forget_parent)
+at_fork(Step.LOOPS, _forget_parent)

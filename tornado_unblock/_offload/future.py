@@ -9,14 +9,12 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import contextvars
 from collections.abc import Generator, Sequence
-from typing import Any, Optional, Protocol, cast
+from typing import Any, Optional, Protocol
 
 from tornado_unblock._loop.latch import Latch
-from tornado_unblock._loop.lease import current_lease, running_loop
-from tornado_unblock._loop.portal import Portal
+from tornado_unblock._loop.lease import Lease, current_lease, running_loop
 
 
 class Abandonable(Protocol):
@@ -27,15 +25,6 @@ class Abandonable(Protocol):
 
     def is_answered(self) -> bool:
         """Whether it has sent its response, and only has to end."""
-
-
-class Lender(Protocol):
-    """A body that may wait for other work."""
-
-    portal: Portal
-
-    def lending(self) -> contextlib.AbstractContextManager[None]:
-        """While this lasts, one more body may run."""
 
 
 class OffloadFuture(asyncio.Future):  # type: ignore[type-arg]
@@ -94,10 +83,10 @@ class WorkerFuture(OffloadFuture):
         """
         lease = current_lease()
         if not self.done() and running_loop() is None and lease is not None:
-            self._wait(cast(Lender, lease), timeout)
+            self._wait(lease, timeout)
         return super().result()
 
-    def _wait(self, lease: Lender, timeout: Optional[float]) -> None:
+    def _wait(self, lease: Lease, timeout: Optional[float]) -> None:
         latch = Latch()
         lease.portal.call_soon(self.add_done_callback, latch.open)
         with lease.lending():

@@ -1,6 +1,6 @@
 """One function on its way to a worker and back: the state machine of an offload.
 
-# Threads: `run`, `lending` and what they call run in the worker, all else on the
+# Threads: `run` and what they call run in the worker, all else on the
 # loop thread. Each attribute has one writer at a time: the loop thread until the
 # function is put, then the worker until it posts the end, then the loop thread.
 # Guarantees:
@@ -26,7 +26,6 @@ import sys
 import threading
 import time
 import traceback
-from collections.abc import Iterator
 from typing import Any, Callable, Optional, Protocol
 
 from tornado.log import app_log
@@ -41,17 +40,19 @@ from tornado_unblock._errors import (
 )
 from tornado_unblock._executors.threads import ReservedWorker, WorkerExecutor
 from tornado_unblock._limits.placement import Placement
+from tornado_unblock._loop import thread_loop
 from tornado_unblock._loop.futures import deliver
 from tornado_unblock._loop.lease import Lease, here
 from tornado_unblock._loop.portal import Portal
 from tornado_unblock._offload import remote
 from tornado_unblock._offload.future import OffloadFuture
 
-helper: contextvars.ContextVar[Optional[Callable[[Offload], bool]]] = (
+helper: contextvars.ContextVar[Optional[Callable[[Offload, bool], bool]]] = (
     contextvars.ContextVar("tornado_unblock helper", default=None)
 )
 """Where a thread waits for what runs in this context: it takes an offload that
-would have to wait in line, and says whether it did."""
+would have to wait in line, and says whether it did. The second argument: only if it
+can begin at once."""
 
 WaitingThread = Callable[[Callable[[], object]], object]
 """A thread that waits for just one offload: called with its job, it runs it."""
@@ -130,7 +131,7 @@ class Offload(Lease):
         *("handler", "owner", "requested_at", "reserved_worker", "timeout"),
         "waiting_thread",
         # The loop thread's.
-        *("__weakref__", "_future", "_timer", "state"),
+        *("__weakref__", "_future", "_is_lent", "_timer", "state"),
         # The worker's, until it posts the end.
         *("_error", "_thread_id", "_value", "ended_at", "started_at", "successor"),
         # Taken by one of them: list.pop is atomic.
@@ -167,6 +168,8 @@ class Offload(Lease):
         self._before = contextvars.copy_context()
         self._context = self._before.copy()
         self.state: State = NEW
+        # Whether its worker waits, and others have its token.
+        self._is_lent = False
         self.requested_at = time.monotonic()
         # Popped by the worker when the function ends, or by the loop thread when it
         # leaves something to do at the end.
@@ -203,7 +206,10 @@ class Offload(Lease):
         closing = limiter.closing
         if closing is not None and not closing.admits(nested):
             raise self._turn_away("shutdown", "the application is shutting down")
-        if limiter.borrow(self.endpoint):
+        is_new = not nested and self.owner is not None
+        if limiter.is_lending_all() and self._take_help(at_once=True):
+            pass  # rather than the token of just that thread, and one thread more
+        elif limiter.borrow(self.endpoint, is_new=is_new):
             self._go()
         elif self._take_help():
             pass
@@ -215,8 +221,8 @@ class Offload(Lease):
             raise self._turn_away(
                 "full",
                 f"{len(self.endpoint.waiting)} requests of this endpoint and "
-                f"{limiter.waiting} in all wait already, "
-                f"max_waiting={limiter.max_waiting}",
+                f"{limiter.waiting} in all wait already, {limiter.lent_tokens} have "
+                f"begun and wait for other work, max_waiting={limiter.max_waiting}",
             )
         return future
 
@@ -248,9 +254,9 @@ class Offload(Lease):
         self._mark_started()
         self._start_timer()
 
-    def _take_help(self) -> bool:
+    def _take_help(self, at_once: bool = False) -> bool:
         help_with = helper.get()
-        return help_with is not None and help_with(self)
+        return help_with is not None and help_with(self, at_once)
 
     def _turn_away(self, reason: str, what: str) -> RejectedError:
         """Return the error to raise instead of letting it in."""
@@ -285,7 +291,7 @@ class Offload(Lease):
             return
         if not at_once:
             # Its worker is busy, on a token that others have. Later: as above.
-            self.portal.loop.call_soon(self._limiter.lend, self.endpoint)
+            self.portal.loop.call_soon(self._limiter.give_back, self.endpoint)
         elif self.timeout is not None:
             self._start_timer()
 
@@ -316,6 +322,25 @@ class Offload(Lease):
     def _start_timer(self) -> None:
         if self.timeout is not None:
             self._timer = self.portal.loop.call_later(self.timeout, self._time_out)
+
+    # --- loop thread: its worker waits, and goes on ---------------------------
+
+    def lend(self) -> None:
+        """Let others have its token, and a thread in place of its worker."""
+        # A thread that waits for just this has the token of what it waits for.
+        if self._is_lent or self.waiting_thread is not None:
+            return
+        self._is_lent = self._limiter.lend(self.endpoint)
+        if self._is_lent and isinstance(self.executor, WorkerExecutor):
+            self.executor.lend()
+
+    def end_loan(self) -> None:
+        """Take its token again: its worker goes on."""
+        if self._is_lent:
+            self._is_lent = False
+            self._limiter.end_loan(self.endpoint)
+            if isinstance(self.executor, WorkerExecutor):
+                self.executor.end_loan()
 
     # --- loop thread: WAITING -> REFUSED, STARTED -> ABANDONED ----------------
 
@@ -370,6 +395,21 @@ class Offload(Lease):
             future.set_exception(RunTimeoutError(message, status_code=503))
         return wanted
 
+    def fail(self, error: BaseException, why: str) -> None:
+        """Stop waiting for it: ``error`` is what comes of it."""
+        future = self._future
+        if future is not None and self.abandon(why) and not future.done():
+            future.set_exception(error)
+
+    def refuse(self, reason: str, what: str) -> None:
+        """End it with a `RejectedError`: its waiting thread has not come to it.
+
+        Args:
+            reason: As it is counted.
+            what: What is the matter, and what to do.
+        """
+        self._refuse(self._rejection(reason, what), False)
+
     def is_answered(self) -> bool:
         """Whether its response is sent, and it only has to end."""
         return self.owner is not None and self.owner.is_answered(self)
@@ -414,7 +454,7 @@ class Offload(Lease):
         here.lease, here.innermost = outer or self, self
         self._thread_id = threading.get_ident()
         if self.waiting_thread is None:
-            asyncio.set_event_loop(self.portal.loop)
+            thread_loop.enter(self.portal.loop)
         self.started_at = time.monotonic()
         try:
             if self.revoked is None:
@@ -430,7 +470,7 @@ class Offload(Lease):
         self.ended_at = time.monotonic()
         self._thread_id = None
         if self.waiting_thread is None:
-            asyncio.set_event_loop(None)
+            thread_loop.leave()
         here.lease, here.innermost = outer, inner
         # Asked here too: nearly always nobody waits, and a call is saved.
         if (
@@ -460,23 +500,6 @@ class Offload(Lease):
         return self.revoked is not None or (
             owner is not None and owner.client_gone(self)
         )
-
-    @contextlib.contextmanager
-    def lending(self) -> Iterator[None]:
-        """While this worker waits for other work, let one more body run."""
-        executor = self.executor
-        if self.waiting_thread is not None:  # it holds no token
-            yield
-            return
-        self.portal.call_soon(self._limiter.lend, self.endpoint)
-        try:
-            if isinstance(executor, WorkerExecutor):
-                with executor.lend():
-                    yield
-            else:
-                yield
-        finally:
-            self.portal.call_soon(self._limiter.take_again, self.endpoint)
 
     def _run_late(self) -> None:
         """Run the function on its worker, that was busy."""

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from tests.unit.gates import Gate, wait_idle
+from tests.unit.gates import Gate, lending, wait_idle
 from tornado_unblock._executors import threads as _workers
 
 WAIT = 10.0
@@ -164,7 +164,7 @@ def test_lent_worker(make):
     executor = make(1)
 
     def job() -> tuple[Any, Any]:
-        with executor.lend():
+        with lending(executor):
             nested = executor.submit(threading.current_thread).result(WAIT)
             wait_idle(executor)
             return threading.current_thread(), nested
@@ -181,7 +181,7 @@ def test_thread_too_many_takes_no_more_work(make):
     executor, lent, last = make(1), Gate(), []
 
     def job() -> threading.Thread:
-        with executor.lend():
+        with lending(executor):
             executor.put(lent)
             assert lent.wait()
         last.append(executor.submit(threading.current_thread))
@@ -198,7 +198,7 @@ def test_thread_too_many_wakes_another(make):
     executor, nested = make(2), [Gate(), Gate()]
 
     def job() -> Any:
-        with executor.lend():
+        with lending(executor):
             for gate in nested:
                 executor.put(gate)
                 assert gate.wait()
@@ -216,20 +216,7 @@ def test_lending_starts_what_waits_already(make):
 
     def job() -> bool:
         executor.put(waiting.set)
-        with executor.lend():
+        with lending(executor):
             return waiting.wait(WAIT)
 
     assert executor.submit(job).result(WAIT)
-
-
-def test_lending_ends_with_an_error(make):
-    """What is raised while lending ends it as well."""
-    executor = make(1)
-
-    def job() -> None:
-        with executor.lend():
-            raise KeyError("x")
-
-    with pytest.raises(KeyError):
-        executor.submit(job).result(WAIT)
-    assert executor._allowed == executor.max_workers

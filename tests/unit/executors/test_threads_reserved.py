@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from tests.unit.gates import WAIT, Gate, wait_idle
+from tests.unit.gates import WAIT, Gate, lending, wait_idle
 from tornado_unblock._executors.threads import (
     ReservedWorker,
     Worker,
@@ -222,7 +222,7 @@ def test_thread_too_many_that_is_claimed(make):
         claim = reserve_worker()
         assert claim is not None
         claims.append(claim)
-        with executor.lend():
+        with lending(executor):
             lent = where(executor)
             wait_idle(executor)
         lent_ends.append(lent)
