@@ -21,7 +21,7 @@ import os
 import threading
 import weakref
 from collections.abc import Awaitable
-from typing import Any, Callable, Optional, TypeVar
+from typing import Any, Callable, Optional, TypeVar, cast
 
 from tornado.ioloop import IOLoop
 from tornado.log import app_log
@@ -29,7 +29,12 @@ from tornado.log import app_log
 from tornado_unblock._errors import LoopClosedError, LoopThreadError
 from tornado_unblock._loop.guard import guard
 from tornado_unblock._loop.latch import Answer
-from tornado_unblock._loop.lease import in_worker, running_loop, set_current_lease
+from tornado_unblock._loop.lease import (
+    here,
+    in_worker,
+    running_loop,
+    set_current_lease,
+)
 from tornado_unblock._loop.turn_end import Turns
 
 _T = TypeVar("_T")
@@ -73,6 +78,40 @@ def current_portal() -> Portal:
         setattr(loop, _ATTRIBUTE, portal)
         _open.add(portal)
     return portal
+
+
+def portal_to(loop: asyncio.AbstractEventLoop) -> Optional[Portal]:
+    """Return the portal of a loop that does not run in this thread; any thread.
+
+    Returns:
+        None when no thread runs the loop, so that nothing has to be carried to it: not
+        started yet, stopped, or closed. A worker is not to touch what belongs to a
+        loop that is between two runs: it gets the portal.
+
+    Raises:
+        LoopThreadError: The loop does not answer.
+    """
+    portal: Optional[Portal] = getattr(loop, _ATTRIBUTE, None)
+    if portal is not None and portal.generation is _generation:
+        return portal if loop.is_running() or here.lease is not None else None
+    if not loop.is_running():
+        return None
+    answer = Answer(current_portal, ())
+    try:
+        loop.call_soon_threadsafe(answer.give)
+    except RuntimeError:  # it has closed just now
+        return None
+    if not answer.latch.wait(loop, CALL_TIMEOUT) and answer.withdraw():
+        raise _no_answer(CALL_TIMEOUT)
+    answer.latch.wait(loop)
+    return cast(Portal, answer.take())
+
+
+def _no_answer(timeout: float) -> LoopThreadError:
+    return LoopThreadError(
+        f"the event loop did not answer within {timeout:g} s: something "
+        "blocks it, maybe a callback waiting for a lock this body holds"
+    )
 
 
 class Portal:
@@ -153,10 +192,7 @@ class Portal:
         answer = Answer(fn, args)
         self.call_soon(answer.give)
         if not answer.latch.wait(self.loop, timeout) and answer.withdraw():
-            raise LoopThreadError(
-                f"the event loop did not answer within {timeout:g} s: something "
-                "blocks it, maybe a callback waiting for a lock this body holds"
-            )
+            raise _no_answer(timeout)
         answer.latch.wait(self.loop)
         return answer.take()  # type: ignore[no-any-return]
 

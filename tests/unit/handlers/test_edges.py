@@ -13,17 +13,15 @@ import pytest
 from tornado.httputil import HTTPHeaders, ResponseStartLine
 from tornado.ioloop import IOLoop
 from tornado.web import RequestHandler
-from tornado.websocket import WebSocketClosedError, WebSocketHandler
+from tornado.websocket import WebSocketHandler
 
 from tests.unit.conftest import all_quiet
 from tornado_unblock import RejectedError, configure, run_in_executor, testing, unblock
 from tornado_unblock._connection.response import harmless, snapshot
-from tornado_unblock._connection.websocket import SocketConnection
 from tornado_unblock._executors.registry import get_executor
 from tornado_unblock._handlers.hooks import Hook, install_hook, remove_hook
 from tornado_unblock._handlers.plan import decide
 from tornado_unblock._handlers.results import drive
-from tornado_unblock._handlers.websocket import _guarded
 from tornado_unblock._limits.placement import placement
 from tornado_unblock._loop.lease import current_lease
 from tornado_unblock._loop.portal import current_portal
@@ -101,64 +99,6 @@ def test_drive_goes_on_after_a_bare_yield():
 def test_plan_of_a_verb_that_does_not_exist():
     """A method that Tornado answers itself has nothing to move."""
     assert decide(RequestHandler, "brew").why == "Tornado answers 405 itself"
-
-
-def test_connection_that_is_no_protocol():
-    """A socket that needs no guard keeps what it has."""
-
-    async def main() -> None:
-        portal = current_portal()
-        assert _guarded(lambda: None, portal) is None
-        guarded = _guarded(object, portal)
-        assert isinstance(guarded, SocketConnection)
-        assert _guarded(lambda: guarded, portal) is guarded
-
-    asyncio.run(main())
-
-
-class Refusing:
-    """A WebSocket connection that refuses everything."""
-
-    def __init__(self, error: type[Exception]) -> None:
-        self.error = error
-
-    def write_message(self, message: str, binary: bool = False) -> Any:
-        if message == "fine":
-            return asyncio.get_running_loop().create_future()
-        raise self.error
-
-    def write_ping(self, data: bytes) -> None:
-        raise self.error
-
-
-def test_socket_that_closes_while_a_frame_is_on_its_way():
-    """The Future says so; a ping has nobody to tell."""
-
-    def body(connection: Any) -> Any:
-        connection.write_ping(b"")
-        return [connection.write_message("x")]
-
-    async def main() -> None:
-        connection = SocketConnection(Refusing(WebSocketClosedError), current_portal())
-        (future,) = await run_in_executor(body, connection)
-        with pytest.raises(WebSocketClosedError):
-            await future
-        with pytest.raises(WebSocketClosedError):
-            connection.write_ping(b"")
-        assert isinstance(connection.write_message("fine"), asyncio.Future)
-
-    asyncio.run(main())
-
-
-def test_socket_that_refuses_a_ping(expect_log):
-    """What nobody waits for is logged."""
-    expect_log("tornado.application", "The WebSocket refused .*write_ping")
-
-    async def main() -> None:
-        connection = SocketConnection(Refusing(LookupError), current_portal())
-        await run_in_executor(connection.write_ping, b"")
-
-    asyncio.run(main())
 
 
 def test_messages_on_a_full_executor(make_server, expect_log):
