@@ -24,6 +24,7 @@ from __future__ import annotations
 
 import asyncio
 import functools
+import logging
 import struct
 import sys
 import threading
@@ -35,10 +36,9 @@ from tornado.escape import json_encode, utf8
 from tornado.http1connection import HTTP1Connection
 from tornado.httputil import HTTPHeaders, ResponseStartLine
 from tornado.iostream import StreamClosedError
-from tornado.log import app_log
 
 from tornado_unblock._connection.response import harmless, snapshot
-from tornado_unblock._errors import LoopThreadError
+from tornado_unblock._errors import LoopThreadError, log
 from tornado_unblock._loop.lease import running_loop
 from tornado_unblock._loop.portal import Portal, portal_to
 
@@ -86,10 +86,9 @@ def _post(portal: Portal, own: _Own, target: Any, *args: Any, **kwargs: Any) -> 
 def _do(call: functools.partial[Any]) -> None:
     try:
         call()
-    except Exception:
-        app_log.error(
-            "%s failed, called from another thread", _name(call.func), exc_info=True
-        )
+    except Exception as error:
+        name = _name(call.func)
+        log(logging.ERROR, "%s failed, called from another thread", name, error=error)
 
 
 def _send(

@@ -17,6 +17,7 @@ from __future__ import annotations
 import asyncio
 import collections
 import contextvars
+import logging
 import os
 import threading
 import weakref
@@ -24,9 +25,13 @@ from collections.abc import Awaitable
 from typing import Any, Callable, Optional, TypeVar, cast
 
 from tornado.ioloop import IOLoop
-from tornado.log import app_log
 
-from tornado_unblock._errors import LoopClosedError, LoopThreadError
+from tornado_unblock._errors import (
+    LoopClosedError,
+    LoopThreadError,
+    log,
+    safe_repr,
+)
 from tornado_unblock._loop.guard import guard
 from tornado_unblock._loop.latch import Answer
 from tornado_unblock._loop.lease import (
@@ -202,8 +207,13 @@ class Portal:
             let_go = self.before_close.pop()
             try:
                 await asyncio.wait_for(let_go(), CALL_TIMEOUT)
-            except Exception:
-                app_log.error("%r failed while the loop closes", let_go, exc_info=True)
+            except Exception as error:
+                log(
+                    logging.ERROR,
+                    "%s failed while the loop closes",
+                    safe_repr(let_go),
+                    error=error,
+                )
 
     def forget(self) -> None:
         """Drop what is kept on the loop."""
@@ -234,8 +244,9 @@ class Portal:
             fn, args = queue.popleft()
             try:
                 fn(*args)
-            except (Exception, asyncio.CancelledError):
-                app_log.error("Exception in callback %r", fn, exc_info=True)
+            except (Exception, asyncio.CancelledError) as error:
+                name = safe_repr(fn)
+                log(logging.ERROR, "Exception in callback %s", name, error=error)
             except BaseException:
                 # It ends the loop's run, not what else was posted.
                 self._woken = True
