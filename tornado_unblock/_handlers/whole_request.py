@@ -40,7 +40,7 @@ from tornado_unblock._handlers.ownership import (
 )
 from tornado_unblock._handlers.plan import Plan, make_plan
 from tornado_unblock._handlers.results import auto_finish, drive, is_awaitable, send
-from tornado_unblock._handlers.websocket import abort_on_error, ask_ahead, guard_socket
+from tornado_unblock._handlers.websocket import abort_on_error, ask_ahead
 from tornado_unblock._loop.lease import check_lease, current_lease, running_loop
 from tornado_unblock._loop.per_loop import PerLoop
 from tornado_unblock._loop.portal import current_portal
@@ -78,8 +78,6 @@ def begin(handler: RequestHandler, options: BodyOptions) -> None:
     if plan.errors_hop:
         hook = Hook(_hop_error, handler, plan)
         install_hook(handler, "_handle_request_exception", hook)
-    if is_socket(handler):
-        guard_socket(handler, portal)
     install_hook(handler, "_break_cycles", Hook(_let_go, handler))
 
 

@@ -17,19 +17,19 @@ from __future__ import annotations
 import asyncio
 import collections
 import contextvars
+import logging
 import threading
 import weakref
 from collections.abc import Awaitable
 from typing import Callable, Optional, TypeVar
 
 from tornado.ioloop import IOLoop
-from tornado.log import app_log
 
-from tornado_unblock._errors import LoopClosedError, LoopThreadError
+from tornado_unblock._errors import LoopClosedError, LoopThreadError, log, safe_repr
 from tornado_unblock._loop.fork import Step, at_fork
 from tornado_unblock._loop.guard import guard
 from tornado_unblock._loop.latch import Answer
-from tornado_unblock._loop.lease import running_loop, set_current_lease
+from tornado_unblock._loop.lease import here, running_loop, set_current_lease
 from tornado_unblock._loop.run_sync import guard_io_loop, unguard_io_loop
 from tornado_unblock._loop.turn_end import Turns
 
@@ -76,6 +76,40 @@ def current_portal() -> Portal:
         setattr(loop, _ATTRIBUTE, portal)
         _open.add(portal)
     return portal
+
+
+def portal_to(loop: asyncio.AbstractEventLoop) -> Optional[Portal]:
+    """Return the portal of a loop that does not run in this thread; any thread.
+
+    Returns:
+        None when no thread runs the loop, so that nothing has to be carried to it: not
+        started yet, stopped, or closed. A worker is not to touch what belongs to a
+        loop that is between two runs: it gets the portal.
+
+    Raises:
+        LoopThreadError: The loop does not answer.
+    """
+    portal: Optional[Portal] = getattr(loop, _ATTRIBUTE, None)
+    if portal is not None and portal.generation is _generation:
+        return portal if loop.is_running() or here.lease is not None else None
+    if not loop.is_running():
+        return None
+    answer = Answer(current_portal, ())
+    try:
+        loop.call_soon_threadsafe(answer.give)
+    except RuntimeError:  # it has closed just now
+        return None
+    if not answer.latch.wait(loop, CALL_TIMEOUT) and answer.withdraw():
+        raise _no_answer(CALL_TIMEOUT)
+    answer.latch.wait(loop)
+    return answer.take()
+
+
+def _no_answer(timeout: float) -> LoopThreadError:
+    return LoopThreadError(
+        f"the event loop did not answer within {timeout:g} s: something "
+        "blocks it, maybe a callback waiting for a lock this body holds"
+    )
 
 
 class Portal:
@@ -157,10 +191,7 @@ class Portal:
         answer = Answer(fn, args)
         self.call_soon(answer.give)
         if not answer.latch.wait(self.loop, timeout) and answer.withdraw():
-            raise LoopThreadError(
-                f"the event loop did not answer within {timeout:g} s: something "
-                "blocks it, maybe a callback waiting for a lock this body holds"
-            )
+            raise _no_answer(timeout)
         answer.latch.wait(self.loop)
         return answer.take()
 
@@ -170,8 +201,13 @@ class Portal:
             let_go = self.before_close.pop()
             try:
                 await asyncio.wait_for(let_go(), CALL_TIMEOUT)
-            except Exception:
-                app_log.error("%r failed while the loop closes", let_go, exc_info=True)
+            except Exception as error:
+                log(
+                    logging.ERROR,
+                    "%s failed while the loop closes",
+                    safe_repr(let_go),
+                    error=error,
+                )
 
     def forget(self) -> None:
         """Drop what is kept on the loop."""
@@ -203,8 +239,9 @@ class Portal:
             fn, args = queue.popleft()
             try:
                 fn(*args)
-            except (Exception, asyncio.CancelledError):
-                app_log.error("Exception in callback %r", fn, exc_info=True)
+            except (Exception, asyncio.CancelledError) as error:
+                name = safe_repr(fn)
+                log(logging.ERROR, "Exception in callback %s", name, error=error)
             except BaseException:
                 # It ends the loop's run, not what else was posted.
                 self._woken = True

@@ -12,6 +12,7 @@ import contextvars
 import functools
 from typing import Any, Callable, Optional, TypeVar
 
+from tornado_unblock._connection.loop_owned import guard_tornado
 from tornado_unblock._executors.functions import check_function, describe
 from tornado_unblock._executors.options import check_seconds
 from tornado_unblock._executors.registry import AnyExecutor, _resolve_any
@@ -58,6 +59,7 @@ def run_in_executor(
             worker came free within ``queue_timeout``.
         RunTimeoutError: From the Future, when ``timeout`` passed.
     """
+    guard_tornado()
     check_function(fn)
     check_seconds("timeout", timeout)
     chosen = _resolve_any(executor)

@@ -68,7 +68,9 @@ def test_right_that_is_lost(make_server):
 
     def body(thing: Any) -> str:
         thing.where()
-        return str(pytest.raises(AbandonedError, thing.where).value)
+        with pytest.raises(AbandonedError) as refused:
+            thing.where()
+        return str(refused.value)
 
     async def main() -> Any:
         answers[:] = [None, None, "at once"]

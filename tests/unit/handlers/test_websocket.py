@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import threading
-from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -17,9 +16,6 @@ from tornado_unblock import (
     configure,
     unblock,
 )
-from tornado_unblock._connection.websocket import SocketConnection
-from tornado_unblock._handlers.websocket import _guarded
-from tornado_unblock._loop.portal import current_portal
 
 
 async def connect(server: Any, path: str = "/", **options: Any) -> Any:
@@ -424,17 +420,6 @@ def test_sync_get_in_front_of_the_handshake(make_server):
     assert len({note[-1] for note in notes[:4]}) == 1
 
 
-def test_connection_that_is_no_protocol():
-    """A socket that needs no guard keeps what it has."""
-
-    async def main() -> None:
-        portal = current_portal()
-        assert _guarded(lambda: None, portal) is None
-        guarded = _guarded(lambda: SimpleNamespace(handler=None), portal)
-        assert isinstance(guarded, SocketConnection)
-        assert _guarded(lambda: guarded, portal) is guarded
-
-    asyncio.run(main())
 
 
 def test_messages_on_a_full_executor(make_server, expect_log):
