@@ -20,7 +20,7 @@ import threading
 import time
 from typing import Any, Callable, NamedTuple, Optional
 
-from tornado_unblock._loop.portal import running_loop
+from tornado_unblock._loop.lease import running_loop
 from tornado_unblock._stalls.owner import Owner, latest
 
 now = time.perf_counter

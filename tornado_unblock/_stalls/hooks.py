@@ -15,7 +15,7 @@ from typing import Any, Protocol
 from tornado.ioloop import IOLoop
 from tornado.platform.asyncio import BaseAsyncIOLoop
 
-from tornado_unblock._loop.portal import running_loop
+from tornado_unblock._loop.lease import running_loop
 from tornado_unblock._stalls.clock import leave_collector, watch_collector
 from tornado_unblock._stalls.owner import mark_requests, stop_marking
 

@@ -17,8 +17,8 @@ import os
 import threading
 from typing import Callable, Optional
 
-from tornado_unblock._executors.start import start_thread
-from tornado_unblock._loop.portal import running_loop
+from tornado_unblock._executors.threads import start_thread
+from tornado_unblock._loop.lease import running_loop
 from tornado_unblock._stalls import evidence, export, frames
 from tornado_unblock._stalls.clock import LongTurn, LoopClock, clocks, now
 from tornado_unblock._stalls.counts import StallCounts
