@@ -16,8 +16,8 @@ from tornado_unblock._stalls import hooks
 from tornado_unblock._stalls.counts import StallCounts
 from tornado_unblock._stalls.records import Place, Stall
 from tornado_unblock._stalls.reports import describe
-from tornado_unblock._stalls.watcher import Settings, Watcher
-from tornado_unblock._stalls.watching import check_seconds
+from tornado_unblock._stalls.settings import Settings, check_seconds
+from tornado_unblock._stalls.watcher import Watcher
 
 
 class no_stalls:

@@ -18,7 +18,6 @@ import linecache
 import os
 import re
 import sys
-import sysconfig
 import textwrap
 import types
 from collections.abc import Iterator, Mapping
@@ -39,16 +38,7 @@ _EXECUTE = RequestHandler._execute.__code__
 _MAKE_HANDLER = _HandlerDelegate.execute.__code__
 _LIBRARY = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 _TORNADO = os.path.dirname(os.path.abspath(tornado.__file__))
-_STANDARD = tuple(
-    {
-        os.path.join(os.path.realpath(path), "")
-        for path in (
-            sysconfig.get_path("stdlib"),
-            sysconfig.get_path("platstdlib"),
-            os.path.dirname(os.__file__),
-        )
-    }
-)
+_STANDARD = os.path.join(os.path.dirname(os.path.realpath(os.__file__)), "")
 _LOOP_METHODS = ("_run_once", "run_forever", "run_until_complete", "run", "_run")
 # Methods of a socket's handler that the socket's own task calls.
 SOCKET_METHODS = frozenset(
@@ -257,8 +247,8 @@ def package_of(file: str) -> str:
     if kind == "tornado":
         return "tornado"
     if kind == "stdlib":
-        root = next((r for r in _STANDARD if os.path.realpath(file).startswith(r)), "")
-        rest = os.path.realpath(file)[len(root) :] if root else file
+        path = os.path.realpath(file)
+        rest = path[len(_STANDARD) :] if path.startswith(_STANDARD) else file
         return rest.split(os.sep)[0].partition(".")[0].strip("<>").split(" ")[-1]
     return ""
 

@@ -11,7 +11,6 @@
 from __future__ import annotations
 
 import asyncio
-import dataclasses
 import math
 import os
 import threading
@@ -27,32 +26,15 @@ from tornado_unblock._stalls.frames import Sample
 from tornado_unblock._stalls.held import Dumps, HeldDump, Steps
 from tornado_unblock._stalls.records import LoopStatistics, Stall
 from tornado_unblock._stalls.reports import Reporter, logger
+from tornado_unblock._stalls.settings import Settings
 from tornado_unblock._stalls.story import Story
 
 Samples = dict[int, tuple[float, float, Sample]]
 """By the loop's `id`: when the turn began, when it was looked at, and what was seen."""
 
-# Seconds between two looks, at most.
-LOOK = 0.025
-# That many in the shortest stall that is told of.
-_LOOKS_IN_STALL = 4
+# Seconds between two times that the stalls are written to a file.
 _WRITE_EVERY = 10.0
 _STOP_PATIENCE = 5.0
-
-
-@dataclasses.dataclass(frozen=True)
-class Settings:
-    """What was asked of `watch`."""
-
-    threshold: float
-    log_every: float
-    faulthandler: bool
-    write: Optional[str]
-
-    @property
-    def look(self) -> float:
-        """Seconds between two looks."""
-        return min(LOOK, self.threshold / _LOOKS_IN_STALL)
 
 
 class _Watched:

@@ -10,16 +10,30 @@
 
 from __future__ import annotations
 
-import math
+import importlib
 import os
 import threading
-from typing import Any, Optional
+from typing import TYPE_CHECKING, Any, Optional
 
 from tornado_unblock._errors import ConfigurationError
-from tornado_unblock._stalls import hooks
 from tornado_unblock._stalls.counts import StallCounts
 from tornado_unblock._stalls.records import LoopStatistics, StallStatistics
-from tornado_unblock._stalls.watcher import Settings, Watcher
+from tornado_unblock._stalls.settings import Settings, check_seconds
+
+if TYPE_CHECKING:
+    from tornado_unblock._stalls import hooks, watcher
+else:
+
+    class _Later:
+        """A module that is imported when it is used: most programs keep no watch."""
+
+        def __init__(self, name: str) -> None:
+            self._name = f"tornado_unblock._stalls.{name}"
+
+        def __getattr__(self, name: str) -> Any:
+            return getattr(importlib.import_module(self._name), name)
+
+    hooks, watcher = _Later("hooks"), _Later("watcher")
 
 _lock = threading.RLock()
 # Guarded by _lock.
@@ -37,7 +51,7 @@ class Watch:
     def __init__(self, settings: Settings) -> None:
         self.threshold = settings.threshold
         self._settings = settings
-        self._watcher = Watcher(settings, _counts)
+        self._watcher = watcher.Watcher(settings, _counts)
 
     def stop(self) -> None:
         """End the watch, and leave Tornado and every loop as they were; any thread.
@@ -136,27 +150,6 @@ def forget_stalls() -> None:
     if kept is not None:
         kept.stop()
     _counts.clear()
-
-
-def check_seconds(where: str, name: str, value: Any, *, zero: bool = False) -> float:
-    """Return ``value`` as a number of seconds.
-
-    Args:
-        where: Who asks.
-        name: What for.
-        value: What was given.
-        zero: Whether it may be 0.
-
-    Raises:
-        ConfigurationError: It is none, or too small.
-    """
-    good = isinstance(value, (int, float)) and not isinstance(value, bool)
-    if not good or not math.isfinite(value) or value < 0 or not (value or zero):
-        least = "0 or more" if zero else "more than 0"
-        raise ConfigurationError(
-            f"{where}: {name} is a number of seconds, {least}, not {value!r}"
-        )
-    return float(value)
 
 
 def _after_fork() -> None:
