@@ -95,9 +95,12 @@ class LoopClock:
         self._remove: Optional[Callable[[], None]] = None
         self.measured_by = ""
         self._install()
-        if running_loop() is loop:  # in the midst of a turn
-            self.run = getattr(loop, "_thread_id", threading.get_ident())
-            self.started = now()
+        if self.measured_by == "selector":
+            if running_loop() is loop:
+                self._begin()
+            elif loop.is_running():
+                # It may wait in the selector's own `select`, once more.
+                loop.call_soon_threadsafe(self._begin)
 
     @property
     def thread(self) -> Optional[int]:
@@ -183,6 +186,12 @@ class LoopClock:
         selector.select = select
         self.measured_by = "selector"
         self._remove = remove
+
+    def _begin(self) -> None:
+        """Measure the turn that is under way."""
+        if not self.started and self._remove is not None:
+            self.run = self.loop._thread_id  # type: ignore[attr-defined]
+            self.started = now()
 
     def _tell(self, began: float, ended: float) -> None:
         if self.threshold < 0:

@@ -22,6 +22,8 @@ import threading
 import time
 from typing import NamedTuple, Optional
 
+# So late a timer is in any case, in seconds.
+_UNUSUAL = 0.01
 _PROC = "/proc/self/task"
 _SWITCHES = re.compile(rb"^voluntary_ctxt_switches:\s*(\d+)", re.MULTILINE)
 
@@ -147,7 +149,9 @@ class OwnCounts:
         # Its first wait is the sleep itself.
         waits = max(0, after.waits - before.waits - 1)
         asked = waits * sys.getswitchinterval() if before.waits >= 0 else late
-        self.stood += max(0.0, late - queued - asked)
+        stood = late - queued - asked
+        if stood >= _UNUSUAL:
+            self.stood += stood
 
     def close(self) -> None:
         """Let go of the files."""

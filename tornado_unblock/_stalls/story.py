@@ -46,8 +46,8 @@ class Story:
 
     def __init__(self, began: float) -> None:
         self.began = began
-        # Whether a warning was logged, and whether one was decided on.
-        self.announced = self.looked_into = False
+        # Whether it was found to be a stall, and whether a warning was logged.
+        self.is_stall = self.announced = False
         self._seen_at = began
         self._seconds: dict[_Where, float] = {}
         self._samples: dict[_Where, Sample] = {}
@@ -183,7 +183,7 @@ def _kind(sample: Sample) -> str:
 
 def _socket_method(sample: Sample) -> str:
     """Return the method of a socket's handler that runs, such as ``on_message``."""
-    if sample.owner is None or sample.serving:
+    if sample.owner is None:
         return ""
     steps = sample.steps[sample.begins :]
     for outer, step in zip(steps, steps[1:]):

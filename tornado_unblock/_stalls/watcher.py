@@ -118,7 +118,8 @@ class Watcher:
         self._start_empty()
 
     def _start_empty(self) -> None:
-        self._lock = threading.Lock()
+        # A process that attaches interrupts whatever the main thread is doing.
+        self._lock = threading.RLock()
         # Guarded by _lock.
         self._watched: dict[int, _Watched] = {}
         self._thread: Optional[threading.Thread] = None
@@ -141,7 +142,7 @@ class Watcher:
 
     def after_fork(self) -> None:
         """Begin anew in a forked child: the thread starts when a loop has turned."""
-        self._lock = threading.Lock()
+        self._lock = threading.RLock()
         self._wake = _held_lock()
         self._thread = None
         for one in self._watched.values():
@@ -308,10 +309,10 @@ class Watcher:
             loop=one.clock.name,
         )
         one.stall = stall
+        first, story.is_stall = not story.is_stall, True
         # The handler that is logged to may be what stalls the loop.
-        if story.looked_into or stall.cause == "logging":
+        if not first or stall.cause == "logging":
             return
-        story.looked_into = True
         if self._tell is not None:
             self._tell(stall)
         if self._log:
@@ -333,7 +334,7 @@ class Watcher:
         verdict = evidence.Verdict(seconds, 0.0, False)
         if one.before is not None and reading is not None:
             verdict = evidence.judge(seconds, one.before, reading)
-        if verdict.active < self.settings.threshold:
+        if verdict.active < self.settings.threshold and not story.is_stall:
             one.starved += seconds
             return
         stall = story.tell(

@@ -123,6 +123,11 @@ def watch(
         return _watch
 
 
+def current_watch() -> Optional[Watch]:
+    """Return the watch that is kept, or None; any thread."""
+    return _watch
+
+
 def stalls() -> tuple[StallStatistics, ...]:
     """Return the stalls of this process so far, by endpoint and place; any thread.
 
