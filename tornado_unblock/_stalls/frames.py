@@ -324,11 +324,13 @@ def _parses(text: str) -> bool:
 
 def _resolve(node: Any, at: _At) -> str:
     target = node.func if isinstance(node, ast.Call) else node.context_expr
-    if isinstance(target, ast.Call):
-        return ""  # it is a node of its own
     names = list(_names(target))[::-1]
-    if not names or not names[0]:
-        return f"?.{names[-1]}" if names else ""
+    if not names[0]:
+        # What a call returns is not known, but whose call it was.
+        while isinstance(target, ast.Attribute):
+            target = target.value
+        made_by = _resolve(target, at) if isinstance(target, ast.Call) else "?"
+        return ".".join([f"{made_by}()", *names[1:]])
     value = _look_up(names[0], at)
     for index, name in enumerate(names[1:], 1):
         inner = inspect.getattr_static(value, name, None)

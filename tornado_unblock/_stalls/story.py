@@ -9,6 +9,7 @@ from __future__ import annotations
 from typing import Optional
 
 from tornado_unblock._stalls.causes import (
+    GC,
     HELD,
     MANY,
     UNKNOWN,
@@ -51,6 +52,9 @@ class Story:
         self._seen_at = began
         self._seconds: dict[_Where, float] = {}
         self._samples: dict[_Where, Sample] = {}
+        self._in_collector: dict[_Where, bool] = {}
+        # The longest time that one of them stands for.
+        self._weights: dict[_Where, float] = {}
         self._work: dict[int, float] = {}
         self._collecting = 0.0
 
@@ -66,7 +70,11 @@ class Story:
         if where not in self._samples and len(self._samples) >= _MOST_PLACES:
             where = next(iter(self._samples))
         seconds, self._seen_at = at - self._seen_at, at
-        self._samples[where] = sample
+        if seconds >= self._weights.get(where, 0.0):
+            # That before which the interpreter was held longest tells most.
+            self._weights[where] = seconds
+            self._samples[where] = sample
+            self._in_collector[where] = collecting
         self._seconds[where] = self._seconds.get(where, 0.0) + seconds
         if len(self._work) < _MOST_PLACES or sample.work in self._work:
             self._work[sample.work] = self._work.get(sample.work, 0.0) + seconds
@@ -85,11 +93,9 @@ class Story:
             self.add(from_dump(held, sample.owner), at, collecting)
         self.add(sample, at, collecting)
 
-    def main(self) -> Optional[Sample]:
-        """Return what was seen where most of the time went."""
-        if not self._samples:
-            return None
-        return self._samples[max(self._seconds, key=lambda where: self._seconds[where])]
+    def _main(self) -> Optional[_Where]:
+        """Return where most of the time went."""
+        return max(self._seconds, key=lambda where: self._seconds[where], default=None)
 
     def tell(
         self,
@@ -111,13 +117,16 @@ class Story:
             owner: Whose request was begun in it, for want of a sample.
             loop: Which loop.
         """
-        sample = self.main()
-        if sample is None:
+        main = self._main()
+        if main is None:
             return _unseen(seconds, computing, collecting, owner, loop)
+        sample = self._samples[main]
         home = home_of(sample.owner)
         gc = max(collecting, self._collecting) >= seconds / 2
         many = len(self._work) > 1 and max(self._work.values()) < seconds / 2
         cause = cause_of(sample, home, collecting=gc, computing=computing)
+        if gc and self._in_collector[main]:
+            cause = GC  # in what an object does when it goes
         if many and not gc:
             cause = MANY
         kind = "turn" if many else _kind(sample)
