@@ -39,6 +39,7 @@ class Orders(RequestHandler):
     """Serves each case."""
 
     def get(self, number: str) -> None:
+        """Do what the case does."""
         CASES[int(number)].run()
         self.write("done")
 
