@@ -33,6 +33,7 @@ class Adopter(Protocol):
 _lock = threading.RLock()
 _adopters: list[Adopter] = []
 _own_initialize: Any = BaseAsyncIOLoop.initialize
+_own_run_forever: Any = asyncio.BaseEventLoop.run_forever
 
 
 def join(adopter: Adopter) -> None:
@@ -43,6 +44,7 @@ def join(adopter: Adopter) -> None:
             mark_requests()
             watch_collector()
             BaseAsyncIOLoop.initialize = _initialize  # type: ignore[method-assign]
+            _set_run_forever(_run_forever)
     for loop in _known_loops():
         adopter.adopt(loop)
 
@@ -58,6 +60,7 @@ def leave(adopter: Adopter) -> None:
                 BaseAsyncIOLoop.initialize = (  # type: ignore[method-assign]
                     _own_initialize
                 )
+                _set_run_forever(_own_run_forever)
 
 
 @functools.wraps(_own_initialize)
@@ -67,6 +70,18 @@ def _initialize(
     _own_initialize(self, asyncio_loop, **kwargs)
     for adopter in list(_adopters):
         adopter.adopt(asyncio_loop)
+
+
+def _set_run_forever(method: Any) -> None:
+    asyncio.BaseEventLoop.run_forever = method  # type: ignore[method-assign]
+
+
+@functools.wraps(_own_run_forever)
+def _run_forever(self: asyncio.BaseEventLoop) -> None:
+    # A loop of asyncio's own, of which Tornado may not know yet.
+    for adopter in list(_adopters):
+        adopter.adopt(self)
+    _own_run_forever(self)
 
 
 def _known_loops() -> list[asyncio.AbstractEventLoop]:

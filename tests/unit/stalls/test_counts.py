@@ -57,7 +57,12 @@ def test_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
     assert set(rows) == {"H0.get", "H1.get", OTHERS}
     assert [rows[name].count for name in ("H0.get", "H1.get", OTHERS)] == [2, 1, 3]
     others = rows[OTHERS]
-    assert (others.place, others.kind, others.cause, others.advice) == (None, "", "", "")
+    assert (others.place, others.kind, others.cause, others.advice) == (
+        None,
+        "",
+        "",
+        "",
+    )
 
 
 def test_clear() -> None:

@@ -62,7 +62,8 @@ def test_names_what_stalls(
     block.release()
     after = reports.next()
     client.recv(65536)
-    assert not during.over and after.over
+    assert not during.over
+    assert after.over
     for stall in (during, after, running):
         assert stall is not None
         assert stall.endpoint == "Orders.get"
@@ -112,7 +113,8 @@ def test_counts(
         assert loop.utilization is None
     else:
         assert loop.measured_by == "selector"
-        assert loop.utilization is not None and 0 < loop.utilization <= 1
+        assert loop.utilization is not None
+        assert 0 < loop.utilization <= 1
 
 
 @LOOPS
