@@ -169,6 +169,10 @@ class LoopClock:
                 if turn >= clock.threshold:
                     clock._tell(began, began + turn)
                 clock.previous = began
+                if timeout == 0:
+                    # It does not wait: the next turn begins where this one ends.
+                    clock.started = began + turn
+                    return own(timeout)
             try:
                 return own(timeout)
             finally:
@@ -204,10 +208,10 @@ class LoopClock:
             max(0.0, min(ended, end) - max(began, start))
             for start, end in self.collections
         )
-        owner = latest.get(threading.get_ident())
+        mark = latest.get(threading.get_ident())
         # A handler is made in one turn, and begins to run in the next.
-        if owner is not None and owner.at < (self.previous or began):
-            owner = None
+        since = time.time() - (now() - (self.previous or began))
+        owner = Owner(mark) if mark is not None and mark[-1] >= since else None
         self.ended.append(LongTurn(began, ended, collecting, owner))
         self._wake()
 

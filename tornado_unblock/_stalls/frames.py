@@ -26,7 +26,7 @@ from typing import Any, Callable, NamedTuple, Optional
 import tornado
 from tornado.web import RequestHandler, _HandlerDelegate
 
-from tornado_unblock._stalls.owner import Owner, owner_in
+from tornado_unblock._stalls.owner import Owner, mark_of, owner_in
 from tornado_unblock._stalls.records import Place
 
 # A deeper recursion tells nothing more.
@@ -159,9 +159,9 @@ def _delegate_in(frame: types.FrameType) -> Optional[Owner]:
     """Return whose request a frame of Tornado's serves, unless it is no such frame."""
     me = frame.f_locals.get("self")
     if isinstance(me, _HandlerDelegate):
-        return Owner(me, 0.0)
+        return Owner(mark_of(me))
     if isinstance(me, RequestHandler) and frame.f_code is _EXECUTE:
-        return Owner(_Delegate(me), 0.0)  # type: ignore[arg-type]
+        return Owner(mark_of(_Delegate(me)))
     return None
 
 

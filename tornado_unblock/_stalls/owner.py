@@ -15,10 +15,9 @@ from __future__ import annotations
 import contextvars
 import functools
 import threading
-import time
 import weakref
 from collections.abc import Mapping
-from typing import Any, Optional
+from typing import Any, NamedTuple, Optional
 
 from tornado.httputil import HTTPServerRequest
 from tornado.routing import PathMatches, Rule, RuleRouter
@@ -31,22 +30,28 @@ _ID_ATTRIBUTES = ("request_id", "correlation_id", "trace_id")
 _LONGEST = 200
 
 
+class Mark(NamedTuple):
+    """What is noted of a request. Each makes one, but as a plain tuple."""
+
+    request: weakref.ref[HTTPServerRequest]
+    application: Any
+    made_by: Any
+    method: Optional[str]
+    path: Optional[str]
+    # When the request came, by `time.time`.
+    came: float
+
+
 class Owner:
     """A request, as far as one may be named after it is over."""
 
     __slots__ = (
-        *("_application", "_handler_class", "_id", "_request", "at", "method", "path"),
+        *("_application", "_handler_class", "_id", "_request", "method", "path"),
     )
 
-    def __init__(self, delegate: _HandlerDelegate, at: float) -> None:
-        request = delegate.request
-        self._application = delegate.application
-        self._handler_class: Any = delegate.handler_class
-        self._request = weakref.ref(request)
-        self.method = request.method
-        self.path = request.path
-        # When its handler was made, by `time.perf_counter`.
-        self.at = at
+    def __init__(self, mark: Mark) -> None:
+        self._request, self._application, self._handler_class = mark[:3]
+        self.method, self.path, _ = mark[3:]
         # The watcher's: what names the request, once it was asked for.
         self._id: Optional[str] = None
 
@@ -86,8 +91,8 @@ class Owner:
         return self._id
 
 
-owner: contextvars.ContextVar[Owner] = contextvars.ContextVar("tornado_unblock_owner")
-latest: dict[int, Owner] = {}
+marked: contextvars.ContextVar[Mark] = contextvars.ContextVar("tornado_unblock_owner")
+latest: dict[int, Mark] = {}
 """The latest request of each thread that serves, by the thread's number."""
 
 
@@ -139,7 +144,21 @@ def _route(router: Any, cls: type, path: str) -> Optional[str]:
 
 def owner_in(context: Optional[Mapping[Any, Any]]) -> Optional[Owner]:
     """Return whose what runs in ``context`` is; any thread."""
-    return None if context is None else context.get(owner)
+    mark = None if context is None else context.get(marked)
+    return None if mark is None else Owner(mark)
+
+
+def mark_of(delegate: Any) -> Mark:
+    """Return what is noted of the request that ``delegate`` serves."""
+    request = delegate.request
+    return Mark(
+        weakref.ref(request),
+        delegate.application,
+        delegate.handler_class,
+        request.method,
+        request.path,
+        request._start_time,
+    )
 
 
 _own_execute: Any = None
@@ -151,16 +170,27 @@ def mark_requests() -> None:
     if _own_execute is not None:
         return
     own = _own_execute = _HandlerDelegate.execute
-    clock, ident, var, kept = time.perf_counter, threading.get_ident, owner, latest
+    ident, put, reset, ref = threading.get_ident, marked.set, marked.reset, weakref.ref
+    kept = latest
 
     @functools.wraps(own)
     def execute(self: _HandlerDelegate) -> Any:
-        new = kept[ident()] = Owner(self, clock())
-        token = var.set(new)
+        request = self.request
+        # As `mark_of` does, but without a call: it happens to each request.
+        mark: Any = (
+            ref(request),
+            self.application,
+            self.handler_class,
+            request.method,
+            request.path,
+            request._start_time,
+        )
+        kept[ident()] = mark
+        token = put(mark)
         try:
             return own(self)
         finally:
-            var.reset(token)
+            reset(token)
 
     _HandlerDelegate.execute = execute  # type: ignore[method-assign]
 

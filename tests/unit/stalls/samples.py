@@ -10,7 +10,7 @@ import requests
 import tornado.web
 
 from tornado_unblock._stalls.frames import Sample, Step
-from tornado_unblock._stalls.owner import Owner
+from tornado_unblock._stalls.owner import Owner, mark_of
 
 STDLIB = os.path.dirname(os.__file__)
 SITE = os.path.dirname(os.path.dirname(requests.__file__))
@@ -48,6 +48,7 @@ class Request:
     method = "GET"
     path = "/orders/7"
     headers: dict[str, str] = {}
+    _start_time = 0.0
 
 
 class Orders(tornado.web.RequestHandler):
@@ -64,5 +65,5 @@ class Delegate:
         self.handler_class = handler_class
 
 
-def owner(delegate: Any = None, at: float = 0.0) -> Owner:
-    return Owner(delegate or Delegate(), at)
+def owner(delegate: Any = None) -> Owner:
+    return Owner(mark_of(delegate or Delegate()))

@@ -12,8 +12,7 @@ from tornado.routing import HostMatches, PathMatches, Rule, RuleRouter
 from tornado.web import Application, RequestHandler
 
 from tests.unit.stalls.samples import Delegate, Orders, Request, owner
-from tornado_unblock._stalls.owner import owner as variable
-from tornado_unblock._stalls.owner import owner_in
+from tornado_unblock._stalls.owner import mark_of, marked, owner_in
 
 
 def test_keeps_nothing_alive() -> None:
@@ -117,6 +116,8 @@ def test_contexts() -> None:
     context = contextvars.copy_context()
     assert owner_in(context) is None
     assert owner_in(None) is None
-    mine = owner()
-    context.run(variable.set, mine)
-    assert owner_in(context) is mine
+    delegate = Delegate()
+    context.run(marked.set, mark_of(delegate))
+    mine = owner_in(context)
+    assert mine is not None
+    assert mine.endpoint() == "Orders.get"
