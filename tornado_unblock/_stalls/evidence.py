@@ -16,7 +16,6 @@ from __future__ import annotations
 
 import contextlib
 import os
-import re
 import sys
 import threading
 import time
@@ -25,7 +24,6 @@ from typing import NamedTuple, Optional
 # So late a timer is in any case, in seconds.
 _UNUSUAL = 0.01
 _PROC = "/proc/self/task"
-_SWITCHES = re.compile(rb"^voluntary_ctxt_switches:\s*(\d+)", re.MULTILINE)
 
 
 class Reading(NamedTuple):
@@ -35,7 +33,8 @@ class Reading(NamedTuple):
         at: When, by `time.perf_counter`.
         computed: Seconds that the loop's thread has had a processor; -1 if unknown.
         queued: Seconds that it has waited for one.
-        waits: How often it lay down to wait.
+        waits: How often it got a processor after it had lain down to wait, or had been
+            made to give it up; -1 if unknown.
         process: Seconds of all the process's threads on processors.
         stood: Seconds by which the watcher woke too late though it waited neither for
             the interpreter nor for a processor, added up: all of the process stood.
@@ -74,32 +73,30 @@ class ThreadCounts:
     def __init__(self, thread: int, native: Optional[int]) -> None:
         self.thread = thread
         self._clock = _clock_of(thread)
-        self._folder = f"{_PROC}/{native}"
-        self._files = [_open(self._folder, name) for name in ("schedstat", "status")]
+        # Time on a processor, in the line for one, and how often it got one.
+        self._file = _open(f"{_PROC}/{native}/schedstat")
 
     def read(self, stood: float) -> Reading:
         """Return the counts as they are now."""
-        computed = -1.0
+        numbers = [int(number) for number in _read(self._file).split()]
+        if any(numbers):
+            computed, queued, waits = numbers[0] / 1e9, numbers[1] / 1e9, numbers[2]
+        else:  # no Linux, or one that does not count
+            computed, queued, waits = self._processor_time(), 0.0, -1
+        at, process = time.perf_counter(), time.process_time()
+        return Reading(at, computed, queued, waits, process, stood)
+
+    def _processor_time(self) -> float:
         if self._clock is not None:
             with contextlib.suppress(OSError):  # the thread has ended
-                computed = time.clock_gettime(self._clock)
-        queued = _read(self._files[0]).split()
-        found = _SWITCHES.search(_read(self._files[1]))
-        return Reading(
-            time.perf_counter(),
-            computed,
-            int(queued[1]) / 1e9 if len(queued) > 1 else 0.0,
-            int(found[1]) if found else -1,
-            time.process_time(),
-            stood,
-        )
+                return time.clock_gettime(self._clock)
+        return -1.0
 
     def close(self) -> None:
-        """Let go of the files."""
-        for file in self._files:
-            if file is not None:
-                os.close(file)
-        self._files = [None, None]
+        """Let go of the file."""
+        if self._file is not None:
+            os.close(self._file)
+            self._file = None
 
 
 def _clock_of(thread: int) -> Optional[int]:
@@ -109,9 +106,9 @@ def _clock_of(thread: int) -> Optional[int]:
         return None
 
 
-def _open(folder: str, name: str) -> Optional[int]:
+def _open(path: str) -> Optional[int]:
     try:
-        return os.open(f"{folder}/{name}", os.O_RDONLY | os.O_CLOEXEC)
+        return os.open(path, os.O_RDONLY | os.O_CLOEXEC)
     except (AttributeError, OSError):  # no Linux, or the thread has ended
         return None
 
@@ -120,7 +117,7 @@ def _read(file: Optional[int]) -> bytes:
     if file is None:
         return b""
     try:
-        return os.pread(file, 4096, 0)
+        return os.pread(file, 100, 0)
     except OSError:  # the thread has ended
         return b""
 
@@ -135,16 +132,18 @@ class OwnCounts:
     def __init__(self) -> None:
         self._counts = ThreadCounts(threading.get_ident(), threading.get_native_id())
         self._before = self._counts.read(0.0)
+        self._sleeps_at = 0.0
         self.stood = 0.0
 
     def begin(self) -> None:
         """Call before the sleep."""
-        self._before = self._counts.read(0.0)
+        self._sleeps_at = time.perf_counter()
 
     def end(self, seconds: float) -> None:
         """Call after a sleep that was to take ``seconds`` at most."""
         before, after = self._before, self._counts.read(0.0)
-        late = after.at - before.at - seconds
+        self._before = after
+        late = after.at - self._sleeps_at - seconds
         queued = after.queued - before.queued
         # Its first wait is the sleep itself.
         waits = max(0, after.waits - before.waits - 1)

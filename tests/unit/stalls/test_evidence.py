@@ -80,6 +80,8 @@ def test_a_thread_that_is_gone() -> None:
     thread.join()
     counts = ThreadCounts(threading.get_ident(), native)
     assert counts.read(0.0).waits == -1
+    counts._clock = None
+    assert counts.read(0.0).computed == -1.0
     counts.close()
 
 
@@ -87,10 +89,9 @@ def test_a_thread_that_ends(tmp_path: Path) -> None:
     """A file that was there and cannot be read any more is no error."""
     counts = ThreadCounts(threading.get_ident(), threading.get_native_id())
     counts.close()
-    folder = evidence.os.open(tmp_path, evidence.os.O_RDONLY)
-    counts._files = [folder, folder]
+    counts._file = evidence.os.open(tmp_path, evidence.os.O_RDONLY)
     assert counts.read(0.0).waits == -1
-    evidence.os.close(folder)
+    counts.close()
 
 
 class _Counts:
@@ -116,7 +117,7 @@ def test_own_lateness(reading: Reading, stood: float) -> None:
     """The watcher is late for different reasons; one is that everything stood."""
     own = OwnCounts()
     own.close()
-    own._counts = _Counts(BEFORE, reading)  # type: ignore[assignment]
-    own.begin()
+    own._counts = _Counts(reading)  # type: ignore[assignment]
+    own._before, own._sleeps_at = BEFORE, 0.0
     own.end(0.025)
     assert own.stood == pytest.approx(stood)
