@@ -74,7 +74,8 @@ class ThreadCounts:
         self.thread = thread
         self._clock = _clock_of(thread)
         # Time on a processor, in the line for one, and how often it got one.
-        self._file = _open(f"{_PROC}/{native}/schedstat")
+        self._folder = f"{_PROC}/{native}"
+        self._file = _open(f"{self._folder}/schedstat")
 
     def read(self, stood: float) -> Reading:
         """Return the counts as they are now."""
@@ -91,6 +92,17 @@ class ThreadCounts:
             with contextlib.suppress(OSError):  # the thread has ended
                 return time.clock_gettime(self._clock)
         return -1.0
+
+    def waits_for_processor(self) -> bool:
+        """Whether it could run this moment, and so may be in the line for a processor.
+
+        Such time is counted once it has got one.
+        """
+        try:
+            with open(f"{self._folder}/stat", "rb") as file:
+                return file.read(300).rpartition(b")")[2].split()[0] == b"R"
+        except (OSError, IndexError):  # no Linux, or the thread has ended
+            return False
 
     def close(self) -> None:
         """Let go of the file."""

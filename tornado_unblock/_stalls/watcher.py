@@ -64,6 +64,10 @@ class _Watched:
             self.before = None
         return self.counts.read(stood)
 
+    def waits_for_processor(self) -> bool:
+        """Whether its thread may be in the line for a processor this moment."""
+        return self.counts is not None and self.counts.waits_for_processor()
+
     def after_fork(self) -> None:
         """Begin anew in a forked child."""
         self.close_counts()
@@ -300,6 +304,9 @@ class Watcher:
         verdict = evidence.judge(seconds, before, reading)
         if verdict.active < self.settings.threshold:
             return
+        computed = reading.computed - before.computed
+        if computed < self.settings.threshold and one.waits_for_processor():
+            return  # what it has waited for that is not counted yet
         stall = story.tell(
             seconds,
             over=False,

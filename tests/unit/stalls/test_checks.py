@@ -98,13 +98,19 @@ def test_in_the_midst_of_a_turn() -> None:
     async def test() -> None:
         found = Watched(0.05)
         block = Block()
-        with pytest.raises(StallError, match="test_in_the_midst_of_a_turn|test"):
+
+        def release() -> None:
+            assert found.warned.wait(WAIT)
+            block.release()
+
+        def body() -> None:
             with found:
-                threading.Thread(
-                    target=lambda: (found.warned.wait(WAIT), block.release())
-                ).start()
+                threading.Thread(target=release).start()
                 started.set()
                 block.wait()
+
+        with pytest.raises(StallError, match="coroutine"):
+            body()
 
     asyncio.run(test())
     assert started.is_set()
@@ -121,7 +127,7 @@ def test_nothing_stalls(make_server: Callable[..., Server]) -> None:
 
 def test_misuse() -> None:
     """Bad values, and a block entered twice, say so."""
-    with pytest.raises(ConfigurationError, match="no_stalls.. *: threshold"):
+    with pytest.raises(ConfigurationError, match=r"no_stalls\(\): threshold"):
         no_stalls(0)
     with pytest.raises(ConfigurationError, match="allow is a list of patterns"):
         no_stalls(allow="orders.py")

@@ -42,7 +42,7 @@ def test_sorted_by_total() -> None:
     kept.add(STALL)
     kept.add(dataclasses.replace(STALL, endpoint="Slow.get", seconds=9.0))
     kept.add(dataclasses.replace(STALL, endpoint="Unseen.get", place=None))
-    assert [row.endpoint for row in kept.get()][0] == "Slow.get"
+    assert kept.get()[0].endpoint == "Slow.get"
     assert kept.get()[2].place is None
 
 

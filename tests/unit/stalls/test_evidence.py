@@ -62,6 +62,7 @@ def test_a_thread_that_computes() -> None:
     before = counts.read(0.0)
     while counts.read(0.0).computed - before.computed < 0.02:
         pass
+    assert counts.waits_for_processor()
     now = counts.read(0.5)
     assert now.at > before.at
     assert now.process >= before.process
@@ -74,11 +75,8 @@ def test_a_thread_that_computes() -> None:
 
 def test_a_thread_that_is_gone() -> None:
     """Reading of a thread that has ended is no error."""
-    thread = threading.Thread(target=lambda: None)
-    thread.start()
-    native = thread.native_id
-    thread.join()
-    counts = ThreadCounts(threading.get_ident(), native)
+    counts = ThreadCounts(threading.get_ident(), None)
+    assert not counts.waits_for_processor()
     assert counts.read(0.0).waits == -1
     counts._clock = None
     assert counts.read(0.0).computed == -1.0
