@@ -38,6 +38,7 @@ from tornado_unblock._errors import (
     RejectedError,
     ResultError,
     RunTimeoutError,
+    StallError,
     UnblockError,
 )
 from tornado_unblock._executors.registry import configure
@@ -54,6 +55,13 @@ from tornado_unblock._offload.current import Hop, cancelled, current_hop
 from tornado_unblock._offload.run_in_executor import run_in_executor
 from tornado_unblock._shutdown.drain import Abandoned, shutdown
 from tornado_unblock._shutdown.signals import serve_until_signal, stop_on_signal
+from tornado_unblock._stalls.records import (
+    LoopStatistics,
+    Place,
+    Stall,
+    StallStatistics,
+)
+from tornado_unblock._stalls.watching import Watch, loop_statistics, stalls, watch
 
 __version__ = "0.1.0"
 
@@ -68,22 +76,31 @@ __all__ = [
     "Histogram",
     "Hop",
     "LoopClosedError",
+    "LoopStatistics",
     "LoopThreadError",
+    "Place",
     "RejectedError",
     "ResultError",
     "RouteReport",
     "RunTimeoutError",
+    "Stall",
+    "StallError",
+    "StallStatistics",
     "UnblockError",
+    "Watch",
     "cancelled",
     "configure",
     "current_hop",
     "format_report",
+    "loop_statistics",
     "report",
     "run_in_executor",
     "serve_until_signal",
     "shutdown",
+    "stalls",
     "statistics",
     "stop_on_signal",
     "unblock",
     "unblock_application",
+    "watch",
 ]

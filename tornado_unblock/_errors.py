@@ -25,6 +25,7 @@ __all__ = [
     "RejectedError",
     "ResultError",
     "RunTimeoutError",
+    "StallError",
     "UnblockError",
 ]
 
@@ -63,6 +64,13 @@ class BodyExitError(UnblockError, RuntimeError):
 
 class ResultError(UnblockError, TypeError):
     """A body returned a value that the JSON encoder cannot encode."""
+
+
+class StallError(UnblockError, AssertionError):
+    """A test stalled the event loop, under `tornado_unblock.testing.no_stalls`.
+
+    An `AssertionError`, so a test fails with it rather than end with an error.
+    """
 
 
 class ClientGoneError(UnblockError, Finish):

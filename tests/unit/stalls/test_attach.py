@@ -1,0 +1,177 @@
+"""Attaching to a process that runs."""
+
+from __future__ import annotations
+
+import os
+import sys
+import threading
+from pathlib import Path
+from typing import Any, Callable
+
+import pytest
+
+from tests.unit.conftest import Server
+from tests.unit.stalls.conftest import Block, Reports
+from tests.unit.stalls.test_watching import serve
+from tornado_unblock._stalls import attach
+from tornado_unblock._stalls.attach import instead, main
+from tornado_unblock._stalls.watching import current_watch
+
+
+def here(pid: int, script: str) -> None:
+    """Run the script in this very process, as the other one would."""
+    exec(compile(Path(script).read_text(), script, "exec"), {"__name__": "__main__"})
+
+
+def test_shows_stalls(
+    make_server: Callable[..., Server],
+    reports: Reports,
+    block: Block,
+    capsys: pytest.CaptureFixture[str],
+    tmp_path: Path,
+) -> None:
+    """It begins a watch there, shows what that reports, and ends it."""
+    server = serve(make_server, block.wait)
+    clients = []
+
+    def remote(pid: int, script: str) -> None:
+        here(pid, script)
+        if not clients:
+            clients.append(server.send("/orders/1"))
+            reports.next()
+            block.release()
+            reports.ended()
+
+    written = tmp_path / "stalls.json"
+    arguments = [str(os.getpid()), "--threshold=0.05", "--seconds=0.3"]
+    code = main([*arguments, f"--write={written}"], remote)
+    clients[0].recv(65536)
+    output = capsys.readouterr().out
+    assert code == 0
+    assert output.startswith(f"Watching process {os.getpid()}; Ctrl-C ends it.\n")
+    assert "Orders.get (GET /orders/1" in output
+    assert current_watch() is None
+    assert "Orders.get" in written.read_text()
+
+
+def test_a_watch_that_is_kept_goes_on(
+    watch: Callable[..., Any], capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A process that is watched already is watched on as it was."""
+    kept = watch(5.0)
+    assert main([str(os.getpid()), "--seconds=0.01"], here) == 0
+    assert current_watch() is kept
+
+
+def test_interrupted(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Ctrl-C ends what was begun."""
+
+    def interrupt(seconds: float) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(attach.time, "sleep", interrupt)
+    assert main([str(os.getpid())], here) == 0
+    assert current_watch() is None
+
+
+def test_older_pythons(capsys: pytest.CaptureFixture[str]) -> None:
+    """They cannot attach, and are told what to do instead."""
+    assert main(["77"], None) == 2
+    said = capsys.readouterr().err
+    assert said == f"watch: {instead(77)}\n"
+    version = f"{sys.version_info.major}.{sys.version_info.minor}"
+    for part in ("3.14", version, "tornado_unblock.watch(", "py-spy dump --pid 77"):
+        assert part in said
+
+
+@pytest.mark.parametrize(
+    ("error", "said"),
+    [
+        (ProcessLookupError(), "there is no process 77"),
+        (PermissionError("no"), "may not attach to process 77 (no): be its user"),
+        (RuntimeError("other version"), "cannot be attached to: other version"),
+        (OSError("no memory"), "cannot be attached to: no memory"),
+    ],
+)
+def test_it_cannot_be_done(
+    error: Exception, said: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """It says why."""
+
+    def remote(pid: int, script: str) -> None:
+        raise error
+
+    assert main(["77"], remote) == 2
+    assert said in capsys.readouterr().err
+
+
+def test_bad_values(capsys: pytest.CaptureFixture[str]) -> None:
+    """A threshold of nothing, and a name for a process, make no sense."""
+    assert main(["77", "--threshold=0"], here) == 2
+    assert "--threshold is a number of seconds, more than 0" in capsys.readouterr().err
+    with pytest.raises(SystemExit):
+        main(["nginx"], here)
+    assert "invalid int value" in capsys.readouterr().err
+
+
+def test_the_other_side_fails(capsys: pytest.CaptureFixture[str]) -> None:
+    """What goes wrong over there is said here."""
+
+    def remote(pid: int, script: str) -> None:
+        path = Path(script)
+        path.write_text(path.read_text().replace("import tornado_unblock", "1 / 0"))
+        here(pid, script)
+
+    assert main([str(os.getpid())], remote) == 2
+    assert "cannot be watched: ZeroDivisionError" in capsys.readouterr().err
+
+
+def test_the_other_side_does_not_answer(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its main thread may be in a call that does not return."""
+    monkeypatch.setattr(attach, "PATIENCE", 0.0)
+    assert main([str(os.getpid())], lambda pid, script: None) == 2
+    assert "has not answered in 0 s" in capsys.readouterr().err
+
+
+def test_the_other_side_ends(capsys: pytest.CaptureFixture[str]) -> None:
+    """When the process has ended, so does this."""
+    child = threading.Event()
+
+    def remote(pid: int, script: str) -> None:
+        if child.is_set():
+            raise ProcessLookupError
+        child.set()
+        text = Path(script).read_text()
+        answer = text.rpartition("os.replace(")[2].partition(", ")[2].rstrip(")\n")
+        Path(eval(answer)).write_text("ok")
+
+    gone = os.fork()
+    if gone == 0:  # pragma: no cover - the child
+        os._exit(0)
+    os.waitpid(gone, 0)
+    assert main([str(gone)], remote) == 0
+    assert f"Watching process {gone}" in capsys.readouterr().out
+
+
+def test_another_users_process(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """Root lets the process have the files."""
+    given = []
+    monkeypatch.setattr(attach.os, "getuid", lambda: -5)
+    monkeypatch.setattr(attach.os, "chown", lambda path, *ids: given.append(path))
+    (tmp_path / "log").touch()
+    attach._give(tmp_path, os.getpid())
+    assert given == [tmp_path, tmp_path / "log"]
+
+
+def test_alive(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A process of somebody else is there, though it may not be told anything."""
+
+    def kill(pid: int, number: int) -> None:
+        raise PermissionError
+
+    monkeypatch.setattr(attach.os, "kill", kill)
+    assert attach._alive(1)

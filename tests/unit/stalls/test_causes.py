@@ -1,0 +1,162 @@
+"""What a stall is, told from frames and from names of C functions."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.unit.stalls.samples import (
+    OWN,
+    STDLIB,
+    TORNADO,
+    library,
+    owner,
+    sample,
+    step,
+)
+from tornado_unblock._stalls.causes import (
+    COMPUTING,
+    GC,
+    MANY,
+    UNKNOWN,
+    advice_for,
+    cause_of,
+)
+from tornado_unblock._stalls.frames import Sample
+
+
+@pytest.mark.parametrize(
+    ("inner", "cause"),
+    [
+        ([library("requests"), library("urllib3"), library("http")], "http"),
+        ([library("pymysql"), library("socket", "readinto")], "database"),
+        ([library("sqlalchemy"), library("pymysql")], "database"),
+        ([library("sqlite3")], "database"),
+        ([library("redis"), library("socket", "recv")], "redis"),
+        ([library("subprocess")], "subprocess"),
+        ([library("threading", "wait")], "lock"),
+        ([library("concurrent"), library("threading", "wait")], "future"),
+        ([library("re", "match")], "regex"),
+        ([library("json")], "parsing"),
+        ([library("smtplib"), library("socket")], "mail"),
+        ([library("ssl", "do_handshake")], "tls"),
+        ([library("urllib"), library("ssl", "do_handshake")], "tls"),
+        ([library("requests"), library("socket", "getaddrinfo")], "dns"),
+        ([step(f"{TORNADO}/template.py", "_parse")], "template"),
+        ([library("jinja2", "compile")], "template"),
+        ([step("<frozen importlib._bootstrap>", "_load_unlocked")], "import"),
+        ([step(f"{STDLIB}/logging/__init__.py", "handle")], "logging"),
+        ([library("tenacity"), library("requests")], "retry"),
+        ([library("botocore"), library("urllib3")], "aws"),
+    ],
+)
+def test_by_frames(inner: list, cause: str) -> None:
+    """The outermost library tells most, but for what lies across all of them."""
+    assert cause_of(sample(step(OWN), *inner)).name == cause
+
+
+@pytest.mark.parametrize(
+    ("called", "cause"),
+    [
+        ("time.sleep", "sleep"),
+        ("psycopg2.extensions.cursor.execute", "database"),
+        ("sqlite3.Connection.execute().fetchone", "database"),
+        ("_thread.lock.acquire", "lock"),
+        ("posix.system", "subprocess"),
+        ("_io.TextIOWrapper.read", "file"),
+        ("builtins.open", "file"),
+        ("re.Pattern.search", "regex"),
+        ("_json.scanner", "parsing"),
+        ("_socket.socket.recv", "network"),
+        ("_socket.gethostbyname", "dns"),
+        ("_ssl._SSLSocket.do_handshake", "tls"),
+        ("gc.collect", "gc"),
+        ("shop.compute", ""),
+    ],
+)
+def test_by_calls(called: str, cause: str) -> None:
+    """A C function has no frame: its name tells."""
+    assert cause_of(sample(step(OWN), called=(called,))).name == cause
+
+
+def test_the_collector() -> None:
+    """It is to blame unless what was called is known to take long itself."""
+    assert cause_of(sample(step(OWN)), collecting=True) is GC
+    parsing = sample(step(OWN), library("json"))
+    assert cause_of(parsing, collecting=True).name == "parsing"
+
+
+def test_computing() -> None:
+    """A thread that uses the processor, in code of the program, computes."""
+    assert cause_of(sample(step(OWN)), computing=True) is COMPUTING
+    assert cause_of(sample(step(OWN))) is UNKNOWN
+
+
+def test_installed_programs() -> None:
+    """A program that is installed is told from its libraries by its handler."""
+    shop = library("requests", "get")
+    assert cause_of(sample(step(OWN), shop, called=("time.sleep",))).name == "http"
+    found = cause_of(sample(step(OWN), shop, called=("time.sleep",)), "requests")
+    assert found.name == "sleep"
+
+
+def served(*steps: object, called: tuple[str, ...] = ()) -> Sample:
+    return sample(*steps, called=called, owner=owner(), serving=True)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    ("seen", "advice"),
+    [
+        (
+            served(step(OWN), library("requests")),
+            "put @unblock on class Orders, or import tornado_unblock.shim.requests in "
+            "its place",
+        ),
+        (
+            served(step(OWN), library("paramiko")),
+            "put @unblock on class Orders",
+        ),
+        (
+            served(step(OWN, coroutine=True), library("pymysql")),
+            "await run_in_executor(fn, ...) around what blocks, or await the .aio of "
+            "tornado_unblock.shim.db",
+        ),
+        (
+            served(step(OWN, coroutine=True), library("paramiko")),
+            "await run_in_executor(fn, ...) around what blocks",
+        ),
+        (
+            served(step(OWN), called=("time.sleep",)),
+            "put @unblock on class Orders, or import tornado_unblock.shim.time in its "
+            "place",
+        ),
+        (
+            sample(step(OWN), library("redis")),
+            "await the .aio of tornado_unblock.shim.redis, or run_in_executor(fn, ...)",
+        ),
+        (
+            sample(step(OWN), library("paramiko")),
+            "await run_in_executor(fn, ...) around what blocks",
+        ),
+        (served(step(OWN), library("re")), COMPUTING.advice),
+        (
+            sample(step(OWN), library("socket", "getaddrinfo")),
+            "resolve off the loop: await loop.getaddrinfo(...), or a client that does",
+        ),
+    ],
+)
+def test_advice(seen: Sample, advice: str) -> None:
+    """It fits who runs, and names the facade for what is called."""
+    assert advice_for(seen, cause_of(seen)) == advice
+
+
+def test_advice_that_needs_no_handler() -> None:
+    """What is across all handlers is not mended in one of them."""
+    seen = served(step(OWN), library("requests"))
+    assert advice_for(seen, MANY) == MANY.advice
+    assert "gc.freeze" in advice_for(seen, GC)
+
+
+def test_time_that_does_not_sleep() -> None:
+    """Only `time.sleep` has a facade, not all of `time`."""
+    seen = served(step(OWN), called=("time.strptime",))
+    assert "shim" not in advice_for(seen, cause_of(seen))

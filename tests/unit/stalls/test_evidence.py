@@ -1,0 +1,121 @@
+"""A thread that is blocked, and one that is kept from running."""
+
+from __future__ import annotations
+
+import sys
+import threading
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tornado_unblock._stalls import evidence
+from tornado_unblock._stalls.evidence import OwnCounts, Reading, ThreadCounts, judge
+
+BEFORE = Reading(0.0, 0.0, 0.0, 0, 0.0, 0.0)
+INTERVAL = sys.getswitchinterval()
+
+
+def after(**values: Any) -> Reading:
+    return BEFORE._replace(**values)
+
+
+@pytest.mark.parametrize(
+    ("reading", "active", "computing"),
+    [
+        # Blocked in one call: it lay down once, and did nothing.
+        (after(waits=1), 1.0, False),
+        # Computing.
+        (after(computed=1.0, process=1.0), 1.0, True),
+        # In the line for a processor.
+        (after(computed=0.1, queued=0.9, process=0.1), 0.1, True),
+        # In the line for the interpreter, which other threads had.
+        (after(computed=0.1, waits=0.9 / INTERVAL, process=1.0), 0.1, True),
+        # Many short waits, with no other thread to have the interpreter.
+        (after(computed=0.1, waits=900, process=0.1), 1.0, False),
+        # Blocked in one call while others compute.
+        (after(waits=1, process=1.0), 1.0 - INTERVAL, False),
+        # The whole process stood.
+        (after(stood=0.95, process=0.0), 0.05, False),
+        # C code held the interpreter: the watcher waited for that.
+        (after(computed=1.0, process=1.0, stood=0.0), 1.0, True),
+        # Nothing is known of the thread.
+        (after(computed=-1.0, stood=0.9), 1.0, False),
+    ],
+)
+def test_judge(reading: Reading, active: float, computing: bool) -> None:
+    """One second, in which different things have happened."""
+    verdict = judge(1.0, BEFORE, reading)
+    assert verdict.active == pytest.approx(active)
+    assert verdict.computing == computing
+
+
+def test_without_counts_of_waits() -> None:
+    """Where the system does not count them, the interpreter is taken for free."""
+    before = BEFORE._replace(waits=-1)
+    assert judge(1.0, before, after(waits=-1, process=1.0)).active == 1.0
+
+
+def test_a_thread_that_computes() -> None:
+    """The counts of a thread grow with what it does."""
+    counts = ThreadCounts(threading.get_ident(), threading.get_native_id())
+    before = counts.read(0.0)
+    while counts.read(0.0).computed - before.computed < 0.02:
+        pass
+    assert counts.waits_for_processor()
+    now = counts.read(0.5)
+    assert now.at > before.at
+    assert now.process >= before.process
+    assert now.stood == 0.5
+    counts.close()
+    closed = counts.read(0.0)
+    assert closed.waits == -1
+    assert closed.queued == 0.0
+
+
+def test_a_thread_that_is_gone() -> None:
+    """Reading of a thread that has ended is no error."""
+    counts = ThreadCounts(threading.get_ident(), None)
+    assert not counts.waits_for_processor()
+    assert counts.read(0.0).waits == -1
+    counts._clock = None
+    assert counts.read(0.0).computed == -1.0
+    counts.close()
+
+
+def test_a_thread_that_ends(tmp_path: Path) -> None:
+    """A file that was there and cannot be read any more is no error."""
+    counts = ThreadCounts(threading.get_ident(), threading.get_native_id())
+    counts.close()
+    counts._file = evidence.os.open(tmp_path, evidence.os.O_RDONLY)
+    assert counts.read(0.0).waits == -1
+    counts.close()
+
+
+class _Counts:
+    """Counts that say what they are told."""
+
+    def __init__(self, *readings: Reading) -> None:
+        self._readings = list(readings)
+
+    def read(self, stood: float) -> Reading:
+        return self._readings.pop(0)
+
+
+@pytest.mark.parametrize(
+    ("reading", "stood"),
+    [
+        (after(at=1.025, waits=1), 1.0),  # stopped
+        (after(at=1.025, waits=1, queued=0.999), 0.0),  # in line for a processor
+        (after(at=1.025, waits=1 + 1.0 / INTERVAL), 0.0),  # for the interpreter
+        (after(at=0.03, waits=1), 0.0),  # timers are
+    ],
+)
+def test_own_lateness(reading: Reading, stood: float) -> None:
+    """The watcher is late for different reasons; one is that everything stood."""
+    own = OwnCounts()
+    own.close()
+    own._counts = _Counts(reading)  # type: ignore[assignment]
+    own._before, own._sleeps_at = BEFORE, 0.0
+    own.end(0.025)
+    assert own.stood == pytest.approx(stood)

@@ -1,0 +1,515 @@
+"""`watch`: what blocks a loop is named while it does, and counted when it is over."""
+
+from __future__ import annotations
+
+import asyncio
+import gc
+import json
+import logging
+import threading
+from pathlib import Path
+from typing import Any, Callable
+
+import pytest
+from tornado.ioloop import IOLoop
+from tornado.platform.asyncio import BaseAsyncIOLoop
+from tornado.web import Application, RequestHandler, _HandlerDelegate
+from tornado.websocket import WebSocketHandler, websocket_connect
+
+import tornado_unblock
+from tests.unit.conftest import Server, uvloop
+from tests.unit.stalls.conftest import WAIT, Block, Reports
+from tornado_unblock import ConfigurationError, loop_statistics, stalls, testing
+from tornado_unblock._stalls.watching import current_watch
+
+LOOPS = pytest.mark.parametrize(
+    "new_loop", [asyncio.new_event_loop, uvloop], ids=["asyncio", "uvloop"]
+)
+
+
+class Orders(RequestHandler):
+    """Does in `load` what the test wants."""
+
+    do: Callable[[], object]
+
+    def get(self, *args: str) -> None:
+        self.load()
+        self.write("done")
+
+    def load(self) -> None:
+        self.application.settings["do"]()
+
+
+def serve(make_server: Callable[..., Server], do: Any, **options: Any) -> Server:
+    return make_server((r"/orders/(\d+)", Orders), do=do, **options)
+
+
+@LOOPS
+def test_names_what_stalls(
+    make_server: Callable[..., Server],
+    watch: Callable[..., Any],
+    reports: Reports,
+    block: Block,
+    new_loop: Any,
+) -> None:
+    """A warning comes while the loop stands, a record when it goes on; both name it."""
+    server = serve(make_server, block.wait, new_loop=new_loop)
+    watch()
+    client = server.send("/orders/7?token=secret", headers="X-Request-Id: r-1\r\n")
+    during = reports.next()
+    text = reports.text
+    running = loop_statistics()[0].stall
+    block.release()
+    after = reports.next()
+    client.recv(65536)
+    assert not during.over
+    assert after.over
+    for stall in (during, after, running):
+        assert stall is not None
+        assert stall.endpoint == "Orders.get"
+        assert (stall.verb, stall.path) == ("GET", "/orders/7")
+        assert stall.route == r"/orders/(\d+)"
+        assert stall.request_id == "r-1"
+        assert stall.kind == "handler"
+        assert stall.cause == "lock"
+        assert stall.place is not None
+        assert stall.place.source == "assert self._event.wait(WAIT)"
+        names = [place.function.rpartition(".")[2] for place in stall.chain]
+        assert names == ["get", "load", "wait"]
+        assert "@unblock on class Orders" in stall.advice
+    assert "secret" not in text
+    assert "Event loop stalled" in text
+
+
+@LOOPS
+def test_counts(
+    make_server: Callable[..., Server],
+    watch: Callable[..., Any],
+    reports: Reports,
+    new_loop: Any,
+) -> None:
+    """Stalls of one place are one row, whatever was logged of them."""
+    blocks = [Block(), Block()]
+    waiting = iter(blocks)
+    server = serve(make_server, lambda: next(waiting).wait(), new_loop=new_loop)
+    watch()
+    for block in blocks:
+        client = server.send("/orders/1")
+        reports.next()
+        block.release()
+        assert reports.ended().over
+        client.recv(65536)
+    (row,) = stalls()
+    assert (row.endpoint, row.count) == ("Orders.get", 2)
+    assert row.histogram.count == 2
+    assert row.longest <= row.total
+    (loop,) = loop_statistics()
+    assert loop.stalls == 2
+    assert loop.stalled == pytest.approx(row.total)
+    assert 0 < loop.stalled_share <= 1
+    assert loop.name == "loop"
+    if new_loop is uvloop:
+        assert loop.measured_by == "heartbeat"
+        assert loop.utilization is None
+    else:
+        assert loop.measured_by == "selector"
+        assert loop.utilization is not None
+        assert 0 < loop.utilization <= 1
+
+
+@LOOPS
+def test_a_loop_that_is_made_later(
+    make_server: Callable[..., Server],
+    watch: Callable[..., Any],
+    reports: Reports,
+    block: Block,
+    new_loop: Any,
+) -> None:
+    """The watch may begin before there is a loop."""
+    watch()
+    server = serve(make_server, block.wait, new_loop=new_loop)
+    client = server.send("/orders/1")
+    assert reports.next().endpoint == "Orders.get"
+    block.release()
+    client.recv(65536)
+    reports.ended()
+
+
+def test_several_loops(
+    make_server: Callable[..., Server],
+    watch: Callable[..., Any],
+    reports: Reports,
+) -> None:
+    """Each loop is watched; the stall of one says nothing of the other."""
+    blocks = [Block(), Block()]
+    servers = [serve(make_server, block.wait) for block in blocks]
+    watch()
+    clients = [server.send("/orders/1") for server in servers]
+    seen = {id(reports.next()) for _ in servers}
+    assert len(seen) == 2
+    assert [loop.stall is not None for loop in loop_statistics()] == [True, True]
+    for block in blocks:
+        block.release()
+    for client in clients:
+        client.recv(65536)
+    assert {reports.ended().endpoint for _ in servers} == {"Orders.get"}
+
+
+def run(server: Server, fn: Callable[[], Any]) -> None:
+    """Run ``fn`` on the server's loop without waiting for it."""
+    server.loop.call_soon_threadsafe(fn)
+
+
+@LOOPS
+def test_what_handlers_start(
+    make_server: Callable[..., Server],
+    watch: Callable[..., Any],
+    reports: Reports,
+    new_loop: Any,
+) -> None:
+    """A task and a callback of a handler are its own, though it is over."""
+    blocks = {"task": Block(), "callback": Block()}
+    ready = threading.Event()
+    go: Any = None
+
+    async def later() -> None:
+        nonlocal go
+        go = asyncio.Event()
+        ready.set()
+        await go.wait()
+        blocks["task"].wait()
+
+    class Starts(RequestHandler):
+        async def post(self) -> None:
+            self.application.settings["task"] = asyncio.ensure_future(later())
+            await asyncio.sleep(0)
+            asyncio.get_running_loop().call_later(0, blocks["callback"].wait)
+
+    server = make_server(("/", Starts), new_loop=new_loop)
+    watch()
+    client = server.send("/", method="POST")
+    callback = reports.next()
+    blocks["callback"].release()
+    reports.ended()
+    client.recv(65536)
+    assert ready.wait(WAIT)
+    run(server, go.set)
+    task = reports.next()
+    blocks["task"].release()
+    reports.ended()
+    assert task.kind == "task"
+    assert task.endpoint.endswith(".Starts.post")
+    assert task.verb == "POST"
+    assert callback.kind == "callback"
+    if new_loop is not uvloop:  # which does not show whose its callbacks are
+        assert callback.endpoint.endswith(".Starts.post")
+
+
+def test_what_is_nobodys(
+    make_server: Callable[..., Server], watch: Callable[..., Any], reports: Reports
+) -> None:
+    """A callback and a coroutine of no handler are named as what they are."""
+    blocks = [Block(), Block()]
+    server = serve(make_server, None)
+    watch()
+
+    def tick() -> None:
+        blocks[0].wait()
+
+    async def poll() -> None:
+        await asyncio.sleep(0)
+        blocks[1].wait()
+
+    run(server, tick)
+    callback = reports.next()
+    blocks[0].release()
+    reports.ended()
+    run(server, lambda: asyncio.ensure_future(poll()))
+    coroutine = reports.next()
+    blocks[1].release()
+    reports.ended()
+    assert (callback.kind, callback.verb) == ("callback", "")
+    assert callback.endpoint.endswith("tick")
+    assert coroutine.kind == "coroutine"
+    assert coroutine.endpoint.endswith("poll")
+
+
+def test_web_sockets(
+    make_server: Callable[..., Server],
+    watch: Callable[..., Any],
+    reports: Reports,
+    block: Block,
+) -> None:
+    """A message of a socket is named by the method that gets it."""
+
+    class Chat(WebSocketHandler):
+        def on_message(self, message: Any) -> None:
+            block.wait()
+
+    server = make_server(("/chat", Chat))
+    watch()
+
+    async def talk() -> None:
+        client = await websocket_connect(f"ws://127.0.0.1:{server.port}/chat")
+        server.web_sockets.append(client)
+        await client.write_message("hello")
+
+    run(server, lambda: asyncio.ensure_future(talk()))
+    stall = reports.next()
+    block.release()
+    reports.ended()
+    assert stall.endpoint.endswith(".Chat.on_message")
+    assert stall.kind == "handler"
+    assert stall.route == "/chat"
+
+
+def test_coroutine_handlers(
+    make_server: Callable[..., Server],
+    watch: Callable[..., Any],
+    reports: Reports,
+    block: Block,
+) -> None:
+    """A coroutine that blocks between two awaits cannot be unblocked as a whole."""
+
+    class Mixed(RequestHandler):
+        async def get(self) -> None:
+            await asyncio.sleep(0)
+            block.wait()
+
+    server = make_server(("/", Mixed))
+    watch()
+    client = server.send("/")
+    stall = reports.next()
+    block.release()
+    reports.ended()
+    client.recv(65536)
+    assert stall.endpoint.endswith(".Mixed.get")
+    assert stall.kind == "handler"
+    assert "run_in_executor" in stall.advice
+    assert "@unblock" not in stall.advice
+
+
+def test_unblocked_handlers_do_not_stall(
+    make_server: Callable[..., Server], watch: Callable[..., Any], block: Block
+) -> None:
+    """What waits on a worker stalls nothing."""
+    entered = threading.Event()
+
+    class Free(RequestHandler):
+        @tornado_unblock.unblock
+        def get(self) -> None:
+            entered.set()
+            block.wait()
+
+    server = make_server(("/", Free))
+    watch()
+    client = server.send("/")
+    assert entered.wait(WAIT)
+    (loop,) = loop_statistics()
+    assert loop.stall is None
+    block.release()
+    client.recv(65536)
+
+
+def test_a_logging_handler_that_stalls(
+    make_server: Callable[..., Server],
+    watch: Callable[..., Any],
+    reports: Reports,
+    block: Block,
+) -> None:
+    """It is named once it is over: to log of it meanwhile might wait for it."""
+
+    class Slow(logging.Handler):
+        def emit(self, record: logging.LogRecord) -> None:
+            block.wait()
+
+    logger = logging.getLogger("stalls.test")
+    logger.propagate = False
+    handler = Slow()
+    logger.addHandler(handler)
+    server = serve(make_server, lambda: logger.error("disk full"))
+    watch()
+    try:
+        client = server.send("/orders/1")
+        while not any(loop.stall is not None for loop in loop_statistics()):
+            pass
+        block.release()
+        stall = reports.next()
+        client.recv(65536)
+    finally:
+        logger.removeHandler(handler)
+    assert stall.over
+    assert stall.cause == "logging"
+    assert "shim.logging" in stall.advice
+
+
+def test_stop_leaves_nothing(
+    make_server: Callable[..., Server], watch: Callable[..., Any]
+) -> None:
+    """After `stop`, Tornado, the loop and the collector are as they were."""
+    server = serve(make_server, None)
+    before = (_HandlerDelegate.execute, BaseAsyncIOLoop.initialize, list(gc.callbacks))
+    selector = server.loop._selector  # type: ignore[attr-defined]
+    attributes = dict(vars(selector))
+    kept = watch()
+    assert vars(selector) != attributes
+    assert current_watch() is kept
+    kept.stop()
+    kept.stop()
+    assert vars(selector) == attributes
+    after = (_HandlerDelegate.execute, BaseAsyncIOLoop.initialize, list(gc.callbacks))
+    assert after == before
+    assert loop_statistics() == ()
+    assert current_watch() is None
+
+
+def test_a_second_watch(watch: Callable[..., Any]) -> None:
+    """The same values give the same watch; others are refused, and say what is kept."""
+    first = watch(0.2)
+    assert watch(0.2) is first
+    assert repr(first) == "<Watch threshold=0.2>"
+    with pytest.raises(ConfigurationError, match=r"threshold=0\.2.*stop\(\)"):
+        watch(0.3)
+    first.stop()
+    assert watch(0.3) is not first
+
+
+@pytest.mark.parametrize(
+    "values",
+    [
+        {"threshold": 0},
+        {"threshold": -1},
+        {"threshold": float("nan")},
+        {"threshold": float("inf")},
+        {"threshold": "0.1"},
+        {"threshold": True},
+        {"log_every": -1},
+    ],
+)
+def test_bad_values(values: dict[str, Any]) -> None:
+    """What makes no sense is refused, by name."""
+    (name,) = values
+    with pytest.raises(ConfigurationError, match=rf"watch\(\): {name} is a number"):
+        tornado_unblock.watch(**values)
+    assert current_watch() is None
+
+
+def test_reset_forgets(
+    make_server: Callable[..., Server],
+    watch: Callable[..., Any],
+    reports: Reports,
+    block: Block,
+) -> None:
+    """`testing.reset` ends the watch and forgets what it found."""
+    server = serve(make_server, block.wait)
+    watch()
+    client = server.send("/orders/1")
+    reports.next()
+    block.release()
+    reports.ended()
+    client.recv(65536)
+    assert stalls()
+    testing.reset()
+    assert stalls() == ()
+    assert current_watch() is None
+
+
+def test_write(
+    make_server: Callable[..., Server],
+    watch: Callable[..., Any],
+    reports: Reports,
+    block: Block,
+    tmp_path: Path,
+) -> None:
+    """What was found is in the file when the watch has ended."""
+    path = tmp_path / "stalls.json"
+    server = serve(make_server, block.wait)
+    kept = watch(write=str(path))
+    client = server.send("/orders/1")
+    reports.next()
+    block.release()
+    reports.ended()
+    client.recv(65536)
+    kept.stop()
+    (row,) = json.loads(path.read_text())
+    assert row["endpoint"] == "Orders.get"
+    assert row["function"].endswith("wait")
+    assert row["count"] == 1
+
+
+def test_write_fails(
+    make_server: Callable[..., Server],
+    watch: Callable[..., Any],
+    reports: Reports,
+    block: Block,
+    tmp_path: Path,
+    expect_log: Any,
+) -> None:
+    """A file that cannot be written is told of; the watch goes on."""
+    expect_log("tornado_unblock.stalls", "could not be written", level=logging.ERROR)
+    server = serve(make_server, block.wait)
+    kept = watch(write=str(tmp_path / "missing" / "stalls.json"))
+    client = server.send("/orders/1")
+    during = reports.next()
+    block.release()
+    client.recv(65536)
+    kept.stop()
+    assert not during.over
+    assert stalls()[0].count == 1
+
+
+def test_a_loop_that_is_run_again(watch: Callable[..., Any], reports: Reports) -> None:
+    """While nobody runs a loop, it is not stalled, however long that is."""
+    loop = asyncio.new_event_loop()
+    watch()
+    asyncio.set_event_loop(loop)
+    try:
+        IOLoop.current()
+
+        async def turn() -> None:
+            await asyncio.sleep(0)
+
+        loop.run_until_complete(turn())
+        (before,) = loop_statistics()
+        threading.Event().wait(0.12)
+        loop.run_until_complete(turn())
+        (after,) = loop_statistics()
+    finally:
+        asyncio.set_event_loop(None)
+        loop.close()
+    assert after.stalls == before.stalls == 0
+    assert after.turns > before.turns
+
+
+def test_an_application_that_is_unblocked(
+    make_server: Callable[..., Server],
+    watch: Callable[..., Any],
+    reports: Reports,
+    block: Block,
+) -> None:
+    """A handler that `unblock_application` makes is named by its own class."""
+
+    class Plain(RequestHandler):
+        def initialize(self) -> None:
+            block.wait()
+
+        def get(self) -> None:
+            self.write("x")
+
+    server = make_server(("/plain", Plain))
+    app: Application = Application([("/plain", Plain)])
+    tornado_unblock.unblock_application(app)
+
+    def swap() -> None:
+        assert server.server is not None
+        server.server.request_callback = app
+
+    server.call(swap)
+    watch()
+    client = server.send("/plain")
+    stall = reports.next()
+    block.release()
+    reports.ended()
+    client.recv(65536)
+    assert stall.endpoint.endswith(".Plain.get")
+    assert stall.chain[-2].function.endswith("initialize")

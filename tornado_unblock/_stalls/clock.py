@@ -1,0 +1,278 @@
+"""How a loop measures itself.
+
+asyncio's own loops ask their selector for events once a turn: a wrapped ``select``
+knows when a turn begins and ends, exactly, and wakes nobody. Other loops (uvloop) have
+no selector: there a timer beats, and is late when the loop is.
+
+# Threads: a loop's own thread writes, others read; one attribute at a time, so no lock.
+# Guarantees:
+# - a turn that ends above the threshold is always told of;
+# - a loop that stands because nobody runs it is not stalled.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import collections
+import gc
+import math
+import threading
+import time
+from typing import Any, Callable, NamedTuple, Optional
+
+from tornado_unblock._loop.lease import running_loop
+from tornado_unblock._stalls.owner import Owner, latest
+
+now = time.perf_counter
+
+# How many long garbage collections are remembered: those of one turn.
+_COLLECTIONS = 16
+# So long a collection is worth remembering, in seconds.
+_LONG_COLLECTION = 0.01
+
+
+class LongTurn(NamedTuple):
+    """A turn of the loop that took as long as the threshold, or longer."""
+
+    began: float
+    ended: float
+    # Seconds of it in the garbage collector.
+    collecting: float
+    # The request whose handler was made in it last.
+    owner: Optional[Owner]
+
+
+class LoopClock:
+    """What one loop measures of itself.
+
+    Args:
+        loop: Whose.
+        threshold: Seconds from which on a turn is told of.
+        wake: Called on the loop's thread after such a turn.
+        beat: Seconds between two heartbeats, for loops that need them.
+    """
+
+    __slots__ = (
+        # Constant.
+        *("_beat", "_limit", "_remove", "_wake", "loop", "measured_by", "since"),
+        # Written on the loop's thread.
+        *("busy", "collecting_since", "collections", "ended", "longest", "run"),
+        *("previous", "squares", "started", "turns", "_beating"),
+        # Written by the watcher.
+        *("name", "paused"),
+        # As given; below zero to have the next turn told of, whatever it takes.
+        "threshold",
+    )
+
+    def __init__(
+        self,
+        loop: asyncio.AbstractEventLoop,
+        threshold: float,
+        wake: Callable[[], object],
+        beat: float,
+    ) -> None:
+        self.loop = loop
+        self._limit = self.threshold = threshold
+        self.since = now()
+        self._wake = wake
+        self._beat = beat
+        # When the turn began that is under way; 0 while the loop waits for events.
+        self.started = 0.0
+        # When the one before it began.
+        self.previous = 0.0
+        # The thread that runs the loop. Another object each time it is run.
+        self.run: Optional[int] = None
+        self.turns = 0
+        self.busy = self.squares = self.longest = 0.0
+        self.ended: collections.deque[LongTurn] = collections.deque()
+        self.collections: collections.deque[tuple[float, float]] = collections.deque(
+            maxlen=_COLLECTIONS
+        )
+        self.collecting_since = 0.0
+        self._beating: Any = None
+        self.paused = False
+        self.name = ""
+        self._remove: Optional[Callable[[], None]] = None
+        self.measured_by = ""
+        self._install()
+        if self.measured_by == "selector":
+            if running_loop() is loop:
+                self._begin()
+            elif loop.is_running():
+                # It may wait in the selector's own `select`, once more.
+                loop.call_soon_threadsafe(self._begin)
+
+    @property
+    def thread(self) -> Optional[int]:
+        """The number of the thread that runs the loop, or None."""
+        return self.run if self.loop.is_running() else None
+
+    def stalled_since(self) -> float:
+        """Return when the turn began that is under way, or 0; any thread."""
+        started = self.started
+        if started and not self.loop.is_running():
+            self.paused = True
+            return 0.0
+        if self.measured_by == "heartbeat":
+            # It is when the next beat is due. When in the beat before the loop came to
+            # stand cannot be told: half of it is fair.
+            return started - self._beat / 2 if started < now() else 0.0
+        return started
+
+    def end_turn(self) -> None:
+        """Have the turn that is under way end here; the loop's thread."""
+        began, self.started = self.stalled_since(), 0.0
+        if began and now() - began >= self.threshold:
+            self._tell(began, now())
+
+    def after_fork(self) -> None:
+        """Begin anew in a forked child: the end of its first turn wakes the watcher."""
+        self.started = self.collecting_since = 0.0
+        self.turns = 0
+        self.busy = self.squares = self.longest = 0.0
+        self.since = now()
+        self.ended.clear()
+        self.threshold = -1.0
+
+    def remove(self) -> None:
+        """Leave the loop as it was; any thread."""
+        if self._remove is not None:
+            self._remove()
+            self._remove = None
+        self.started = 0.0
+
+    # -- a selector ------------------------------------------------------------
+
+    def _install(self) -> None:
+        selector = getattr(self.loop, "_selector", None)
+        if hasattr(selector, "select") and hasattr(self.loop, "_thread_id"):
+            try:
+                self._wrap(selector)
+                return
+            except AttributeError:  # it takes no attributes
+                pass
+        self.measured_by = "heartbeat"
+        self.loop.call_soon_threadsafe(self._first_beat)
+
+    def _wrap(self, selector: Any) -> None:
+        own, clock, loop, time_now = selector.select, self, self.loop, now
+        before = vars(selector).get("select")
+
+        def select(timeout: Optional[float] = None) -> Any:
+            began = clock.started
+            if began and clock.run is loop._thread_id:  # type: ignore[attr-defined]
+                turn = time_now() - began
+                clock.started = 0.0
+                clock.turns += 1
+                clock.busy += turn
+                clock.squares += turn * turn
+                if turn >= clock.threshold:
+                    clock._tell(began, began + turn)
+                clock.previous = began
+                if timeout == 0:
+                    # It does not wait: the next turn begins where this one ends.
+                    clock.started = began + turn
+                    return own(timeout)
+            try:
+                return own(timeout)
+            finally:
+                clock.run = loop._thread_id  # type: ignore[attr-defined]
+                clock.started = time_now()
+
+        def remove() -> None:
+            clock.threshold = math.inf
+            # Unless another one has wrapped it since: then it just passes on.
+            if vars(selector).get("select") is select:
+                del selector.select
+                if before is not None:
+                    selector.select = before
+
+        selector.select = select
+        self.measured_by = "selector"
+        self._remove = remove
+
+    def _begin(self) -> None:
+        """Measure the turn that is under way."""
+        if not self.started and self._remove is not None:
+            self.run = self.loop._thread_id  # type: ignore[attr-defined]
+            self.started = now()
+
+    def _tell(self, began: float, ended: float) -> None:
+        if self.threshold < 0:
+            self.threshold = self._limit
+            self._wake()
+            return
+        turn = ended - began
+        self.longest = max(self.longest, turn)
+        collecting = sum(
+            max(0.0, min(ended, end) - max(began, start))
+            for start, end in self.collections
+        )
+        mark = latest.get(threading.get_ident())
+        # A handler is made in one turn, and begins to run in the next.
+        since = time.time() - (now() - (self.previous or began))
+        owner = Owner(mark) if mark is not None and mark[-1] >= since else None
+        self.ended.append(LongTurn(began, ended, collecting, owner))
+        self._wake()
+
+    # -- a heartbeat -----------------------------------------------------------
+
+    def _first_beat(self) -> None:
+        self._remove = self._stop_beating
+        self._schedule()
+
+    def _schedule(self) -> None:
+        self.run = threading.get_ident()
+        self.paused = False
+        self.started = now() + self._beat
+        self._beating = self.loop.call_later(self._beat, self._on_beat)
+
+    def _on_beat(self) -> None:
+        due, at = self.started, now()
+        if due and not self.paused:
+            began = due - self._beat / 2
+            self.turns += 1
+            self.squares += (at - due) ** 2
+            if at - began >= self.threshold:
+                self._tell(began, at)
+        self._schedule()
+
+    def _stop_beating(self) -> None:
+        if self._beating is not None:
+            self._beating.cancel()
+
+    # -- the garbage collector -------------------------------------------------
+
+    def collection(self, phase: str) -> None:
+        """Note that a collection begins or ends on the loop's thread."""
+        if phase == "start":
+            self.collecting_since = now()
+            return
+        began, self.collecting_since = self.collecting_since, 0.0
+        if began and now() - began >= _LONG_COLLECTION:
+            self.collections.append((began, now()))
+
+
+clocks: list[LoopClock] = []
+"""The clocks of the loops that are watched. Appended to and removed from as a whole."""
+
+
+def _on_collection(phase: str, info: dict[str, Any]) -> None:
+    if not info["generation"]:
+        return  # the youngest objects only: short, and often
+    thread = threading.get_ident()
+    for clock in list(clocks):
+        if clock.run == thread:
+            clock.collection(phase)
+
+
+def watch_collector() -> None:
+    """Be told of garbage collections."""
+    if _on_collection not in gc.callbacks:
+        gc.callbacks.append(_on_collection)
+
+
+def leave_collector() -> None:
+    """Undo `watch_collector`."""
+    if _on_collection in gc.callbacks:
+        gc.callbacks.remove(_on_collection)

@@ -1,0 +1,383 @@
+"""What a loop's thread is doing, read from its frames.
+
+# Threads: the watcher's. It holds the interpreter while it walks, so that what it walks
+# over stands still.
+# Guarantees: no code of the program is run: no property, `repr` or `__getattr__`.
+"""
+
+from __future__ import annotations
+
+import ast
+import asyncio
+import builtins
+import contextvars
+import functools
+import gc
+import inspect
+import linecache
+import os
+import re
+import sys
+import textwrap
+import types
+from collections.abc import Iterator, Mapping
+from typing import Any, Callable, NamedTuple, Optional
+
+import tornado
+from tornado.web import RequestHandler, _HandlerDelegate
+
+from tornado_unblock._stalls.owner import Owner, mark_of, owner_in
+from tornado_unblock._stalls.records import Place
+
+# A deeper recursion tells nothing more.
+_DEEPEST = 3000
+# Of a line of source, in characters.
+_LONGEST_SOURCE = 160
+_HANDLE_RUN = asyncio.Handle._run.__code__
+_EXECUTE = RequestHandler._execute.__code__
+_MAKE_HANDLER = _HandlerDelegate.execute.__code__
+_LIBRARY = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
+_TORNADO = os.path.dirname(os.path.abspath(tornado.__file__))
+_STANDARD = os.path.join(os.path.dirname(os.path.realpath(os.__file__)), "")
+_LOOP_METHODS = ("_run_once", "run_forever", "run_until_complete", "run", "_run")
+# Methods of a socket's handler that the socket's own task calls.
+SOCKET_METHODS = frozenset(
+    ["on_message", "on_close", "on_ping", "on_pong", "open", "on_connection_close"]
+)
+
+
+class Step(NamedTuple):
+    """One frame, without holding it."""
+
+    file: str
+    line: int
+    name: str
+    # Qualified, where Python knows it (3.11 on).
+    function: str
+    coroutine: bool = False
+
+
+class Sample(NamedTuple):
+    """What a thread was doing at one moment.
+
+    Attributes:
+        steps: Its frames, outermost first.
+        begins: Index of the first that is not the loop's or Tornado's own machinery.
+        owner: Whose work it is, if a request's.
+        serving: Whether Tornado is serving that request, rather than running what its
+            handler has started.
+        task: The name of the coroutine of the task that runs, or "".
+        work: What tells one callback or task from the next.
+        called: What the innermost frame may be calling, dotted: ``time.sleep``. One
+            where Python knows the expression (3.11 on), else all of its line.
+    """
+
+    steps: tuple[Step, ...]
+    begins: int
+    owner: Optional[Owner]
+    serving: bool
+    task: str
+    work: int
+    called: tuple[str, ...]
+
+
+class _At(NamedTuple):
+    """What the innermost frame is at, and what its names mean there."""
+
+    code: types.CodeType
+    line: int
+    last_instruction: int
+    names: tuple[Mapping[str, Any], ...]
+
+
+def take(
+    thread: int, loop: asyncio.AbstractEventLoop, valid: Callable[[], bool]
+) -> Optional[Sample]:
+    """Look at ``thread``, on which ``loop`` runs.
+
+    Args:
+        thread: Its number.
+        loop: The loop.
+        valid: Asked after the look: whether the thread is still where it was before.
+
+    Returns:
+        What was seen; None if the thread is not there, or has gone on.
+    """
+    frame = sys._current_frames().get(thread)
+    if frame is None:
+        return None
+    innermost = _At(
+        frame.f_code,
+        frame.f_lineno or 0,
+        frame.f_lasti,
+        (dict(frame.f_locals), frame.f_globals, vars(builtins)),
+    )
+    steps: list[Step] = []
+    handle: Any = None
+    serving = begins = 0
+    walked: Optional[types.FrameType] = frame
+    request: Any = None
+    while walked is not None and len(steps) < _DEEPEST:
+        code = walked.f_code
+        steps.append(_step(code, walked.f_lineno or code.co_firstlineno))
+        if code is _EXECUTE or code is _MAKE_HANDLER:
+            request = request or _delegate_in(walked)
+            serving = serving or (len(steps) if request is not None else 0)
+        elif code is _HANDLE_RUN:
+            handle = walked.f_locals.get("self")
+            begins = len(steps)
+            break  # below are the loop, and what runs it
+        walked = walked.f_back
+    steps.reverse()
+    if not valid():
+        return None
+    # From here on the thread may go on: a file is read.
+    task = _task(loop)
+    context = _context(handle, task)
+    found = owner_in(context) or request
+    if found is not None:
+        found.request_id()  # while the request is there
+    begins = 1 if begins else _below_loop(steps)
+    return Sample(
+        tuple(steps),
+        len(steps) - serving if serving else begins,
+        found,
+        bool(serving),
+        _coroutine_name(task),
+        id(handle) if handle is not None else id(task),
+        _called(innermost),
+    )
+
+
+def _step(code: types.CodeType, line: int) -> Step:
+    function = getattr(code, "co_qualname", code.co_name)
+    coroutine = bool(code.co_flags & inspect.CO_COROUTINE)
+    return Step(code.co_filename, line, code.co_name, function, coroutine)
+
+
+def _delegate_in(frame: types.FrameType) -> Optional[Owner]:
+    """Return whose request a frame of Tornado's serves, unless it is no such frame."""
+    me = frame.f_locals.get("self")
+    if isinstance(me, _HandlerDelegate):
+        return Owner(mark_of(me))
+    if isinstance(me, RequestHandler) and frame.f_code is _EXECUTE:
+        return Owner(mark_of(_Delegate(me)))
+    return None
+
+
+class _Delegate:
+    """What an `Owner` wants to know, of a handler that was made before the watch."""
+
+    def __init__(self, handler: RequestHandler) -> None:
+        self.application = handler.application
+        self.request = handler.request
+        self.handler_class = type(handler)
+
+
+def _task(loop: asyncio.AbstractEventLoop) -> Optional[asyncio.Task[Any]]:
+    try:
+        return asyncio.current_task(loop)
+    except RuntimeError:  # pragma: no cover - changed while it was looked at
+        return None
+
+
+def _context(
+    handle: Any, task: Optional[asyncio.Task[Any]]
+) -> Optional[Mapping[Any, Any]]:
+    context = getattr(handle, "_context", None)
+    if context is None and task is not None:
+        if hasattr(task, "get_context"):  # Python 3.12 on
+            context = task.get_context()
+        else:
+            found = (o for o in gc.get_referents(task) if _is_context(o))
+            context = next(found, None)
+    return context if _is_context(context) else None
+
+
+def _is_context(value: Any) -> bool:
+    return isinstance(value, contextvars.Context)
+
+
+def _coroutine_name(task: Optional[asyncio.Task[Any]]) -> str:
+    coroutine = None if task is None else task.get_coro()
+    name = getattr(coroutine, "__qualname__", None)
+    return name if isinstance(name, str) else ""
+
+
+def _below_loop(steps: list[Step]) -> int:
+    """Return the index after the last frame of the loop, where no handle tells."""
+    for index in range(len(steps) - 1, -1, -1):
+        path, name = steps[index].file.replace(os.sep, "/"), steps[index].name
+        if "/asyncio/" in path and name in _LOOP_METHODS:
+            return index + 1
+        if "/uvloop/" in path:
+            return index + 1
+    return 0
+
+
+# -- places ------------------------------------------------------------------------
+
+
+@functools.lru_cache(maxsize=4096)
+def module_kind(file: str) -> str:
+    """Return whose code a file is: "user", "tornado", "library", "stdlib", "site"."""
+    if file.startswith("<"):
+        # Templates are the program's; frozen modules are the interpreter's.
+        return "stdlib" if file.startswith("<frozen") else "user"
+    path = os.path.realpath(file)
+    if path.startswith(_LIBRARY + os.sep):
+        return "library"
+    if path.startswith(_TORNADO + os.sep) and "/tornado/test/" not in path:
+        return "tornado"
+    parts = path.split(os.sep)
+    if "site-packages" in parts or "dist-packages" in parts:
+        return "site"
+    return "stdlib" if path.startswith(_STANDARD) else "user"
+
+
+@functools.lru_cache(maxsize=4096)
+def package_of(file: str) -> str:
+    """Return the top package of a file, such as ``requests``; "" for the user's own."""
+    parts = os.path.normpath(file).split(os.sep)
+    for marker in ("site-packages", "dist-packages"):
+        if marker in parts:
+            after = parts[len(parts) - parts[::-1].index(marker) :]
+            return after[0].partition(".")[0] if after else ""
+    kind = module_kind(file)
+    if kind == "tornado":
+        return "tornado"
+    if kind == "stdlib":
+        path = os.path.realpath(file)
+        rest = path[len(_STANDARD) :] if path.startswith(_STANDARD) else file
+        return rest.split(os.sep)[0].partition(".")[0].strip("<>").split(" ")[-1]
+    return ""
+
+
+def is_own(step: Step, home: str = "") -> bool:
+    """Whether a frame is the program's own code, not that of a library.
+
+    Args:
+        step: The frame.
+        home: A package that is the program's own though it is installed.
+    """
+    kind = module_kind(step.file)
+    if kind == "user":
+        return True
+    return bool(home) and kind == "site" and package_of(step.file) == home
+
+
+def place(step: Step) -> Place:
+    """Return where a frame stands; reads the source file."""
+    source = linecache.getline(step.file, step.line).strip()
+    return Place(step.file, step.line, step.function, source[:_LONGEST_SOURCE])
+
+
+# -- what is called ----------------------------------------------------------------
+
+
+def _called(at: _At) -> tuple[str, ...]:
+    """Return what the innermost frame may be calling, as ``module.name``.
+
+    C functions have no frame: the source says which one it is, and the names in it
+    are looked up as the interpreter would, but without running anything.
+    """
+    try:
+        text, exact = _expression(at)
+        names = [
+            _resolve(node, at)
+            for node in ast.walk(ast.parse(text))
+            if isinstance(node, (ast.Call, ast.withitem))
+        ]
+    except (SyntaxError, ValueError, RecursionError, RuntimeError):
+        return ()
+    known = [name for name in names if name]
+    return tuple(known[:1] if exact else known)
+
+
+def _expression(at: _At) -> tuple[str, bool]:
+    """Return the source of what the frame is at, and whether it is just that."""
+    code, line = at.code, at.line
+    if hasattr(code, "co_positions"):  # Python 3.11 on
+        positions = list(code.co_positions())
+        start, end, left, right = positions[at.last_instruction // 2]
+        if start and end and left is not None and right is not None:
+            lines = linecache.getlines(code.co_filename)[start - 1 : end]
+            if lines:
+                lines[-1] = lines[-1].encode()[:right].decode(errors="replace")
+                lines[0] = lines[0].encode()[left:].decode(errors="replace")
+                text = "".join(lines)
+                return (f"({text})", True) if _parses(f"({text})") else (text, True)
+    text = textwrap.dedent(linecache.getline(code.co_filename, line)).strip()
+    if not _parses(text):
+        # The head of a block, or one line of several: the calls in it will do.
+        text = "\n".join(re.findall(r"[\w.]+\(", text)).replace("(", "()")
+    return text, False
+
+
+def _parses(text: str) -> bool:
+    try:
+        ast.parse(text)
+    except SyntaxError:
+        return False
+    return True
+
+
+def _resolve(node: Any, at: _At) -> str:
+    target = node.func if isinstance(node, ast.Call) else node.context_expr
+    names = list(_names(target))[::-1]
+    if not names[0]:
+        # What a call returns is not known, but whose call it was.
+        while isinstance(target, ast.Attribute):
+            target = target.value
+        made_by = _resolve(target, at) if isinstance(target, ast.Call) else "?"
+        return ".".join([f"{made_by}()", *names[1:]])
+    value = _look_up(names[0], at)
+    for index, name in enumerate(names[1:], 1):
+        inner = inspect.getattr_static(value, name, None)
+        if isinstance(inner, (types.MemberDescriptorType, types.GetSetDescriptorType)):
+            inner = None
+        if inner is None or index == len(names) - 1:
+            return _describe(value, inner, name)
+        value = inner
+    return _describe(None, value, names[0])
+
+
+def _names(node: ast.expr) -> Iterator[str]:
+    """Yield the names of ``a.b.c`` from the right; "" first where it is no name."""
+    while isinstance(node, ast.Attribute):
+        yield node.attr
+        node = node.value
+    yield node.id if isinstance(node, ast.Name) else ""
+
+
+def _look_up(name: str, at: _At) -> Any:
+    for names in at.names:
+        if name in names:
+            return names[name]
+    return None
+
+
+def _describe(holder: Any, value: Any, name: str) -> str:
+    if isinstance(holder, types.ModuleType):
+        module = getattr(value, "__module__", None) if callable(value) else None
+        own = value.__name__ if isinstance(value, types.BuiltinFunctionType) else name
+        return f"{module if isinstance(module, str) else holder.__name__}.{own}"
+    if holder is not None:
+        cls = holder if isinstance(holder, type) else type(holder)
+        return f"{cls.__module__}.{cls.__qualname__}.{name}"
+    if isinstance(value, (type, types.FunctionType, types.BuiltinFunctionType)):
+        return f"{value.__module__}.{value.__qualname__}"
+    if value is None:
+        return f"?.{name}"
+    return f"{type(value).__module__}.{type(value).__qualname__}"
+
+
+def from_dump(steps: tuple[Step, ...], owner: Optional[Owner]) -> Sample:
+    """Return the sample that `faulthandler` took, when nobody else could."""
+    serving = [i for i, s in enumerate(steps) if _serves(s)]
+    begins = serving[-1] if serving else _below_loop(list(steps))
+    return Sample(steps, begins, owner, bool(serving), "", 0, ())
+
+
+def _serves(step: Step) -> bool:
+    return step.name == "_execute" and module_kind(step.file) == "tornado"

@@ -1,0 +1,104 @@
+"""Where watchers learn of loops and requests; in place only while there is a watcher.
+
+# Threads: any; guarded by `_lock`.
+# Guarantees: with the last watcher, Tornado, asyncio and the collector are as before.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import functools
+import os
+import threading
+from typing import Any, Protocol
+
+from tornado.ioloop import IOLoop
+from tornado.platform.asyncio import BaseAsyncIOLoop
+
+from tornado_unblock._loop.lease import running_loop
+from tornado_unblock._stalls.clock import leave_collector, watch_collector
+from tornado_unblock._stalls.owner import mark_requests, stop_marking
+
+
+class Adopter(Protocol):
+    """What wants to know of every loop."""
+
+    def adopt(self, loop: asyncio.AbstractEventLoop) -> None:
+        """Watch ``loop``, unless it is watched already; any thread."""
+
+    def after_fork(self) -> None:
+        """Begin anew, in a forked child."""
+
+
+_lock = threading.RLock()
+_adopters: list[Adopter] = []
+_own_initialize: Any = BaseAsyncIOLoop.initialize
+_own_run_forever: Any = asyncio.BaseEventLoop.run_forever
+
+
+def join(adopter: Adopter) -> None:
+    """Tell ``adopter`` of every loop that there is, or will be; any thread."""
+    with _lock:
+        _adopters.append(adopter)
+        if len(_adopters) == 1:
+            mark_requests()
+            watch_collector()
+            BaseAsyncIOLoop.initialize = _initialize  # type: ignore[method-assign]
+            _set_run_forever(_run_forever)
+    for loop in _known_loops():
+        adopter.adopt(loop)
+
+
+def leave(adopter: Adopter) -> None:
+    """Undo `join`; any thread, any number of times."""
+    with _lock:
+        if adopter in _adopters:
+            _adopters.remove(adopter)
+            if not _adopters:
+                stop_marking()
+                leave_collector()
+                BaseAsyncIOLoop.initialize = (  # type: ignore[method-assign]
+                    _own_initialize
+                )
+                _set_run_forever(_own_run_forever)
+
+
+@functools.wraps(_own_initialize)
+def _initialize(
+    self: BaseAsyncIOLoop, asyncio_loop: asyncio.AbstractEventLoop, **kwargs: Any
+) -> None:
+    _own_initialize(self, asyncio_loop, **kwargs)
+    for adopter in list(_adopters):
+        adopter.adopt(asyncio_loop)
+
+
+def _set_run_forever(method: Any) -> None:
+    asyncio.BaseEventLoop.run_forever = method  # type: ignore[method-assign]
+
+
+@functools.wraps(_own_run_forever)
+def _run_forever(self: asyncio.BaseEventLoop) -> None:
+    # A loop of asyncio's own, of which Tornado may not know yet.
+    for adopter in list(_adopters):
+        adopter.adopt(self)
+    _own_run_forever(self)
+
+
+def _known_loops() -> list[asyncio.AbstractEventLoop]:
+    """Return the loops that Tornado uses, and the one that runs here."""
+    loops = list(IOLoop._ioloop_for_asyncio)
+    here = running_loop()
+    if here is not None and here not in loops:
+        loops.append(here)
+    return [loop for loop in loops if not loop.is_closed()]
+
+
+def _after_fork() -> None:
+    global _lock
+    _lock = threading.RLock()
+    for adopter in _adopters:
+        adopter.after_fork()
+
+
+if hasattr(os, "register_at_fork"):  # pragma: no branch - all but Windows
+    os.register_at_fork(after_in_child=_after_fork)

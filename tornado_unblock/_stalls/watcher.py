@@ -1,0 +1,401 @@
+"""The watcher: one thread that looks at every loop, and tells of those that stand.
+
+# Threads: `look` runs on the watcher's thread; loops come and go on any, under `_lock`.
+# Guarantees:
+# - while no loop stands, a look reads a few numbers of each, and no stack;
+# - what fails in here is logged once, and ends neither the program nor the watch;
+# - it waits for no lock that a loop thread holds while it runs the program's code;
+# - in a forked child the thread starts again when the child's loop first turns.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import math
+import os
+import threading
+from typing import Callable, Optional
+
+from tornado_unblock._executors.threads import start_thread
+from tornado_unblock._loop.lease import running_loop
+from tornado_unblock._stalls import evidence, export, frames
+from tornado_unblock._stalls.clock import LongTurn, LoopClock, clocks, now
+from tornado_unblock._stalls.counts import StallCounts
+from tornado_unblock._stalls.evidence import OwnCounts, Reading, ThreadCounts
+from tornado_unblock._stalls.frames import Sample
+from tornado_unblock._stalls.held import Dumps, HeldDump, Steps
+from tornado_unblock._stalls.records import LoopStatistics, Stall
+from tornado_unblock._stalls.reports import Reporter, logger
+from tornado_unblock._stalls.settings import Settings
+from tornado_unblock._stalls.story import Story
+
+Samples = dict[int, tuple[float, float, Sample]]
+"""By the loop's `id`: when the turn began, when it was looked at, and what was seen."""
+
+# Seconds between two times that the stalls are written to a file.
+_WRITE_EVERY = 10.0
+_STOP_PATIENCE = 5.0
+
+
+class _Watched:
+    """One loop, as the watcher sees it. The watcher's thread only, but `_totals`."""
+
+    def __init__(self, clock: LoopClock) -> None:
+        self.clock = clock
+        self.counts: Optional[ThreadCounts] = None
+        self.before: Optional[Reading] = None
+        self.story: Optional[Story] = None
+        self.stall: Optional[Stall] = None
+        self.stalled = self.starved = 0.0
+        self.stalls = 0
+
+    def read(self, stood: float) -> Optional[Reading]:
+        """Read what the system has counted of its thread."""
+        thread = self.clock.thread
+        if thread is None:
+            return None
+        if self.counts is None or self.counts.thread != thread:
+            if self.counts is not None:
+                self.counts.close()
+            native = next(
+                (t.native_id for t in threading.enumerate() if t.ident == thread), None
+            )
+            self.counts = ThreadCounts(thread, native)
+            self.before = None
+        return self.counts.read(stood)
+
+    def waits_for_processor(self) -> bool:
+        """Whether its thread may be in the line for a processor this moment."""
+        return self.counts is not None and self.counts.waits_for_processor()
+
+    def after_fork(self) -> None:
+        """Begin anew in a forked child."""
+        self.close_counts()
+        self.before = self.story = self.stall = None
+        self.stalled = self.starved = 0.0
+        self.stalls = 0
+        self.clock.after_fork()
+
+    def close(self) -> None:
+        """Let go of what it holds."""
+        self.clock.remove()
+        self.close_counts()
+
+    def close_counts(self) -> None:
+        """Let go of the files."""
+        if self.counts is not None:
+            self.counts.close()
+            self.counts = None
+
+
+class Watcher:
+    """Watches loops.
+
+    Args:
+        settings: What was asked for.
+        counts: Where stalls are counted.
+        tell: Called with each stall that is over, and with each first warning, on the
+            watcher's thread, besides the log.
+        log: Whether to log at all.
+    """
+
+    def __init__(
+        self,
+        settings: Settings,
+        counts: StallCounts,
+        tell: Optional[Callable[[Stall], object]] = None,
+        *,
+        log: bool = True,
+    ) -> None:
+        self.settings = settings
+        self._counts = counts
+        # A forked child writes to a file of its own.
+        self._pid = os.getpid()
+        self._tell = tell
+        self._log = log
+        self._reporter = Reporter(settings.log_every)
+        self._held: Optional[HeldDump] = None
+        self._failed = False
+        # Whether there is something to write, and when there may be.
+        self._unwritten = False
+        self._next_write = 0.0
+        self._start_empty()
+
+    def _start_empty(self) -> None:
+        # A process that attaches interrupts whatever the main thread is doing.
+        self._lock = threading.RLock()
+        # Guarded by _lock.
+        self._watched: dict[int, _Watched] = {}
+        self._thread: Optional[threading.Thread] = None
+        # Held, and released to wake the thread.
+        self._wake = _held_lock()
+        self._stopping = False
+
+    def adopt(self, loop: asyncio.AbstractEventLoop) -> None:
+        """Watch ``loop`` too, unless it is watched already; any thread."""
+        with self._lock:
+            known = self._watched.get(id(loop))
+            if self._stopping or (known is not None and known.clock.loop is loop):
+                return
+            clock = LoopClock(
+                loop, self.settings.threshold, self._wake_up, self.settings.look
+            )
+            self._watched[id(loop)] = _Watched(clock)
+            clocks.append(clock)
+            self._start()
+
+    def after_fork(self) -> None:
+        """Begin anew in a forked child: the thread starts when a loop has turned."""
+        self._lock = threading.RLock()
+        self._wake = _held_lock()
+        self._thread = None
+        for one in self._watched.values():
+            one.after_fork()
+
+    def _start(self) -> None:
+        """Start the thread, if it does not run; holds `_lock`."""
+        if self._thread is None and not self._stopping:
+            self._thread = start_thread(self._run, "unblock-watch")
+
+    def _wake_up(self) -> None:
+        if self._thread is None:  # in a forked child
+            with self._lock:
+                self._start()
+        try:
+            self._wake.release()
+        except RuntimeError:  # woken already
+            pass
+
+    def stop(self) -> None:
+        """Leave every loop as it was, and wait for the thread; any thread but that."""
+        with self._lock:
+            for one in self._watched.values():
+                if running_loop() is one.clock.loop:
+                    one.clock.end_turn()
+            self._stopping = True
+            thread = self._thread
+        self._wake_up()
+        if thread is not None and thread is not threading.current_thread():
+            thread.join(_STOP_PATIENCE)
+        with self._lock:
+            watched = list(self._watched.values())
+            self._watched.clear()
+        for one in watched:
+            clocks.remove(one.clock)
+            one.close()
+
+    def statistics(self) -> tuple[LoopStatistics, ...]:
+        """Return what is known of each loop; any thread."""
+        with self._lock:
+            watched = list(self._watched.values())
+        return tuple(_statistics(one) for one in watched)
+
+    # -- the watcher's thread --------------------------------------------------
+
+    def _run(self) -> None:
+        own = OwnCounts()
+        pause = self.settings.look
+        if self.settings.faulthandler:
+            self._held = HeldDump(self.settings.threshold)
+        going = True
+        while going:
+            going = not self._stopping
+            own.begin()
+            woken = self._wake.acquire(timeout=pause)
+            # At once: C code that held the interpreter may be about to go on, and
+            # whatever lets go of the interpreter lets it.
+            samples = self._samples()
+            own.end(0.0 if woken else pause)
+            self._look_at_all(samples, own.stood)
+            if self._unwritten and (now() >= self._next_write or not going):
+                self._write()
+        own.close()
+        if self._held is not None:
+            self._held.close()
+            self._held = None
+
+    def _write(self) -> None:
+        self._unwritten = False
+        self._next_write = now() + _WRITE_EVERY
+        path = str(self.settings.write)
+        if os.getpid() != self._pid:
+            path = f"{path}.{os.getpid()}"
+        try:
+            export.write(self._counts.get(), path)
+        except OSError as error:
+            logger.error("The stalls could not be written to %s: %s", path, error)
+
+    def _samples(self) -> Samples:
+        samples: Samples = {}
+        for key, one in list(self._watched.items()):
+            clock = one.clock
+            began = clock.stalled_since()
+            if began and now() - began >= self.settings.look:
+                sample = _sample(clock, began)
+                if sample is not None:
+                    samples[key] = (began, now(), sample)
+        return samples
+
+    def _look_at_all(self, samples: Samples, stood: float) -> None:
+        with self._lock:
+            watched = list(self._watched.values())
+        dumps = self._held.rearm() if self._held is not None else {}
+        for one in watched:
+            try:
+                self._look(one, stood, samples, dumps)
+            except Exception:
+                if not self._failed:
+                    self._failed = True
+                    logger.error(
+                        "Watching for stalls failed; it goes on", exc_info=True
+                    )
+            if one.clock.loop.is_closed():
+                self._forget(one)
+
+    def _forget(self, one: _Watched) -> None:
+        with self._lock:
+            if self._watched.pop(id(one.clock.loop), None) is None:
+                return
+            clocks.remove(one.clock)
+        one.close()
+
+    def _look(
+        self, one: _Watched, stood: float, samples: Samples, dumps: Dumps
+    ) -> None:
+        clock = one.clock
+        reading = one.read(stood)
+        held = dumps.get(clock.run or 0)
+        seen = samples.get(id(clock.loop))
+        if seen is not None and (one.story is None or one.story.began != seen[0]):
+            # What it was in before has ended.
+            self._finish_ended(one, reading, held, before=seen[0])
+            one.story = Story(seen[0])
+        if seen is not None and one.story is not None:
+            one.story.add_all(seen[2], seen[1], held, bool(clock.collecting_since))
+        self._finish_ended(one, reading, held)
+        began = clock.stalled_since()
+        story = one.story
+        if story is not None and story.began != began:
+            one.story = one.stall = None  # it was shorter than the threshold
+        elif story is not None and reading is not None:
+            self._go_on(one, story, reading)
+        if one.story is None and reading is not None:
+            one.before = reading
+            clock.name = _thread_name(clock)
+
+    def _finish_ended(
+        self,
+        one: _Watched,
+        reading: Optional[Reading],
+        held: Optional[Steps],
+        before: float = math.inf,
+    ) -> None:
+        """Report the turns that have ended, and began ``before`` some time."""
+        ended = one.clock.ended
+        while ended and ended[0].began < before:
+            self._finish(one, ended.popleft(), reading, held)
+
+    def _go_on(self, one: _Watched, story: Story, reading: Reading) -> None:
+        """Warn of a stall that goes on, once it is one."""
+        seconds = reading.at - story.began
+        if seconds < self.settings.threshold:
+            return
+        before = one.before or reading
+        verdict = evidence.judge(seconds, before, reading)
+        if verdict.active < self.settings.threshold:
+            return
+        computed = reading.computed - before.computed
+        if computed < self.settings.threshold and one.waits_for_processor():
+            return  # what it has waited for that is not counted yet
+        stall = story.tell(
+            seconds,
+            over=False,
+            computing=verdict.computing,
+            collecting=0.0,
+            owner=None,
+            loop=one.clock.name,
+        )
+        one.stall = stall
+        first, story.is_stall = not story.is_stall, True
+        # The handler that is logged to may be what stalls the loop.
+        if not first or stall.cause == "logging":
+            return
+        if self._tell is not None:
+            self._tell(stall)
+        if self._log:
+            story.announced = self._reporter.during(stall)
+
+    def _finish(
+        self,
+        one: _Watched,
+        turn: LongTurn,
+        reading: Optional[Reading],
+        held: Optional[Steps],
+    ) -> None:
+        seconds = turn.ended - turn.began
+        story, one.story, one.stall = one.story, None, None
+        if story is None or story.began != turn.began:
+            story = Story(turn.began)
+        if held is not None and not story.seen:
+            story.add(frames.from_dump(held, turn.owner), turn.ended, False)
+        verdict = evidence.Verdict(seconds, 0.0, False)
+        if one.before is not None and reading is not None:
+            verdict = evidence.judge(seconds, one.before, reading)
+        if verdict.active < self.settings.threshold and not story.is_stall:
+            one.starved += seconds
+            return
+        stall = story.tell(
+            seconds,
+            over=True,
+            computing=verdict.computing,
+            collecting=turn.collecting,
+            owner=turn.owner,
+            loop=one.clock.name,
+        )
+        one.stalled += seconds
+        one.stalls += 1
+        self._counts.add(stall)
+        self._unwritten = self.settings.write is not None
+        if self._tell is not None:
+            self._tell(stall)
+        if self._log:
+            self._reporter.after(stall, story.announced)
+
+
+def _held_lock() -> threading.Lock:
+    lock = threading.Lock()
+    lock.acquire()
+    return lock
+
+
+def _sample(clock: LoopClock, began: float) -> Optional[Sample]:
+    thread = clock.thread
+    if thread is None:
+        return None
+    return frames.take(thread, clock.loop, lambda: clock.stalled_since() == began)
+
+
+def _thread_name(clock: LoopClock) -> str:
+    thread = clock.thread
+    names = (t.name for t in threading.enumerate() if t.ident == thread)
+    return next(names, clock.name or "?")
+
+
+def _statistics(one: _Watched) -> LoopStatistics:
+    clock = one.clock
+    watched = now() - clock.since
+    # Whatever happens in a turn waits for half of it, on average.
+    lag = clock.squares / (2 * watched) if watched else 0.0
+    return LoopStatistics(
+        name=clock.name,
+        measured_by=clock.measured_by,
+        watched=watched,
+        busy=clock.busy if clock.measured_by == "selector" else None,
+        turns=clock.turns,
+        lag=lag,
+        longest=clock.longest,
+        stalled=one.stalled,
+        stalls=one.stalls,
+        starved=one.starved,
+        stall=one.stall,
+    )
