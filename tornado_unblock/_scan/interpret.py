@@ -13,6 +13,9 @@ import builtins
 import re
 from typing import Any, Callable, Optional
 
+from tornado.web import RequestHandler
+from tornado.websocket import WebSocketHandler
+
 from tornado_unblock._scan.frames import Frame
 from tornado_unblock._scan.project import Class, Module, Project
 from tornado_unblock._scan.scopes import (
@@ -61,6 +64,11 @@ _MAX_CANDIDATES = 60
 
 APPLICATION = "tornado.web.Application()"
 
+#: What a handler has from Tornado.
+_TORNADO = set(dir(RequestHandler)) | set(dir(WebSocketHandler))
+_TORNADO |= {"request", "application", "ui", "path_args", "path_kwargs", "_finished"}
+_TORNADO |= {"ws_connection", "stream", "open_args", "open_kwargs"}
+
 _BUILTINS = set(dir(builtins)) | {"unicode", "xrange", "raw_input", "file", "reduce"}
 _BUILTINS |= {"basestring", "long", "unichr", "execfile"}
 #: They return what they are given first.
@@ -105,6 +113,12 @@ def decorator_name(node: ast.expr) -> str:
 def decorator_names(node: Any) -> set[str]:
     """Return the last names of a function's decorators."""
     return {decorator_name(each) for each in node.decorator_list}
+
+
+def is_session(node: ast.expr) -> bool:
+    """Tell whether an expression is called a session of a database."""
+    name = decorator_name(node)
+    return name.lower().endswith("session") or name == "sess"
 
 
 def is_property(node: Any) -> bool:
@@ -470,8 +484,12 @@ class Interpreter:
         found = special or union(
             self._stored(obj, name), self._field(obj, name), self._inherited(obj, name)
         )
+        if not found and self._method(cls, "__getattr__"):
+            found = self._computed(obj, name)
         if not found:
-            found = self._outer_attribute(cls, name, "()") or self._computed(obj, name)
+            found = self._outer_attribute(cls, name, "()")
+        if not found:
+            found = self.stored_outside(name, obj)
         cls.frame.known[key] = found
         return found
 
@@ -591,6 +609,8 @@ class Interpreter:
         found: list[Value] = []
         for base in self.mro(cls):
             if isinstance(base, str) and base != "object" and base[0] != "?":
+                if base.startswith("tornado.web") and name not in _TORNADO:
+                    continue  # nobody knows where it comes from
                 path = self.table.step(base, step) if step else base
                 longer = self.table.step(path, f".{name}")
                 if step and not self._told(longer):
@@ -608,11 +628,12 @@ class Interpreter:
         return any(table.step(path, s) != path + s for s in (".x", "[]"))
 
     def _computed(self, obj: Obj, name: str) -> Value:
-        if self._method(obj.cls, "__getattr__") and not name.startswith("__"):
-            text = self.atoms.make(Text, name)
-            getters = self._inherited(obj, "__getattr__")
-            return union(*(self.call(g, self.args_of((text,))) for g in getters))
-        return self.stored_outside(name, obj)
+        """Return what `__getattr__` gives."""
+        if name.startswith("__"):
+            return EMPTY
+        text = self.atoms.make(Text, name)
+        getters = self._inherited(obj, "__getattr__")
+        return union(*(self.call(g, self.args_of((text,))) for g in getters))
 
     def _of_class(self, atom: Cls, name: str) -> Value:
         for cls in self.mro(atom.cls):
@@ -815,6 +836,11 @@ class Interpreter:
     def _call(self, node: ast.Call, frame: Frame) -> Value:
         functions = self.eval(node.func, frame)
         args = self.args(node, frame)
+        table = self.table
+        if all(isinstance(f, Ext) and not table.knows(f.path) for f in functions):
+            guessed = self._guessed(node, args)
+            if guessed:
+                return guessed
         found = [self._container_call(node, args, frame)]
         for func in functions:
             if isinstance(func, Ext):
@@ -822,6 +848,15 @@ class Interpreter:
             else:
                 found.append(self.call(func, args))
         return union(*found)
+
+    def _guessed(self, node: ast.Call, args: Args) -> Value:
+        """Return what `session.query(User)` gives, though nobody knows the session."""
+        func = node.func
+        if isinstance(func, ast.Attribute) and args.placed:
+            if func.attr == "query" and is_session(func.value):
+                texts = (a for a in args.placed[0] if isinstance(a, (Text, Prefix)))
+                return EMPTY if any(texts) else (self.ext("SA.query()", LIKELY),)
+        return EMPTY
 
     def args(self, node: ast.Call, frame: Frame) -> Args:
         """Return what a call passes."""

@@ -9,7 +9,12 @@ from collections.abc import Iterable, Iterator
 from typing import Any, NamedTuple, Optional
 
 from tornado_unblock._scan.frames import Frame
-from tornado_unblock._scan.interpret import Interpreter, decorator_names, is_property
+from tornado_unblock._scan.interpret import (
+    Interpreter,
+    decorator_names,
+    is_property,
+    is_session,
+)
 from tornado_unblock._scan.project import Class
 from tornado_unblock._scan.table import HINTED, HINTS, TELLING
 from tornado_unblock._scan.values import (
@@ -43,6 +48,9 @@ _COMMON = re.compile(
     r"|set_status|write_error|send_error|write_message|get_secure_cookie|on_\w+"
     r"|initialize|prepare|setup|handle|process|call|main)"
 )
+
+#: What a session of a database does without waiting, or only another session does.
+_NOT_OF_SESSIONS = HINTED - {"commit", "rollback", "flush", "merge", "refresh", "scalar"}
 
 
 class Edge(NamedTuple):
@@ -298,6 +306,8 @@ class Reach:
         kind = TELLING.get(name, "")
         if not kind and name in HINTED and HINTS.search(_last_name(func.value)):
             kind = "database"
+        if is_session(func.value) and name in _NOT_OF_SESSIONS:
+            kind = ""
         if kind:
             if id(call) not in frame.scope.awaited:
                 self._add_leaf(func, kind, "", LIKELY, edges)

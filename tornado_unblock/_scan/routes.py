@@ -191,8 +191,10 @@ def read_applications(
     found: Value = (interpreter.ext(APPLICATION),) if applications else ()
     settings: dict[str, Value] = {}
     for node, frame in applications:
-        made = interpreter.eval(node, frame)
-        found = union(found, tuple(a for a in made if not isinstance(a, Ext)))
+        made = tuple(a for a in interpreter.eval(node, frame) if not isinstance(a, Ext))
+        if frame.cls is not None and not made:  # super().__init__(...) of its own class
+            made = (interpreter.object_of(frame.cls),)
+        found = union(found, made)
         for name, value in interpreter.args(node, frame).named:
             settings[name] = union(settings.get(name, ()), value)
     pairs = tuple(settings.items())

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import contextlib
 import gc
 import sys
@@ -29,6 +30,7 @@ from tornado_unblock._scan.settings import Settings
 from tornado_unblock._scan.table import default_table
 from tornado_unblock._scan.values import (
     CONFIDENCE,
+    UNKNOWN,
     Atom,
     Ext,
     Func,
@@ -215,10 +217,13 @@ class Scan:
                 if entry is not None:
                     made.append(entry)
         verbs = [entry for entry in made if entry.name in VERBS]
+        renders = any(_renders(frame) for verb in verbs for frame in verb.frames)
         for entry in made:
-            asked_for = entry.name in ("get_current_user", "get_user_locale")
-            if asked_for and any(entry.frame in verb.frames for verb in verbs):
-                continue  # it is found on the way of who asks
+            if entry.name in ("get_current_user", "get_user_locale"):
+                if any(entry.frame in verb.frames for verb in verbs) or not renders:
+                    continue  # it is found on the way of who asks, if anybody does
+                # A template may ask.
+                entry.found = [found._replace(level=UNKNOWN) for found in entry.found]
             yield entry
 
     def _owner(self, cls: Class, name: str) -> Optional[Class]:
@@ -346,6 +351,15 @@ class Scan:
                 )
             )
         return sorted(found, key=lambda h: (h.path, h.line))
+
+
+def _renders(frame: Frame) -> bool:
+    """Tell whether a function renders a template."""
+    return any(
+        isinstance(call.func, ast.Attribute)
+        and call.func.attr in ("render", "render_string")
+        for call in frame.scope.calls
+    )
 
 
 def is_async_entry(node: Any) -> bool:

@@ -132,6 +132,46 @@ SA.connection().__enter__()         = SA.connection()
 mongo.node().*                      = mongo.node()
 mongo.node()[]                      = mongo.node()
 mongo.node()()                      = mongo.node()
+mongo.node().insert                   database
+mongo.node().insert_one               database
+mongo.node().insert_many              database
+mongo.node().update                   database
+mongo.node().update_one               database
+mongo.node().update_many              database
+mongo.node().replace_one              database
+mongo.node().remove                   database
+mongo.node().delete_one               database
+mongo.node().delete_many              database
+mongo.node().save                     database
+mongo.node().find_one                 database
+mongo.node().find_one_and_update      database
+mongo.node().find_one_and_replace     database
+mongo.node().find_one_and_delete      database
+mongo.node().find_and_modify          database
+mongo.node().aggregate                database
+mongo.node().count                    database
+mongo.node().count_documents          database
+mongo.node().estimated_document_count database
+mongo.node().distinct                 database
+mongo.node().map_reduce               database
+mongo.node().group                    database
+mongo.node().bulk_write               database
+mongo.node().create_index             database
+mongo.node().ensure_index             database
+mongo.node().drop                     database
+mongo.node().drop_index               database
+mongo.node().rename                   database
+mongo.node().command                  database
+mongo.node().eval                     database
+mongo.node().list_collection_names    database
+mongo.node().collection_names         database
+mongo.node().list_database_names      database
+mongo.node().database_names           database
+mongo.node().drop_collection          database
+mongo.node().drop_database            database
+mongo.node().server_info              database
+mongo.node().watch                    database
+mongo.node().authenticate             database
 mongo.node().find                   = mongo.find
 mongo.find()                        = mongo.cursor()
 mongo.cursor().__iter__             database
@@ -534,6 +574,11 @@ beanstalkc.Connection().*           network
 gearman.GearmanClient().*           network
 rq.Queue().enqueue*                 network
 celery.Celery().send_task           network
+celery.Celery().control.*           network
+celery.Celery().control.inspect     network -> celery.inspect()
+celery.inspect().*                  network
+celery.Celery().connection          -
+celery.Celery().AsyncResult().get   wait
 celery.task().delay                 network -> celery.result()
 celery.task().apply_async           network -> celery.result()
 celery.task().apply                 wait
@@ -931,6 +976,8 @@ class Table:
             own = self.rule(path)
             if own is not None and own.calls and own.same:
                 return own.same
+            if own is not None and own.kind and "*" not in own.path:
+                return longer  # what it gives is not what it is a method of
         rule = self.rule(longer)
         if rule is not None and not rule.calls:
             same = rule.same
