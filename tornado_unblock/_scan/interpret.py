@@ -26,7 +26,7 @@ from tornado_unblock._scan.scopes import (
     IMPORT,
     ITEM,
     Binding,
-    Scope,
+    scope_of,
 )
 from tornado_unblock._scan.source import Problem
 from tornado_unblock._scan.table import Table
@@ -146,7 +146,6 @@ class Interpreter:
         self._frames: dict[Any, Frame] = {}
         self._counts: dict[Any, int] = {}
         self._classes: dict[Any, Class] = {}
-        self._scopes: dict[int, Scope] = {}
         self._stores: Optional[dict[str, list[Module]]] = None
         self._importing: set[tuple[str, str]] = set()
         self._nested = 0
@@ -166,13 +165,6 @@ class Interpreter:
     def ext(self, path: str, level: int = SEEN) -> Ext:
         """Return what is outside at a path."""
         return self.atoms.make(Ext, path, level)
-
-    def scope(self, node: Any) -> Scope:
-        """Return a function's scope, read once."""
-        found = self._scopes.get(id(node))
-        if found is None:
-            found = self._scopes[id(node)] = Scope(node)
-        return found
 
     def class_of(self, node: ast.ClassDef, parent: Frame) -> Class:
         """Return the class that a definition makes in a frame."""
@@ -923,7 +915,7 @@ class Interpreter:
         frame = self._frames.get(key)
         if frame is None:
             self._counts[func.node] = count + 1
-            scope = self.scope(func.node)
+            scope = scope_of(func.node)
             frame = Frame(scope, func.env.module, func.env, func.cls, params)
             self._frames[key] = frame
         return frame

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any, Optional
 
 from tornado_unblock._scan.frames import Frame
-from tornado_unblock._scan.scopes import Scope
+from tornado_unblock._scan.scopes import Scope, scope_of
 from tornado_unblock._scan.source import Problem, Source, python_files, read
 from tornado_unblock._scan.values import FunctionNode
 
@@ -39,7 +39,7 @@ class Module:
         """The module's own names."""
         if self._frame is None:
             tree = self.source.tree or ast.Module([], [])
-            self._frame = Frame(Scope(tree), self)
+            self._frame = Frame(scope_of(tree), self)
             if "global " in self.source.text:
                 self._read_globals(self._frame.scope)
         return self._frame
@@ -50,7 +50,7 @@ class Module:
             if isinstance(node, FunctionNode) and any(
                 isinstance(part, ast.Global) for part in ast.walk(node)
             ):
-                inner = Scope(node)
+                inner = scope_of(node)
                 for name in inner.globals:
                     scope.bindings.setdefault(name, []).extend(
                         inner.bindings.get(name, ())
@@ -77,7 +77,7 @@ class Class:
         self.name = node.name
         self.module = parent.module
         self.parent = parent
-        self.frame = Frame(Scope(node), parent.module, parent, self)
+        self.frame = Frame(scope_of(node), parent.module, parent, self)
         self.mro: Optional[list[Any]] = None
         self._stored: Optional[dict[str, list[tuple[Any, Any]]]] = None
 
@@ -100,7 +100,7 @@ class Class:
                 args = method.args.posonlyargs + method.args.args
                 if not args:
                     continue
-                for target, binding in Scope(method).attributes:
+                for target, binding in scope_of(method).attributes:
                     base = target.value
                     if isinstance(base, ast.Name) and base.id == args[0].arg:
                         found = self._stored.setdefault(target.attr, [])

@@ -305,7 +305,8 @@ class Reach:
         name = func.attr
         kind = TELLING.get(name, "")
         if not kind and name in HINTED and HINTS.search(_last_name(func.value)):
-            kind = "database"
+            cached = re.search("redis|rds", _last_name(func.value), re.IGNORECASE)
+            kind = "network" if cached else "database"
         if is_session(func.value) and name in _NOT_OF_SESSIONS:
             kind = ""
         if kind:

@@ -201,6 +201,14 @@ class Scope:
                     self._target(part, binding._replace(at=at))
 
 
+def scope_of(node: Any) -> Scope:
+    """Return the scope of a node, which is read once."""
+    scope = getattr(node, "_scope", None)
+    if scope is None:
+        scope = node._scope = Scope(node)
+    return scope  # type: ignore[no-any-return]
+
+
 def _children(node: Any) -> list[Any]:
     found: list[Any] = []
     for name in node._fields:

@@ -675,7 +675,8 @@ os.popen                            process
 os.popen().*                        -
 os.popen2                           process
 os.popen3                           process
-os.wait*                            process
+os.wait                             process
+os.waitid                           process
 os.spawn*                           process
 popen2.*                            process
 commands.getoutput                  process
