@@ -54,12 +54,12 @@ def scan(paths: Iterable[Path], settings: Optional[Settings] = None) -> Report:
     Returns:
         What was found, and what could not be read or followed.
     """
-    with _room():
+    with room():
         return Scan(list(paths), settings or Settings()).report()
 
 
 @contextlib.contextmanager
-def _room() -> Iterator[None]:
+def room() -> Iterator[None]:
     """Allow deep recursion; and trees are no garbage, so do not look for any."""
     limit, collecting = sys.getrecursionlimit(), gc.isenabled()
     sys.setrecursionlimit(max(limit, _RECURSION))
@@ -97,6 +97,11 @@ class Entry:
     frames: list[Frame]
 
     @property
+    def is_async(self) -> bool:
+        """Whether it is a coroutine."""
+        return is_async_entry(self.node)
+
+    @property
     def endpoint(self) -> str:
         """The method, by the class that defines it."""
         return f"{self.owner.name}.{self.name}"
@@ -115,15 +120,20 @@ class Scan:
         self.reach = Reach(self.interpreter)
         self.routes: dict[Class, list[Route]] = {}
         self.patterns: dict[Class, list[str]] = {}
+        self.chosen: list[Class] = []
         self.application_unblocked: list[tuple[str, int]] = []
         self._unblocked_files: Optional[set[str]] = None
 
-    def report(self) -> Report:
-        """Find everything."""
+    def entries(self) -> list[Entry]:
+        """Find the methods that Tornado calls, and what they reach."""
         every = [c for m in self.project.modules for c in self._classes(m)]
         self._read_places()
-        chosen = self._chosen(every)
-        entries = [entry for cls in chosen for entry in self._entries(cls)]
+        self.chosen = self._chosen(every)
+        return [entry for cls in self.chosen for entry in self._entries(cls)]
+
+    def report(self) -> Report:
+        """Find everything."""
+        entries = self.entries()
         dark = {
             (frame.module.path, *place)
             for entry in entries
@@ -134,7 +144,7 @@ class Scan:
         problems = sorted(self.project.problems)
         return Report(
             files=len(self.project.modules) + self._unread(),
-            handlers=self._summaries(chosen, entries),
+            handlers=self._summaries(self.chosen, entries),
             findings=sorted(self._findings(entries), key=lambda f: f.rank),
             notes=notes,
             problems=problems,
