@@ -17,7 +17,7 @@ from tornado_unblock._scan.scan import scan
 FILES = 1500
 FILES_OF_PACKAGE = 10
 
-_BASE = '''
+_BASE = """
 import functools
 
 import tornado.web
@@ -50,8 +50,8 @@ def checked(method):
         return method(self, *args)
 
     return wrapper
-'''
-_DB = '''
+"""
+_DB = """
 import pymysql
 
 
@@ -63,8 +63,8 @@ class Database:
         cursor = self.connection.cursor()
         cursor.execute(sql)
         return cursor.fetchall()
-'''
-_FILLER = '''
+"""
+_FILLER = """
     def helper_{n}(self, value):
         found = []
         for part in value.split(","):
@@ -72,8 +72,8 @@ _FILLER = '''
             if name in self.known and text:
                 found.append((name.strip(), text.strip().lower()))
         return dict(found)
-'''
-_HANDLERS = '''
+"""
+_HANDLERS = """
 import json
 
 import requests
@@ -102,8 +102,8 @@ class Handler{package}x{file}(Member):
 {filler}
 
 routes = [(r"/p{package}/h{file}/(.*)", Handler{package}x{file})]
-'''
-_SERVICE = '''
+"""
+_SERVICE = """
 import time
 
 
@@ -123,7 +123,7 @@ class Service{file}:
 
 def constant(key):
     return len(key)
-'''
+"""
 
 
 def generate(folder: Path, files: int) -> None:

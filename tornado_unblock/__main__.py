@@ -37,18 +37,18 @@ def main(arguments: Sequence[str]) -> int:
     """Call a command and return its exit code; 2 where there is none."""
     name, rest = (arguments[0], list(arguments[1:])) if arguments else ("", [])
     if name in ("-h", "--help"):
-        print(usage())  # noqa: T201
+        print(usage())
         return 0
     command = COMMANDS.get(name)
     if command is None:
         if name:
-            print(f"tornado_unblock: there is no command {name!r}", file=sys.stderr)  # noqa: T201
-        print(usage(), file=sys.stderr)  # noqa: T201
+            print(f"tornado_unblock: there is no command {name!r}", file=sys.stderr)
+        print(usage(), file=sys.stderr)
         return 2
     try:
         module = importlib.import_module(command.module)
     except ModuleNotFoundError as missing:
-        print(_missing(name, missing), file=sys.stderr)  # noqa: T201
+        print(_missing(name, missing), file=sys.stderr)
         return 2
     code: int = module.main(rest)
     return code

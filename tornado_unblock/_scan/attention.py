@@ -123,7 +123,7 @@ class _Look:
     def _guarded(self, line: int) -> bool:
         return any(first <= line <= last for first, last in self.locked)
 
-    # --- writes ----------------------------------------------------------------------
+    # --- writes --------------------------------------------------------------------
 
     def _globals(self) -> Iterator[Seen]:
         for name in sorted(self.scope.globals):
@@ -205,7 +205,7 @@ class _Look:
             return False  # each instance has its own
         return any(_is_container(c.frame.scope.bindings.get(name)) for c in classes)
 
-    # --- calls -----------------------------------------------------------------------
+    # --- calls ---------------------------------------------------------------------
 
     def _calls(self) -> Iterator[Seen]:
         is_coroutine = not isinstance(self.frame.node, ast.Lambda) and is_async(
@@ -237,23 +237,26 @@ class _Look:
         else:
             yield Seen(rule, call.lineno, f"{what} is changed by requests")
 
-    # --- what only one thread may use ----------------------------------------------------
+    # --- what only one thread may use ----------------------------------------------
 
     def _connections(self) -> Iterator[Seen]:
         for load in self.scope.loads:
             base = load.value
             if self._guarded(load.lineno):
                 continue
-            if isinstance(base, ast.Name) and self._is_global(base.id):
-                yield from self._connection(base)
-            elif isinstance(base, ast.Attribute) and self._is_of_class(base):
+            if self._is_global(base) or self._is_of_class(base):
                 yield from self._connection(base)
 
-    def _is_global(self, name: str) -> bool:
+    def _is_global(self, node: ast.expr) -> bool:
+        if not isinstance(node, ast.Name):
+            return False
+        name = node.id
         own = name in self.scope.bindings and name not in self.scope.globals
         return name in self.shared and not own and name not in self.frame.params
 
-    def _is_of_class(self, node: ast.Attribute) -> bool:
+    def _is_of_class(self, node: ast.expr) -> bool:
+        if not isinstance(node, ast.Attribute):
+            return False
         for atom in self.interpreter.eval(node.value, self.frame):
             if isinstance(atom, Mod):
                 return True
@@ -274,7 +277,9 @@ class _Look:
     def _connection(self, node: ast.expr) -> Iterator[Seen]:
         for atom in self.interpreter.eval(node, self.frame):
             if isinstance(atom, Ext) and atom.path in _UNSHARED:
-                message = f"{ast.unparse(node)} is {_UNSHARED[atom.path]} for all requests"
+                message = (
+                    f"{ast.unparse(node)} is {_UNSHARED[atom.path]} for all requests"
+                )
                 link = _LINKS_OF_KINDS.get(atom.path, "")
                 yield Seen("global-connection", node.lineno, message, link)
 

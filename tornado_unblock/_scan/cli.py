@@ -1,4 +1,4 @@
-"""`python -m tornado_unblock scan`: which handlers block, where, and how one gets there."""
+"""`python -m tornado_unblock scan`: which handlers block, where, and by which way."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from tornado_unblock._scan.settings import SettingsError, read_settings, with_ba
 
 CLEAN, BLOCKING, WRONG, UNREAD = 0, 1, 2, 3
 
-_EXIT_CODES = f"""exit codes: {CLEAN}: nothing blocks (but for what the baseline accepts);
+_EXIT_CODES = f"""exit codes: {CLEAN}: nothing blocks, but for what a baseline accepts;
 {BLOCKING}: something blocks; {WRONG}: the command makes no sense; {UNREAD}: files could
 not be read, and nothing else was found to block"""
 
@@ -28,10 +28,10 @@ def main(arguments: Sequence[str]) -> int:
     try:
         report, missed = _scanned(options)
     except (SettingsError, BaselineError, ObservedError, OSError) as error:
-        print(f"scan: {error}", file=sys.stderr)  # noqa: T201
+        print(f"scan: {error}", file=sys.stderr)
         return WRONG
     if options.write_baseline is not None:
-        print(_accept(report, options.write_baseline), file=sys.stderr)  # noqa: T201
+        print(_accept(report, options.write_baseline), file=sys.stderr)
         return CLEAN
     _print(report, missed, options)
     return _exit_code(report, options)
@@ -59,13 +59,13 @@ def _accept(report: Report, file: Path) -> str:
 
 
 def _print(report: Report, missed: list[Stall], options: Any) -> None:
-    print(FORMATS[options.format](report, options.verbose))  # noqa: T201
+    print(FORMATS[options.format](report, options.verbose))
     for stall in missed:
         place = f"{stall.file}:{stall.line}" if stall.file else "no place"
         message = (
             f"scan: seen while it ran, not in the source: {stall.endpoint} {place}"
         )
-        print(message, file=sys.stderr)  # noqa: T201
+        print(message, file=sys.stderr)
 
 
 def _exit_code(report: Report, options: Any) -> int:

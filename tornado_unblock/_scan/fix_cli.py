@@ -8,7 +8,7 @@ import os
 import sys
 import tempfile
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Optional
 
@@ -21,8 +21,8 @@ from tornado_unblock._scan.source import Source, python_files, read
 UNCHANGED, CHANGES, WRONG, UNREAD = 0, 1, 2, 3
 DEFAULT = "application"
 
-_EXIT_CODES = f"""exit codes: {UNCHANGED}: nothing to change, or written; {CHANGES}: there
-are changes, and without --write they were only shown; {WRONG}: the command makes no
+_EXIT_CODES = f"""exit codes: {UNCHANGED}: nothing to change, or written; {CHANGES}:
+there are changes, and without --write they were only shown; {WRONG}: the command makes no
 sense; {UNREAD}: files could not be read or written"""
 
 
@@ -32,7 +32,7 @@ def main(arguments: Sequence[str]) -> int:
     try:
         return _fix(options)
     except (SettingsError, OSError) as error:
-        print(f"fix: {error}", file=sys.stderr)  # noqa: T201
+        print(f"fix: {error}", file=sys.stderr)
         return WRONG
 
 
@@ -67,15 +67,17 @@ def _fix(options: Any) -> int:
     for path in python_files(options.paths):
         source = read(path)
         if source.problem is not None or source.tree is None:
-            print(source.problem, file=sys.stderr)  # noqa: T201
+            print(source.problem, file=sys.stderr)
             failed = True
             continue
         change = fixed(source, names, facts.get(str(path), Facts()))
         for name, left in change.left:
-            print(f"{path}:{left.line}: {name}: not changed: {left.why}", file=sys.stderr)  # noqa: T201
+            print(
+                f"{path}:{left.line}: {name}: not changed: {left.why}", file=sys.stderr
+            )
         if change.text != source.text:
             changed = True
-            print(change.diff, end="")  # noqa: T201
+            print(change.diff, end="")
             if options.write:
                 write(path, change.text)
     if failed:
@@ -89,7 +91,7 @@ def fixed(source: Source, names: Sequence[str], facts: Facts) -> Change:
     for name in names:
         if change.text != source.text:
             # Lines have moved: what is known by line is known no more.
-            facts = Facts(applications=facts.applications, on_loop=facts.on_loop)
+            facts = replace(facts, classes=frozenset(), leaves=())
         result = RULES[name](change.text, facts)
         change.text = result.text
         change.left += [(name, left) for left in result.left]
@@ -120,7 +122,7 @@ def _encoding(data: bytes) -> str:
     return tokenize.detect_encoding(io.BytesIO(data).readline)[0]
 
 
-# --- what the rules are told ---------------------------------------------------------
+# --- what the rules are told -------------------------------------------------------
 
 
 def _facts(options: Any, names: Sequence[str]) -> dict[str, Facts]:
@@ -136,8 +138,10 @@ def _facts(options: Any, names: Sequence[str]) -> dict[str, Facts]:
             module.path: Facts(
                 applications=_applications(scan),
                 classes=frozenset(_classes(scan, entries, module.path)),
-                on_loop=frozenset(_on_loop(entries, module.path)),
-                leaves=tuple(_leaves(entries, module.path).items()),
+                unblocked=scan.unblocked_by(module.path),
+                on_loop=frozenset(_packages(entries, module.path, on_loop=True)),
+                on_workers=frozenset(_packages(entries, module.path, on_loop=False)),
+                leaves=tuple(_leaves(scan, entries, module.path).items()),
             )
             for module in scan.project.modules
         }
@@ -171,15 +175,15 @@ def _by_base(scan: Scan, cls: Class, blocking: set[Class]) -> bool:
     return any(base in blocking for base in scan.interpreter.mro(cls)[1:])
 
 
-def _on_loop(entries: list[Entry], path: str) -> set[str]:
-    """Return the packages whose calls in a file are reached on the loop thread."""
-    found: set[str] = set()
-    for entry in entries:
-        if not entry.unblocked:
-            for each in entry.found:
-                if each.steps[-1].path == path:
-                    found.add(_package(each.leaf.path))
-    return found
+def _packages(entries: list[Entry], path: str, on_loop: bool) -> set[str]:
+    """Return the packages whose calls in a file are reached on the loop, or not."""
+    return {
+        _package(each.leaf.path)
+        for entry in entries
+        if bool(entry.unblocked) is not on_loop
+        for each in entry.found
+        if each.steps[-1].path == path
+    }
 
 
 def _package(path: str) -> str:
@@ -187,7 +191,7 @@ def _package(path: str) -> str:
     return path.partition(".")[0].partition("(")[0]
 
 
-def _leaves(entries: list[Entry], path: str) -> dict[int, bool]:
+def _leaves(scan: Scan, entries: list[Entry], path: str) -> dict[int, bool]:
     """Return the functions of a file that block, and whether only workers call them."""
     found: dict[int, bool] = {}
     methods = {id(entry.node) for entry in entries}
@@ -197,7 +201,7 @@ def _leaves(entries: list[Entry], path: str) -> dict[int, bool]:
             node: Optional[Any] = frame.node
             if frame.module.path != path or id(node) in methods:
                 continue
-            if frame.cls is not None and frame.cls is entry.cls:
+            if frame.cls is not None and scan.handlers.is_handler(frame.cls):
                 continue
             blocks = frame.edges is not None and any(
                 leaf.line in lines for leaf in frame.edges.leaves

@@ -45,7 +45,8 @@ def _finding_lines(finding: Finding) -> Iterator[str]:
     moved = f", unblocked by {finding.unblocked}" if finding.unblocked else ""
     seen = f", {finding.total:.1f} s in {finding.count} stalls" if finding.count else ""
     state = f"{finding.kind}, {finding.confidence}{moved}{seen}"
-    yield f"  {finding.what}  [{state}]  {finding.path}:{finding.line}: {finding.source}"
+    place = f"{finding.path}:{finding.line}"
+    yield f"  {finding.what}  [{state}]  {place}: {finding.source}"
     if len(finding.steps) > 1:
         yield "    " + " -> ".join(
             f"{step.name} ({PurePath(step.path).name}:{step.line})"
@@ -79,10 +80,11 @@ def _summary(report: Report) -> Iterator[str]:
     blocking = report.blocking
     endpoints = {(f.endpoint, f.handlers) for f in blocking}
     blocked = sum(bool(handler.blocking) for handler in report.handlers)
+    lines = len({(f.path, f.line) for f in blocking})
     moved = sum(bool(handler.unblocked) for handler in report.handlers)
     yield (
         f"{len(report.handlers)} handlers in {report.files} files: {blocked} block, in "
-        f"{len(endpoints)} methods at {len({(f.path, f.line) for f in blocking})} lines; "
+        f"{len(endpoints)} methods at {lines} lines; "
         f"{moved} have methods that are unblocked."
     )
     if report.accepted:
@@ -197,7 +199,7 @@ def _location(path: str, line: int, column: int = 1) -> dict[str, Any]:
 
 
 def _uri(path: str) -> str:
-    """Return a path below the working directory where it is there, as a code host wants."""
+    """Return a path from the working directory on, as code hosts want it."""
     try:
         return Path(path).absolute().relative_to(Path.cwd()).as_posix()
     except ValueError:

@@ -160,7 +160,7 @@ class Interpreter:
         for cls in self._classes.values():
             cls.frame.known.clear()
 
-    # --- making ------------------------------------------------------------------
+    # --- making --------------------------------------------------------------------
 
     def ext(self, path: str, level: int = SEEN) -> Ext:
         """Return what is outside at a path."""
@@ -185,7 +185,7 @@ class Interpreter:
         """Return arguments."""
         return self.atoms.make(Args, placed, tuple(named.items()), rest)
 
-    # --- expressions -----------------------------------------------------------------
+    # --- expressions ---------------------------------------------------------------
 
     def eval(self, node: Any, frame: Frame) -> Value:
         """Return what an expression may be."""
@@ -364,7 +364,7 @@ class Interpreter:
             return (*value, self.ext("celery.task()"))
         return value
 
-    # --- imports ------------------------------------------------------------------------
+    # --- imports -------------------------------------------------------------------
 
     def find_module(self, path: str, importer: Module) -> Optional[Module]:
         """Return the module of the project that an import names, if it is one."""
@@ -426,7 +426,7 @@ class Interpreter:
                 return (self.atoms.make(Mod, submodule),)
         return found or self.stored_outside(name, self.atoms.make(Mod, module))
 
-    # --- attributes ------------------------------------------------------------------------
+    # --- attributes ----------------------------------------------------------------
 
     def _attribute(self, node: ast.Attribute, frame: Frame) -> Value:
         base = self.eval(node.value, frame)
@@ -683,7 +683,7 @@ class Interpreter:
                 found.append(atom.path)
         return found or [f"?{ast.unparse(node)}"]
 
-    # --- attributes that are assigned from outside ------------------------------------------
+    # --- attributes that are assigned from outside ---------------------------------
 
     def stored_outside(self, name: str, owner: Atom) -> Value:
         """Return what is assigned by `something.name = ...`, wherever it is said."""
@@ -738,7 +738,7 @@ class Interpreter:
                     return True
         return False if not targets else None
 
-    # --- parts of containers -----------------------------------------------------------------
+    # --- parts of containers -------------------------------------------------------
 
     def _subscript(self, node: ast.Subscript, frame: Frame) -> Value:
         base = self.eval(node.value, frame)
@@ -787,7 +787,7 @@ class Interpreter:
 
     def entered(self, value: Value) -> Value:
         """Return what `with value as` gives."""
-        found = []
+        found: list[Value] = []
         for atom in value:
             if isinstance(atom, Ext):
                 path = self.table.step(atom.path, ".__enter__")
@@ -823,7 +823,7 @@ class Interpreter:
                 found.append(self.ext(self.table.step(atom.path, "()"), atom.level))
         return tuple(found)
 
-    # --- calls -----------------------------------------------------------------------------------
+    # --- calls ---------------------------------------------------------------------
 
     def _call(self, node: ast.Call, frame: Frame) -> Value:
         functions = self.eval(node.func, frame)
@@ -979,7 +979,7 @@ class Interpreter:
         if len(args.placed) < 2:
             return EMPTY
         default = args.placed[2] if len(args.placed) > 2 else EMPTY
-        found = []
+        found: list[Value] = []
         for atom in args.placed[0]:
             names = [each.text for each in args.placed[1] if isinstance(each, Text)]
             starts = [each.text for each in args.placed[1] if isinstance(each, Prefix)]
@@ -1036,7 +1036,7 @@ class Interpreter:
             return (self.atoms.make(Items, ((pair,),), False),)
         return (atom,) if name == "copy" else EMPTY
 
-    # --- the rest of the grammar ----------------------------------------------------------------
+    # --- the rest of the grammar ---------------------------------------------------
 
     def _constant(self, node: ast.Constant, frame: Frame) -> Value:
         if isinstance(node.value, str):

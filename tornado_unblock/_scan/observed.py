@@ -13,9 +13,9 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, NamedTuple, Optional
+from typing import Any, Optional
 
 from tornado_unblock._scan.findings import CERTAINTY, Finding
 
@@ -24,7 +24,8 @@ class ObservedError(Exception):
     """The file is no list of stalls, or cannot be read."""
 
 
-class Stall(NamedTuple):
+@dataclass(frozen=True)
+class Stall:
     """What was seen at one place."""
 
     endpoint: str

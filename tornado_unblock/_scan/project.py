@@ -210,4 +210,8 @@ class Project:
 
 
 def _shared(module: Module, other: Module) -> int:
-    return len(os.path.commonprefix([module.path, other.path]))
+    parts, others = Path(module.path).parts, Path(other.path).parts
+    same = 0
+    while same < min(len(parts), len(others)) and parts[same] == others[same]:
+        same += 1
+    return same

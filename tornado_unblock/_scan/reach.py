@@ -50,7 +50,14 @@ _COMMON = re.compile(
 )
 
 #: What a session of a database does without waiting, or only another session does.
-_NOT_OF_SESSIONS = HINTED - {"commit", "rollback", "flush", "merge", "refresh", "scalar"}
+_NOT_OF_SESSIONS = HINTED - {
+    "commit",
+    "rollback",
+    "flush",
+    "merge",
+    "refresh",
+    "scalar",
+}
 
 
 class Edge(NamedTuple):
@@ -109,7 +116,7 @@ class Reach:
             None
         )
 
-    # --- one function -----------------------------------------------------------------
+    # --- one function --------------------------------------------------------------
 
     def edges(self, frame: Frame) -> Edges:
         """Return what a frame calls."""
@@ -292,7 +299,7 @@ class Reach:
                 line = frame.node.decorator_list[0].lineno
                 self._edge(func, self.interpreter.no_args, line, edges)
 
-    # --- what only a name tells -----------------------------------------------------------
+    # --- what only a name tells ----------------------------------------------------
 
     def _by_its_name(
         self,
@@ -347,7 +354,7 @@ class Reach:
                         found.append((method, cls.frame, cls))
         return self._by_name.get(name, [])
 
-    # --- all that can be reached ------------------------------------------------------------
+    # --- all that can be reached ---------------------------------------------------
 
     def search(self, starts: Iterable[Frame]) -> tuple[list[Found], list[Frame]]:
         """Return what blocks, each once, by the surest and shortest way.
@@ -359,7 +366,7 @@ class Reach:
         frames: dict[Frame, tuple[Optional[Frame], int]] = {}
         for frame in starts:
             frames[frame] = (None, 0)
-        levels = {frame: SEEN for frame in frames}
+        levels = dict.fromkeys(frames, SEEN)
         later: list[list[tuple[Frame, Edge]]] = [[], [], []]
         for level in (SEEN, LIKELY, UNKNOWN):
             todo = deque(frames if level == SEEN else [])

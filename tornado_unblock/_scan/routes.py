@@ -157,7 +157,7 @@ def _by_path(interpreter: Interpreter, path: str, frame: Frame) -> list[Class]:
 def _call(
     interpreter: Interpreter, node: ast.Call, frame: Frame, places: Places
 ) -> None:
-    name = getattr(node.func, "attr", None) or getattr(node.func, "id", "")
+    name = str(getattr(node.func, "attr", "") or getattr(node.func, "id", ""))
     if _RULES.fullmatch(name) and len(node.args) >= 2:
         _tuple(interpreter, node.args, frame, node.lineno, places)
     elif name == "unblock_application":
@@ -220,7 +220,7 @@ def class_routes(interpreter: Interpreter, cls: Class) -> Iterator[str]:
 
 
 def imported_files(interpreter: Interpreter, paths: set[str]) -> set[str]:
-    """Return the files that some files import, wherever they do, and so on; and them."""
+    """Return some files, and those that they import, and so on."""
     modules = {module.path: module for module in interpreter.project.modules}
     todo, found = list(paths), set(paths)
     while todo:

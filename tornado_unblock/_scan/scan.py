@@ -122,7 +122,7 @@ class Scan:
         self.patterns: dict[Class, list[str]] = {}
         self.chosen: list[Class] = []
         self.application_unblocked: list[tuple[str, int]] = []
-        self._unblocked_files: Optional[set[str]] = None
+        self._unblocked_files: Optional[dict[str, str]] = None
 
     def entries(self) -> list[Entry]:
         """Find the methods that Tornado calls, and what they reach."""
@@ -161,7 +161,7 @@ class Scan:
     def _classes(self, module: Any) -> list[Class]:
         return list(self.handlers.classes(module))
 
-    # --- where requests begin -------------------------------------------------------
+    # --- where requests begin ------------------------------------------------------
 
     def _read_places(self) -> None:
         interpreter = self.interpreter
@@ -185,7 +185,7 @@ class Scan:
                 self.interpreter.initial.setdefault(route.cls, []).append(route.args)
 
     def _chosen(self, every: list[Class]) -> list[Class]:
-        """Return the handlers that requests may go to: not those that are only bases."""
+        """Return the handlers requests may go to, not those that are only bases."""
         handlers = [
             cls
             for cls in dict.fromkeys([*every, *self.routes])
@@ -216,7 +216,7 @@ class Scan:
                 found |= set(base.frame.scope.bindings)
         return found
 
-    # --- methods that Tornado calls ----------------------------------------------------
+    # --- methods that Tornado calls ------------------------------------------------
 
     def _entries(self, cls: Class) -> Iterator[Entry]:
         made = []
@@ -284,14 +284,18 @@ class Scan:
         return "application" if self._in_unblocked_application(cls) else ""
 
     def _in_unblocked_application(self, cls: Class) -> bool:
-        """Tell whether what calls `unblock_application` reaches the class, or its routes."""
-        if not self.application_unblocked:
-            return False
-        if self._unblocked_files is None:
-            callers = {path for path, _ in self.application_unblocked}
-            self._unblocked_files = imported_files(self.interpreter, callers)
+        """Tell whether `unblock_application` is called where the class is used."""
         routes = [route.path for route in self.routes.get(cls, ())]
-        return not self._unblocked_files.isdisjoint(routes or [cls.module.path])
+        return any(self.unblocked_by(path) for path in routes or [cls.module.path])
+
+    def unblocked_by(self, path: str) -> str:
+        """Return where `unblock_application` is called for a file's routes, or ""."""
+        if self._unblocked_files is None:
+            self._unblocked_files = {}
+            for caller, line in self.application_unblocked:
+                for file in imported_files(self.interpreter, {caller}):
+                    self._unblocked_files.setdefault(file, f"{caller}:{line}")
+        return self._unblocked_files.get(path, "")
 
     def _is_unblocked(self, node: Any, frame: Frame) -> bool:
         return any(
@@ -300,15 +304,15 @@ class Scan:
             for atom in self.interpreter.eval(decorator, frame)
         )
 
-    # --- what comes of it ----------------------------------------------------------------
+    # --- what comes of it ----------------------------------------------------------
 
     def _findings(self, entries: list[Entry]) -> list[Finding]:
         merged: dict[Any, Finding] = {}
         for entry in entries:
             for found in entry.found:
                 finding = self._finding(entry, found)
-                key = (entry.endpoint, entry.owner, finding.path, finding.line)
-                key = (*key, finding.kind, finding.unblocked)
+                place = (finding.path, finding.line, finding.kind)
+                key = (entry.endpoint, entry.owner, *place, finding.unblocked)
                 known = merged.get(key)
                 if known is None:
                     merged[key] = finding

@@ -206,7 +206,7 @@ def scope_of(node: Any) -> Scope:
     scope = getattr(node, "_scope", None)
     if scope is None:
         scope = node._scope = Scope(node)
-    return scope  # type: ignore[no-any-return]
+    return scope
 
 
 def _children(node: Any) -> list[Any]:

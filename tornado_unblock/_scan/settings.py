@@ -81,7 +81,7 @@ def _from_toml(file: Path) -> Optional[dict[str, Any]]:
             f"{file}: pyproject.toml can be read on Python 3.11 and later only; write "
             "[tornado_unblock:scan] into setup.cfg"
         )
-    import tomllib
+    import tomllib  # type: ignore[import-not-found,unused-ignore]
 
     try:
         values = tomllib.loads(text)

@@ -1002,21 +1002,24 @@ class Table:
 _QUIET = {
     "builtins", "tornado", "asyncio", "six", "future", "__future__", "jinja2", "mako",
     "markdown", "numpy", "scipy", "dateutil", "pytz", "simplejson", "ujson", "orjson",
-    "yaml", "lxml", "bs4", "attr", "pydantic", "marshmallow", "wtforms", "wtforms_tornado",
+    "yaml", "lxml", "bs4", "attr", "pydantic", "marshmallow", "wtforms",
+    "wtforms_tornado",
     "jwt", "itsdangerous", "arrow", "voluptuous", "cerberus", "jsonschema", "click",
     "concurrent", "momoko", "aiopg", "aiomysql", "aioredis", "aiohttp", "asyncpg",
     "tornadoredis", "toredis", "tornadis", "motorengine", "umongo", "sockjs", "SA",
     "dbapi", "mongo", "sphinx", "pytest", "nose", "mock", "traitlets", "jupyter_core",
     "bleach", "toro", "prometheus_client", "sentry_sdk", "raven", "formencode",
 }  # fmt: skip
-_QUIET.update(
-    getattr(sys, "stdlib_module_names", None)
-    or "abc argparse ast base64 calendar collections copy csv datetime decimal email "
-    "enum functools hashlib hmac html io itertools json logging math operator os "
-    "pathlib pickle random re secrets shutil string struct sys tempfile time traceback "
-    "types typing urllib uuid weakref xml zlib threading".split()
-)
-_QUIET.update("urlparse cPickle StringIO cStringIO ConfigParser HTMLParser md5".split())
+_OLD_STDLIB = """
+abc argparse array ast base64 bisect calendar cgi collections concurrent contextlib copy
+csv ctypes datetime decimal email enum functools hashlib heapq hmac html http inspect io
+itertools json logging math mimetypes operator os pathlib pickle platform pprint random
+re secrets shlex shutil stat string struct sys tempfile textwrap threading time traceback
+types typing unittest urllib uuid warnings weakref xml zlib
+urlparse cPickle StringIO cStringIO ConfigParser HTMLParser md5 Cookie httplib
+"""
+_QUIET.update(getattr(sys, "stdlib_module_names", ()))  # from Python 3.10 on
+_QUIET.update(_OLD_STDLIB.split())
 
 
 def default_table(extra: Iterable[Rule] = ()) -> Table:

@@ -1,6 +1,6 @@
 """`application`: the one line, around each `Application(...)`.
 
-    app = Application(routes)      app = unblock_application(Application(routes))
+app = Application(routes)      app = unblock_application(Application(routes))
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ def fix(source: str, facts: Facts) -> Fixed:
 
     Args:
         source: The text of a file.
-        facts: Its `applications` are used.
+        facts: Its `applications` and `unblocked` are used.
     """
     text = Text(source)
     classes = _application_classes(text, facts)
@@ -27,6 +27,11 @@ def fix(source: str, facts: Facts) -> Fixed:
         if text.names.dotted(node.func) not in classes and not _is_own(node, classes):
             continue
         if _is_unblocked(text, node, parents, given):
+            continue
+        if facts.unblocked:
+            text.leave(
+                node, f"unblock_application is called for it in {facts.unblocked}"
+            )
             continue
         try:
             name = text.need("tornado_unblock", "unblock_application")

@@ -39,14 +39,19 @@ class Facts:
     Attributes:
         applications: Dotted names of classes that are applications.
         classes: Lines of the handler classes to unblock.
+        unblocked: Where `unblock_application` is called for what the file makes, "" if
+            nowhere.
         on_loop: Modules, such as "requests", whose calls in this file are reached on
             the loop thread.
+        on_workers: Those whose calls are reached on workers; None if nobody looked.
         leaves: Lines of functions that block, and whether only workers call them.
     """
 
     applications: frozenset[str] = frozenset()
     classes: frozenset[int] = frozenset()
+    unblocked: str = ""
     on_loop: frozenset[str] = frozenset()
+    on_workers: Optional[frozenset[str]] = None
     leaves: tuple[tuple[int, bool], ...] = ()
 
 
@@ -70,10 +75,10 @@ class Text:
         self._imports: list[tuple[str, str]] = []
         self.names = Names(self.tree)
 
-    # --- places -------------------------------------------------------------------
+    # --- places --------------------------------------------------------------------
 
     def offset(self, line: int, column: int) -> int:
-        """Return the place of a line, from 1, and a column in bytes, as `ast` has it."""
+        """Return the place of a line, from 1, and a column in bytes, as in `ast`."""
         start = self._lines[line - 1]
         end = self._lines[line] if line < len(self._lines) else len(self.text)
         encoded = self.text[start:end].encode("utf-8")
@@ -105,7 +110,7 @@ class Text:
         """How its lines end."""
         return "\r\n" if "\r\n" in self.text else "\n"
 
-    # --- changes --------------------------------------------------------------------
+    # --- changes -------------------------------------------------------------------
 
     def replace(self, start: int, end: int, text: str) -> None:
         """Put `text` in the place of what is there."""
@@ -159,7 +164,9 @@ class Text:
                 ast.parse(text)
         except SyntaxError as error:
             line = error.lineno or 1
-            return Fixed(self.text, [*self.left, Left(line, "the result would be broken")])
+            return Fixed(
+                self.text, [*self.left, Left(line, "the result would be broken")]
+            )
         return Fixed(text, sorted(self.left))
 
     def _import_place(self) -> int:
@@ -203,7 +210,9 @@ class Names:
                 self.imported[alias.asname or top] = alias.name if alias.asname else top
         elif isinstance(node, ast.ImportFrom) and not node.level:
             for alias in node.names:
-                self.imported[alias.asname or alias.name] = f"{node.module}.{alias.name}"
+                self.imported[alias.asname or alias.name] = (
+                    f"{node.module}.{alias.name}"
+                )
         elif isinstance(node, ast.ImportFrom):
             self.bound.update(alias.asname or alias.name for alias in node.names)
         elif isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)):

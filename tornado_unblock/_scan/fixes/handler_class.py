@@ -1,7 +1,7 @@
 """`class`: `@unblock` on the handler classes that a scan names.
 
-    class Orders(BaseHandler):     @unblock
-                                   class Orders(BaseHandler):
+class Orders(BaseHandler):     @unblock
+                               class Orders(BaseHandler):
 """
 
 from __future__ import annotations

@@ -27,8 +27,13 @@ _GONE = {
     "tornado.concurrent.return_future": "return_future",
 }
 #: What is gone and is not taken apart here.
-_HARD = ("tornado.gen.Callback", "tornado.gen.Wait", "tornado.gen.WaitAll")
-_HARD += ("tornado.gen.YieldPoint", "tornado.gen.Multi", "tornado.stack_context")
+_HARD = (
+    "tornado.gen.Callback",
+    "tornado.gen.Wait",
+    "tornado.gen.YieldPoint",
+    "tornado.gen.Multi",
+    "tornado.stack_context",
+)
 _CLIENT = "tornado.httpclient.AsyncHTTPClient"
 _INSTANCE = "tornado.ioloop.IOLoop.instance"
 _VERBS = {"get", "post", "put", "delete", "patch", "head", "options"}
@@ -52,7 +57,9 @@ def fix(source: str, facts: Facts) -> Fixed:
 
 def _hard(text: Text) -> Optional[Any]:
     for node in ast.walk(text.tree):
-        if isinstance(node, ast.Attribute) and text.names.dotted(node).startswith(_HARD):
+        if isinstance(node, ast.Attribute) and text.names.dotted(node).startswith(
+            _HARD
+        ):
             return node
         if isinstance(node, ast.ImportFrom) and node.module:
             if f"{node.module}.".startswith("tornado.stack_context."):
@@ -90,7 +97,7 @@ class _Legacy:
                 self._import(node)
         return self.text.fixed()
 
-    # --- verbs ----------------------------------------------------------------------
+    # --- verbs ---------------------------------------------------------------------
 
     def _decorators(self, node: Any) -> dict[str, ast.expr]:
         found = {}
@@ -111,7 +118,9 @@ class _Legacy:
             if coroutine is not None or isinstance(node, ast.AsyncFunctionDef):
                 self._remove(old)
             else:
-                self.text.leave(node, f"{node.name} ends in a callback: async def is better")
+                self.text.leave(
+                    node, f"{node.name} ends in a callback: async def is better"
+                )
         executor = decorators.get("tornado.concurrent.run_on_executor")
         if executor is not None and node.name in _VERBS:
             self._unblock(node, executor, len(node.decorator_list))
@@ -136,7 +145,9 @@ class _Legacy:
             self.text.leave(node, f"{node.name} is called by other methods")
             return False
         if not is_alone(self.text, old) or len(node.decorator_list) > 2:
-            self.text.leave(node, f"{node.name} has other decorators, or comments there")
+            self.text.leave(
+                node, f"{node.name} has other decorators, or comments there"
+            )
             return False
         return True
 
@@ -181,9 +192,11 @@ class _Legacy:
         if not isinstance(value, ast.Call):
             return False
         dotted = self.names.dotted(value.func)
-        return dotted in ("tornado.gen.Task", "tornado.gen.sleep", "tornado.gen.multi") or (
-            dotted.startswith("asyncio.")
-        )
+        return dotted in (
+            "tornado.gen.Task",
+            "tornado.gen.sleep",
+            "tornado.gen.multi",
+        ) or (dotted.startswith("asyncio."))
 
     def _sleep(self, value: ast.expr) -> Optional[str]:
         """Return the seconds of `gen.Task(loop.add_timeout, time.time() + seconds)`."""
@@ -223,7 +236,7 @@ class _Legacy:
         first, last = decorator.lineno, decorator.end_lineno or decorator.lineno
         self.text.remove_lines(first, last)
 
-    # --- callbacks --------------------------------------------------------------------
+    # --- callbacks -----------------------------------------------------------------
 
     def _clients(self) -> None:
         """Import the client of the shim where a callback is passed to `fetch`."""
@@ -234,7 +247,9 @@ class _Legacy:
             is_name = isinstance(node, (ast.Name, ast.Attribute))
             if is_name and self.names.dotted(node) == _CLIENT:
                 if isinstance(node, ast.Attribute):
-                    self.text.replace_node(node, self.text.need(_SHIM, "AsyncHTTPClient"))
+                    self.text.replace_node(
+                        node, self.text.need(_SHIM, "AsyncHTTPClient")
+                    )
                 else:
                     self.kept.add(_CLIENT)
 
@@ -256,7 +271,7 @@ class _Legacy:
                 _, end = self.text.span(func)
                 self.text.replace(end - len("instance"), end, "current")
 
-    # --- what stays, by way of the shim --------------------------------------------------
+    # --- what stays, by way of the shim --------------------------------------------
 
     def _rest(self) -> None:
         for node in ast.walk(self.text.tree):

@@ -23,7 +23,7 @@ def fix(source: str, facts: Facts) -> Fixed:
 
     Args:
         source: The text of a file.
-        facts: Its `on_loop` is used.
+        facts: Its `on_loop` and `on_workers` are used.
     """
     text = Text(source)
     for node in ast.walk(text.tree):
@@ -63,7 +63,9 @@ def _from(text: Text, node: ast.ImportFrom, facts: Facts) -> None:
         return
     names = [alias.name for alias in node.names]
     if module != top or names == ["*"]:
-        text.leave(node, f"from {module} import {', '.join(names)}: not only names of {top}")
+        text.leave(
+            node, f"from {module} import {', '.join(names)}: not only names of {top}"
+        )
     elif _may(text, node, top, facts):
         start, end = text.span(node)
         written = text.text[start:end]
@@ -75,7 +77,7 @@ def _may(text: Text, node: ast.stmt, top: str, facts: Facts) -> bool:
     if top in facts.on_loop:
         text.leave(node, f"{top} is called on the loop thread: unblock that first")
         return False
-    return True
+    return facts.on_workers is None or top in facts.on_workers
 
 
 def _shares_its_line(text: Text, node: ast.Import) -> bool:
