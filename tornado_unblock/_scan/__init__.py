@@ -7,9 +7,9 @@ Nothing that is scanned is imported or run. Nothing here imports another part of
 library.
 
     source                         files as text and trees, whatever is wrong with them
-    scopes, values, project        names and where they lead, modules, classes
+    scopes, frames, values, project    names and where they lead, modules, classes
     interpret                      what an expression may be
-    table                          what blocks
+    rules, table                   what blocks, as data; and how it is looked up
     reach                          what a function calls, and what of that blocks
     handlers, routes               where requests begin
     attention                      what will meet when bodies run side by side

@@ -22,8 +22,8 @@ UNCHANGED, CHANGES, WRONG, UNREAD = 0, 1, 2, 3
 DEFAULT = "application"
 
 _EXIT_CODES = f"""exit codes: {UNCHANGED}: nothing to change, or written; {CHANGES}:
-there are changes, and without --write they were only shown; {WRONG}: the command makes no
-sense; {UNREAD}: files could not be read or written"""
+there are changes, and without --write they were only shown; {WRONG}: the command makes
+no sense; {UNREAD}: files could not be read or written"""
 
 
 def main(arguments: Sequence[str]) -> int:

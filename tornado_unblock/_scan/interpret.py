@@ -228,13 +228,20 @@ class Interpreter:
         """Return a frame's own name, None if it has none."""
         known = frame.known.get(name)
         if known is not None:
-            return known
+            # `name = name` in a class reads the one outside.
+            return known or (None if isinstance(frame.node, ast.ClassDef) else known)
         bindings = frame.scope.bindings.get(name)
         parameter = self._parameter(name, frame)
         if bindings is None:
             return parameter
         frame.known[name] = parameter or EMPTY
+        key = (frame.module.path, name)
+        imported = any(binding.how == FROM for binding in bindings)
+        if imported:
+            self._importing.add(key)
         values = [self.bound_to(binding, frame) for binding in bindings]
+        if imported:
+            self._importing.discard(key)
         value = self._with_items(name, union(parameter or EMPTY, *values), frame)
         frame.known[name] = value
         return value
@@ -409,12 +416,8 @@ class Interpreter:
             if Problem(*place) not in self.project.problems:
                 self.project.problems.append(Problem(*place))
             return EMPTY
-        self._importing.add(key)
-        try:
-            found = self._local(name, module.frame)
-            return found if found is not None else self._starred(name, module.frame)
-        finally:
-            self._importing.discard(key)
+        found = self._local(name, module.frame)
+        return found if found is not None else self._starred(name, module.frame)
 
     def _of_module(self, module: Module, name: str) -> Value:
         found = self._local(name, module.frame)
@@ -951,6 +954,8 @@ class Interpreter:
         if path in ("importlib.import_module", "__import__"):
             names = [atom.text for atom in first if isinstance(atom, Text)]
             return union(*(self._import(name, frame) for name in names if name))
+        if path == "next" and any(isinstance(atom, Items) for atom in first):
+            return self.items_of(first)
         if path in _THROUGH and first:
             return first
         if path.endswith((".run_in_executor", "to_thread")):
@@ -998,7 +1003,7 @@ class Interpreter:
         names: list[str] = []
         if isinstance(atom, (Obj, Cls)):
             for cls in self.mro(atom.cls):
-                names += list(cls.methods) if isinstance(cls, Class) else []
+                names += cls.frame.scope.bindings if isinstance(cls, Class) else []
         elif isinstance(atom, Mod):
             names = [node.name for node in atom.module.frame.scope.functions]
         fitting = [

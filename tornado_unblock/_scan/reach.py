@@ -16,7 +16,7 @@ from tornado_unblock._scan.interpret import (
     is_session,
 )
 from tornado_unblock._scan.project import Class
-from tornado_unblock._scan.table import HINTED, HINTS, TELLING
+from tornado_unblock._scan.rules import HINTED, HINTS, TELLING
 from tornado_unblock._scan.values import (
     LIKELY,
     SEEN,
@@ -163,9 +163,6 @@ class Reach:
         if any(atom.level == UNKNOWN for atom in functions):
             text = ast.unparse(call.func)
             edges.dark.append((call.lineno, f"{text}: the name is made as it runs"))
-        elif not functions and isinstance(call.func, ast.Name):
-            if call.func.id in ("eval", "exec", "execfile"):
-                edges.dark.append((call.lineno, call.func.id))
 
     def _known(self, path: str) -> bool:
         """Tell whether the table can be trusted about a path.
@@ -183,6 +180,8 @@ class Reach:
             self._edge(atom, args, call.lineno, edges)
         elif isinstance(atom, Ext):
             self._leaf(atom.path, call.func, atom.level, edges)
+            if atom.path in ("eval", "exec", "execfile"):
+                edges.dark.append((call.lineno, atom.path))
             if _CALLERS.fullmatch(atom.path):
                 self._passed_on(call, args, edges)
         elif isinstance(atom, Cls):
