@@ -244,7 +244,7 @@ class Interpreter:
             self._importing.discard(key)
         value = self._with_items(name, union(parameter or EMPTY, *values), frame)
         frame.known[name] = value
-        return value
+        return value or (None if isinstance(frame.node, ast.ClassDef) else value)
 
     def _parameter(self, name: str, frame: Frame) -> Optional[Value]:
         value = frame.params.get(name)
