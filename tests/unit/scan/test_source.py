@@ -132,7 +132,14 @@ def test_python2_nothing() -> None:
 
 def test_python_files(tmp_path: Path) -> None:
     """Environments, hidden folders and what is no Python are left out; each once."""
-    for name in ("a.py", "b/c.py", ".git/d.py", "venv/pyvenv.cfg", "venv/e.py", "f.txt"):
+    for name in (
+        "a.py",
+        "b/c.py",
+        ".git/d.py",
+        "venv/pyvenv.cfg",
+        "venv/e.py",
+        "f.txt",
+    ):
         path = tmp_path / name
         path.parent.mkdir(exist_ok=True)
         path.write_text(PLAIN)

@@ -199,6 +199,8 @@ class Names:
 
     def __init__(self, tree: ast.Module) -> None:
         self.imported: dict[str, str] = {}
+        #: Modules that are imported with all that is around them.
+        self.modules: set[str] = set()
         self.bound: set[str] = set()
         for node in ast.walk(tree):
             self._read(node)
@@ -207,6 +209,7 @@ class Names:
         if isinstance(node, ast.Import):
             for alias in node.names:
                 top = alias.name.partition(".")[0]
+                self.modules.add(alias.name)
                 self.imported[alias.asname or top] = alias.name if alias.asname else top
         elif isinstance(node, ast.ImportFrom) and not node.level:
             for alias in node.names:
@@ -235,10 +238,15 @@ class Names:
 
     def alias_of(self, path: str) -> Optional[str]:
         """Return what a dotted name is called here, None if it is not imported."""
+        module = path.rpartition(".")[0]
         for name, target in self.imported.items():
             if target == path:
                 return name
-            if path.startswith(f"{target}."):
+        for name, target in self.imported.items():
+            inside = target == module or (
+                module in self.modules and module.startswith(f"{target}.")
+            )
+            if inside:
                 return name + path[len(target) :]
         return None
 

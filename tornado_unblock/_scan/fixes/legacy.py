@@ -36,6 +36,8 @@ _HARD = (
 )
 _CLIENT = "tornado.httpclient.AsyncHTTPClient"
 _INSTANCE = "tornado.ioloop.IOLoop.instance"
+_AWAITABLE = {"tornado.gen.Task", "tornado.gen.sleep", "tornado.gen.multi"}
+_AWAITABLE |= {"tornado.gen.with_timeout", "tornado.gen.maybe_future"}
 _VERBS = {"get", "post", "put", "delete", "patch", "head", "options"}
 _ENDS = {"finish", "render", "redirect", "send_error", "write_error"}
 
@@ -141,6 +143,11 @@ class _Legacy:
         if any(isinstance(n, ast.Return) and n.value is not None for n in own):
             self.text.leave(node, f"{node.name} returns a value")
             return False
+        for each in own:
+            if isinstance(each, ast.Yield) and not self._is_understood(each.value, cls):
+                what = ast.unparse(each.value) if each.value else ""
+                self.text.leave(each, f"{node.name} yields {what}: is it awaitable?")
+                return False
         if _called_bare(cls, node.name):
             self.text.leave(node, f"{node.name} is called by other methods")
             return False
@@ -169,12 +176,13 @@ class _Legacy:
                 self.text.replace_node(node, "return")
 
     def _await(self, node: ast.Yield) -> None:
-        """Turn `yield x` into `await x`, whatever the old loop could make of x."""
+        """Turn `yield x` into `await x`; x is understood."""
         value = node.value
         start, _ = self.text.span(node)
-        if value is None:
-            self.text.replace_node(node, f"await {self._gen('moment')}")
+        if _is_nothing(value) or self.names.dotted(value) == "tornado.gen.moment":
+            self.text.replace_node(node, f"await {self._gen('sleep')}(0)")
             return
+        assert value is not None
         seconds = self._sleep(value)
         if seconds is not None:
             self.text.replace_node(node, f"await {self._gen('sleep')}({seconds})")
@@ -182,21 +190,31 @@ class _Legacy:
                 self.done.add(id(each))
             return
         begins, ends = self.text.span(value)
-        if self._is_awaitable(value):
-            self.text.replace(start, begins, "await ")
-        else:
-            self.text.replace(start, begins, f"await {self._gen('convert_yielded')}(")
+        if isinstance(value, (ast.List, ast.Dict)):
+            self.text.replace(start, begins, f"await {self._gen('multi')}(")
             self.text.replace(ends, ends, ")")
+        else:
+            self.text.replace(start, begins, "await ")
 
-    def _is_awaitable(self, value: ast.expr) -> bool:
+    def _is_understood(self, value: Any, cls: ast.ClassDef) -> bool:
+        """Tell whether what is yielded can be awaited, or becomes something that can."""
+        if _is_nothing(value) or isinstance(value, (ast.List, ast.Dict)):
+            return True
+        if self.names.dotted(value) == "tornado.gen.moment":
+            return True
         if not isinstance(value, ast.Call):
             return False
         dotted = self.names.dotted(value.func)
-        return dotted in (
-            "tornado.gen.Task",
-            "tornado.gen.sleep",
-            "tornado.gen.multi",
-        ) or (dotted.startswith("asyncio."))
+        if dotted in _AWAITABLE or dotted.startswith("asyncio."):
+            return True
+        name = _method_of_self(value)
+        return any(
+            isinstance(node, ast.AsyncFunctionDef)
+            or "tornado.gen.coroutine" in self._decorators(node)
+            for node in cls.body
+            if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef))
+            and node.name == name
+        )
 
     def _sleep(self, value: ast.expr) -> Optional[str]:
         """Return the seconds of `gen.Task(loop.add_timeout, time.time() + seconds)`."""
@@ -319,6 +337,10 @@ def _own_nodes(function: Any) -> list[Any]:
         if not isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef, ast.Lambda)):
             todo.extend(ast.iter_child_nodes(node))
     return found
+
+
+def _is_nothing(node: Any) -> bool:
+    return node is None or (isinstance(node, ast.Constant) and node.value is None)
 
 
 def _method_of_self(call: ast.Call) -> str:
