@@ -27,12 +27,12 @@ def main(arguments: Sequence[str]) -> int:
     options = _parser().parse_args(arguments)
     try:
         report, missed = _scanned(options)
+        if options.write_baseline is not None:
+            print(_accept(report, options.write_baseline), file=sys.stderr)
+            return CLEAN
     except (SettingsError, BaselineError, ObservedError, OSError) as error:
         print(f"scan: {error}", file=sys.stderr)
         return WRONG
-    if options.write_baseline is not None:
-        print(_accept(report, options.write_baseline), file=sys.stderr)
-        return CLEAN
     _print(report, missed, options)
     return _exit_code(report, options)
 

@@ -7,7 +7,6 @@ from typing import Callable
 
 import pytest
 
-from tests.unit.scan.conftest import found
 from tornado_unblock._scan.findings import Report
 
 Scanned = Callable[..., Report]
