@@ -63,7 +63,7 @@ def test_no_regular_file(tmp_path: Path) -> None:
 
 
 def test_encodings(tmp_path: Path) -> None:
-    """A declared encoding, a mark at the beginning, and all line ends are understood."""
+    """Declared encodings, a mark at the beginning, and all line ends are read."""
     latin = tmp_path / "latin.py"
     latin.write_bytes("# coding: latin-1\r\nx = 'é'\r\n".encode("latin-1"))
     marked = tmp_path / "marked.py"

@@ -118,7 +118,7 @@ def test_rules_are_sound() -> None:
     [
         ("pymysql.connect().cursor().execute", "database"),
         (
-            "psycopg2.pool.SimpleConnectionPool().getconn().cursor().fetchall",
+            "psycopg2.pool.SomePool().getconn().cursor().fetchall",
             "database",
         ),
         ("redis.StrictRedis().pipeline().get().set().execute", "network"),

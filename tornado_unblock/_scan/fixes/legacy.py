@@ -197,7 +197,7 @@ class _Legacy:
             self.text.replace(start, begins, "await ")
 
     def _is_understood(self, value: Any, cls: ast.ClassDef) -> bool:
-        """Tell whether what is yielded can be awaited, or becomes something that can."""
+        """Tell whether what is yielded can be awaited, or is made so."""
         if _is_nothing(value) or isinstance(value, (ast.List, ast.Dict)):
             return True
         if self.names.dotted(value) == "tornado.gen.moment":

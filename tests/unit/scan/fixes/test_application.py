@@ -114,7 +114,8 @@ PAIRS = {
         "something else",
     ),
     "the module is imported": pair(
-        "import tornado.web\nimport tornado_unblock as tu\napp = tornado.web.Application()\n",
+        "import tornado.web\nimport tornado_unblock as tu\n"
+        "app = tornado.web.Application()\n",
         "import tornado.web\nimport tornado_unblock as tu\n"
         "app = tu.unblock_application(tornado.web.Application())\n",
     ),

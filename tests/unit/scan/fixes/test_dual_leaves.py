@@ -114,7 +114,7 @@ def test_on_the_loop() -> None:
     [
         "from tornado_unblock import shim\n@shim.dual\ndef f():\n    pass\n",
         "from tornado_unblock.shim import dual\n@dual\ndef f():\n    pass\n",
-        "from tornado_unblock.shim.cache import cached\n@cached(ttl=1)\ndef f():\n    pass\n",
+        "from tornado_unblock.shim.cache import cached\n@cached()\ndef f():\n    1\n",
     ],
 )
 def test_dual_already(text: str) -> None:
