@@ -93,12 +93,10 @@ class Handlers:
             yield self.interpreter.class_of(node, cls.frame)
 
     def _in_function(self, function: Any, frame: Frame) -> Iterator[Class]:
-        for value in [self.interpreter.function(function, frame)]:
-            for atom in value:
-                if getattr(atom, "node", None) is function:
-                    made = self.interpreter.frame_for(atom, self.interpreter.no_args)  # type: ignore[arg-type]
-                    for node in made.scope.classes:
-                        yield self.interpreter.class_of(node, made)
+        func = self.interpreter.plain_function(function, frame)
+        made = self.interpreter.frame_for(func, self.interpreter.no_args)
+        for node in made.scope.classes:
+            yield self.interpreter.class_of(node, made)
 
 
 def is_async(node: Any) -> bool:

@@ -341,13 +341,17 @@ class Interpreter:
         known = frame.known.get(key)
         if known is not None:
             return known
-        cls = frame.cls if isinstance(frame.node, ast.ClassDef) else None
-        value: Value = (self.atoms.make(Func, node, frame, cls, None),)
+        value: Value = (self.plain_function(node, frame),)
         frame.known[key] = value
         for decorator in reversed(node.decorator_list):
             value = self._decorated(decorator, value, frame)
         frame.known[key] = value
         return value
+
+    def plain_function(self, node: Any, frame: Frame) -> Func:
+        """Return a function without its decorators."""
+        cls = frame.cls if isinstance(frame.node, ast.ClassDef) else None
+        return self.atoms.make(Func, node, frame, cls, None)
 
     def _decorated(self, decorator: ast.expr, value: Value, frame: Frame) -> Value:
         if decorator_name(decorator) in PROPERTIES | {"staticmethod", "classmethod"}:
@@ -541,8 +545,8 @@ class Interpreter:
     def _method_frames(self, cls: Class, method: Any, obj: Obj) -> list[Frame]:
         func = self.atoms.make(Func, method, cls.frame, cls, obj)
         passed = [self.no_args]
-        if method.name == "__init__" and obj.args is not None:
-            passed = [obj.args]
+        if method.name == "__init__":
+            passed = self._passed_to_init(cls, obj) or passed
         elif method.name == "initialize":
             passed = self.initial.get(obj.cls) or passed
         return [self.frame_for(func, args) for args in passed[:_MAX_STORES]]
@@ -656,8 +660,9 @@ class Interpreter:
             if isinstance(base, Class) and name in base.frame.scope.bindings:
                 return self._bound(self._own(base, name), obj, base)
         outside = [b for b in after if isinstance(b, str) and b[0] != "?"]
+        step = self.table.step
         return union(
-            *((self.ext(self.table.step(f"{b}()", f".{name}")),) for b in outside)
+            *((self.ext(step(step(base, "()"), f".{name}")),) for base in outside)
         )
 
     def mro(self, cls: Class) -> list[Any]:
@@ -730,14 +735,8 @@ class Interpreter:
         for target in targets:
             if target is owner:
                 return True
-            if isinstance(owner, Obj) and isinstance(target, Obj):
-                if owner.cls is target.cls:
-                    return True
-            if isinstance(owner, Obj) and isinstance(target, Cls):
-                if target.cls in (owner.cls.mro or ()):
-                    return True
-            if isinstance(owner, Cls) and isinstance(target, Cls):
-                if target.cls in (owner.cls.mro or ()):
+            if isinstance(owner, (Obj, Cls)) and isinstance(target, (Obj, Cls)):
+                if target.cls in (owner.cls.mro or (owner.cls,)):
                     return True
         return False if not targets else None
 
@@ -905,6 +904,31 @@ class Interpreter:
             found = (self.ext(self.table.step(func.path, "()"), func.level),)
         if func.level > SEEN:
             found = tuple(self.atoms.weakened(atom, func.level) for atom in found)
+        return found
+
+    def _passed_to_init(self, cls: Class, obj: Obj) -> list[Args]:
+        """Return what `__init__` of a class gets: by the call, or from a subclass's."""
+        own = [
+            c
+            for c in self.mro(obj.cls)
+            if isinstance(c, Class) and "__init__" in c.methods
+        ]
+        at = own.index(cls)
+        if at == 0:
+            return [obj.args] if obj.args is not None else []
+        found = []
+        for frame in self._method_frames(
+            own[at - 1], own[at - 1].methods["__init__"], obj
+        ):
+            for call in frame.scope.calls:
+                func = call.func
+                if isinstance(func, ast.Attribute) and func.attr == "__init__":
+                    args = self.args(call, frame)
+                    if not isinstance(func.value, ast.Call):  # Base.__init__(self, x)
+                        args = self.atoms.make(
+                            Args, args.placed[1:], args.named, args.rest
+                        )
+                    found.append(args)
         return found
 
     def frame_for(self, func: Func, args: Args) -> Frame:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import ast
 import os
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any, Optional
 
@@ -32,7 +32,6 @@ class Module:
         self.is_package = is_package
         self.path = str(source.path)
         self._frame: Optional[Frame] = None
-        self._nested: Optional[list[ast.ClassDef]] = None
 
     @property
     def frame(self) -> Frame:
@@ -56,13 +55,6 @@ class Module:
                         inner.bindings.get(name, ())
                     )
 
-    def nested_classes(self) -> Iterator[tuple[Any, ast.ClassDef]]:
-        """Yield the classes that functions make, each with its function."""
-        for function in self.frame.scope.functions:
-            for node in ast.walk(function):
-                if isinstance(node, ast.ClassDef):
-                    yield function, node
-
     def line(self, number: int) -> str:
         """Return a line of its text, stripped."""
         lines = self.source.text.split("\n", number)
@@ -80,9 +72,6 @@ class Class:
         self.frame = Frame(scope_of(node), parent.module, parent, self)
         self.mro: Optional[list[Any]] = None
         self._stored: Optional[dict[str, list[tuple[Any, Any]]]] = None
-
-    def __repr__(self) -> str:
-        return f"<{self.module.name}.{self.name}>"
 
     @property
     def methods(self) -> dict[str, Any]:

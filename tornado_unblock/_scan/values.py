@@ -95,11 +95,6 @@ class Func(Atom):
         )
         self.depth = max(env.depth, bound.depth if bound is not None else 0)
 
-    @property
-    def name(self) -> str:
-        """What it is called."""
-        return getattr(self.node, "name", "<lambda>")
-
 
 class Moved(Atom):
     """A function that runs elsewhere when it is called: on an executor."""

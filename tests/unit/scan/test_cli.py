@@ -6,7 +6,6 @@ import json
 import subprocess
 import sys
 from pathlib import Path
-from typing import Callable
 
 import pytest
 
@@ -136,6 +135,3 @@ def test_as_a_program(code_base: WriteFiles, child_env: dict[str, str]) -> None:
     )
     assert done.returncode == BLOCKING
     assert "A.get" in done.stdout
-
-
-Make = Callable[[str], Path]

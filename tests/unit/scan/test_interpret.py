@@ -11,10 +11,16 @@ from tornado_unblock._scan.findings import Report
 
 Scanned = Callable[..., Report]
 HEAD = """
+import celery
+import dataclasses
 import functools
 import importlib
+import other
 import requests
+import typing
+from typing import Optional
 import tornado.web
+from tornado.concurrent import run_on_executor
 from tornado.web import RequestHandler
 
 def slow(*args, **kwargs):
@@ -22,6 +28,29 @@ def slow(*args, **kwargs):
 
 def quick(*args, **kwargs):
     return 1
+
+def recursive(f):
+    recursive(lambda: f())
+    return f()
+
+def deep(n):
+    return deep([n])
+
+class Store:
+    def go(self):
+        slow()
+
+@dataclasses.dataclass
+class Record:
+    f: object = None
+
+@celery.Celery().task
+def task():
+    slow()
+
+@run_on_executor
+def moved():
+    slow()
 """
 #: Bodies of `def get(self)`, and whether they reach `requests.get`.
 BODIES = {
@@ -122,7 +151,59 @@ BODIES = {
     "def inner(s: requests.Session): s.get('x')\n    inner(self.n)": True,
     "def inner() -> requests.Session: ...\n    inner().get('x')": True,
     "def inner(s: 'requests Session'): s.get('x')\n    inner(self.n)": False,
-    "try:\n        import no as n\n    except ImportError:\n        n = slow\n    n()": True,
+    "try:\n        import n\n    except OSError:\n        n = slow\n    n()": True,
+    "class C:\n        def __get__(self, o, t): return slow\n"
+    "    class D:\n        f = C()\n    D().f()": True,
+    "def deco(f):\n        class C:\n            def __init__(self, g): self.g = g\n"
+    "            def __call__(self): self.g()\n        return C(f)\n"
+    "    @deco\n    def inner(): slow()\n    inner()": True,
+    "class B:\n        def __init__(self, f): self.f = f\n"
+    "    class C(B):\n        def __init__(self): super().__init__(slow)\n"
+    "        def go(self): self.f()\n    C().go()": True,
+    "class B:\n        def go(self): slow()\n"
+    "    class C(B):\n        def go(self): super(C, self).go()\n    C().go()": True,
+    "class B:\n        @classmethod\n        def go(cls): slow()\n"
+    "    class C(B):\n        @classmethod\n        def go(cls): super().go()\n"
+    "    C.go()": True,
+    "class C(requests.Session):\n        def go(self): super().get('x')\n"
+    "    C().go()": True,
+    "class B:\n        def __init__(self, f): self.f = f\n"
+    "    class C(B):\n        def __init__(self): B.__init__(self, slow)\n"
+    "        def go(self): self.f()\n    C().go()": True,
+    "super().nothing()": False,
+    "(lambda: super())().x()": False,
+    "class C:\n        pass\n    C.f = slow\n    C().f()": True,
+    "class C:\n        pass\n    c = C()\n    c.f = slow\n    c.f()": True,
+    "import types\n    n = types.SimpleNamespace()\n    n.f = slow\n    n.f()": True,
+    "class C:\n        __slots__ = ()\n    C().__dict__": False,
+    "class C:\n        def __getattr__(self, n): slow()\n    C().__x__": False,
+    "x: Optional[requests.Session] = self.n; x.get('x')": True,
+    "x: list[requests.Session] = self.n; x.get('x')": False,
+    "x: requests.Session | None = self.n; x.get('x')": True,
+    "x: Store = self.n; x.go()": True,
+    "x: typing.Any = self.n; x.get('x')": False,
+    "Record(slow).f()": True,
+    "Record(f=slow).f()": True,
+    "Record().f()": False,
+    "session.query(Store).filter().all()": True,
+    "session.query(Store).filter()": False,
+    "session.query('SELECT').all()": False,
+    "for a, *b in [(slow, 1)]: a()": True,
+    "(a, b), c = (slow, 1), 2; a()": False,
+    "x = [*self.n]; x[5]()": False,
+    "async def inner():\n        async for f in g(): f()\n    inner()": False,
+    "with open('x'): pass": True,
+    "recursive(slow)": True,
+    "deep(3)": False,
+    "getattr(other, self.n)()": True,
+    "a = b = slow; b()": True,
+    "a += slow()": True,
+    "self.n += slow()": True,
+    "task.delay()": True,
+    "task()": True,
+    "moved()": False,
+    "self.current_user": False,
+    "self.locale": False,
     "while slow(): pass": True,
     "assert slow()": True,
     "x = 1 if slow() else 2": True,

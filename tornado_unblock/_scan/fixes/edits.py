@@ -3,11 +3,7 @@
 from __future__ import annotations
 
 import ast
-import io
-import re
-import tokenize
 import warnings
-from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple, Optional
 
@@ -194,6 +190,9 @@ class NameTaken(Exception):
     """A name that a fix would import means something else already."""
 
 
+_SUBMODULES = ("tornado_unblock.shim", "tornado.gen")
+
+
 class Names:
     """What the names at the top of a text are: imports, and other definitions."""
 
@@ -242,6 +241,8 @@ class Names:
         for name, target in self.imported.items():
             if target == path:
                 return name
+        if path in _SUBMODULES and path not in self.modules:
+            return None  # its package does not import it
         for name, target in self.imported.items():
             inside = target == module or (
                 module in self.modules and module.startswith(f"{target}.")
@@ -259,27 +260,9 @@ def _is_docstring(node: ast.stmt) -> bool:
     )
 
 
-def decorator_lines(text: Text, decorator: ast.expr) -> tuple[int, int]:
-    """Return the first and the last line of a decorator."""
-    return decorator.lineno, decorator.end_lineno or decorator.lineno
-
-
 def is_alone(text: Text, decorator: ast.expr) -> bool:
     """Tell whether nothing but the decorator is on its lines: no comment either."""
-    first, last = decorator_lines(text, decorator)
     start, end = text.span(decorator)
-    before = text.text[text.line_start(first) : start]
+    before = text.text[text.line_start(decorator.lineno) : start]
     rest = text.text[end:].split("\n", 1)[0]
-    return before.strip() == "@" and not rest.strip() and last >= first
-
-
-def comments(text: str) -> Iterator[str]:
-    """Yield the comments of a text."""
-    for token in tokenize.generate_tokens(io.StringIO(text).readline):
-        if token.type == tokenize.COMMENT:
-            yield token.string
-
-
-def mentions(text: str, word: str) -> bool:
-    """Tell whether a word is in a text."""
-    return re.search(rf"\b{re.escape(word)}\b", text) is not None
+    return before.strip() == "@" and not rest.strip()

@@ -151,7 +151,8 @@ class _Legacy:
         if _called_bare(cls, node.name):
             self.text.leave(node, f"{node.name} is called by other methods")
             return False
-        if not is_alone(self.text, old) or len(node.decorator_list) > 2:
+        alone = all(is_alone(self.text, each) for each in node.decorator_list)
+        if not alone or len(node.decorator_list) > 2:
             self.text.leave(
                 node, f"{node.name} has other decorators, or comments there"
             )

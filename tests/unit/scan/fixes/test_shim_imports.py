@@ -54,8 +54,8 @@ RUNS = pair(
 PAIRS = {
     "runs": RUNS,
     "names": pair(
-        "from requests import (\n    get,  # 1\n    post as p,\n)\n",
-        "from tornado_unblock.shim.requests import (\n    get,  # 1\n    post as p,\n)\n",
+        "from requests import (\n    get,  #\n    put as p,\n)\n",
+        "from tornado_unblock.shim.requests import (\n    get,  #\n    put as p,\n)\n",
     ),
     "as": pair("import redis as r\n", "from tornado_unblock.shim import redis as r\n"),
     "inside": pair(
