@@ -5,12 +5,14 @@ from __future__ import annotations
 from pathlib import Path
 
 from benchmarks.contenders import CONTENDERS
-from benchmarks.kinds import Scenario
-from benchmarks.results import Results
+from benchmarks.harness.drawing import Bar, bars
+from benchmarks.harness.kinds import Scenario
+from benchmarks.harness.results import Results
 from benchmarks.scenarios import SCENARIOS
-from examples.bench_app.drawing import BLUE, horizontal_bars
+from benchmarks.table import heading_of
 
 NAME = "benchmarks-{}.svg"
+UNITS = {"rate": "requests per second", "seconds": "seconds, less is better"}
 
 
 def write_charts(results: Results, folder: Path) -> dict[str, Path]:
@@ -22,36 +24,26 @@ def write_charts(results: Results, folder: Path) -> dict[str, Path]:
     folder.mkdir(parents=True, exist_ok=True)
     written = {}
     for scenario in SCENARIOS:
-        bars = _bars(results, scenario)
-        if len(bars) > 1:
+        shown = _bars(results, scenario)
+        if len(shown) > 1:
             written[scenario.name] = folder / NAME.format(scenario.name)
-            _write(scenario, bars, written[scenario.name])
+            _write(scenario, shown, written[scenario.name])
     return written
 
 
-def _bars(results: Results, scenario: Scenario) -> list[tuple[str, float]]:
-    bars = []
+def _bars(results: Results, scenario: Scenario) -> list[Bar]:
+    shown = []
     for contender in CONTENDERS:
         found = results.figure(scenario.name, contender.name, scenario.shown)
-        if found is not None and scenario.shown in ("rate", "seconds"):
-            bars.append((contender.title.replace("`", ""), found.median))
-    return bars
+        if found is not None and scenario.shown in UNITS:
+            name = contender.title.replace("`", "")
+            digits = 0 if scenario.shown == "rate" else 1
+            text = f"{found.median:,.{digits}f}"
+            ours = contender.name.startswith("unblock")
+            shown.append(Bar(name, found.median, text, "a" if ours else "b"))
+    return shown
 
 
-def _write(scenario: Scenario, bars: list[tuple[str, float]], path: Path) -> None:
-    unit = {"rate": "requests per second", "seconds": "seconds, less is better"}
-    chart = horizontal_bars(
-        len(bars),
-        (BLUE,),
-        title=f"{scenario.title}: {unit[scenario.shown]}",
-        print_values=True,
-        show_legend=False,
-        width=760,
-        no_prefix=True,  # the usual one is random: the file would change each time
-    )
-    upwards = bars[::-1]  # the first bar is drawn at the bottom
-    chart.x_labels = [title for title, _ in upwards]
-    digits = 0 if scenario.shown == "rate" else 1
-    shown = [value for _, value in upwards]
-    chart.add("", shown, formatter=f"{{:,.{digits}f}}".format)
-    chart.render_to_file(str(path))
+def _write(scenario: Scenario, shown: list[Bar], path: Path) -> None:
+    title = f"{heading_of(scenario)}: {UNITS[scenario.shown]}"
+    path.write_text(bars(title, shown), encoding="utf-8")

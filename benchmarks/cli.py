@@ -1,7 +1,5 @@
 """The command line: options in, measurements out, and an exit code."""
 
-# ruff: noqa: T201 - it speaks to people
-
 from __future__ import annotations
 
 import argparse
@@ -9,16 +7,17 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from benchmarks import charts, compare, docs, results, table, wrk
+from benchmarks import charts, compare, docs, table
 from benchmarks.about import describe
 from benchmarks.contenders import CONTENDERS, contender_named
 from benchmarks.goals import asked_for
-from benchmarks.kinds import Scenario
-from benchmarks.results import Results
-from benchmarks.runner import QUICK_ROUNDS, ROUNDS, Plan, Progress, Runner
+from benchmarks.harness import results, wrk
+from benchmarks.harness.errors import DemoError, SetupError
+from benchmarks.harness.interrupts import Interrupts
+from benchmarks.harness.kinds import Scenario
+from benchmarks.harness.results import Results
+from benchmarks.harness.runner import QUICK_ROUNDS, ROUNDS, Plan, Progress, Runner
 from benchmarks.scenarios import SCENARIOS
-from examples.order_service.errors import DemoError, SetupError
-from examples.order_service.interrupts import Interrupts
 
 DESCRIPTION = """Measure what a hop costs, against native async and the other ways to
 serve blocking code. Exit status: 0, 1 if a cell has no number because not every request

@@ -6,11 +6,11 @@ import re
 from collections.abc import Mapping
 from pathlib import Path
 
-from benchmarks import results as files
-from benchmarks.results import Results
+from benchmarks.harness import results as files
+from benchmarks.harness.errors import SetupError
+from benchmarks.harness.results import Results
 from benchmarks.scenarios import scenario_named
 from benchmarks.table import heading_of, markdown
-from examples.order_service.errors import SetupError
 
 BEGIN = "<!-- results: written by `python -m benchmarks --docs` -->"
 END = "<!-- end of results -->"

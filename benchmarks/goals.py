@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Callable
 
-from benchmarks.results import Figure, Results, figure
+from benchmarks.harness.results import Figure, Results, figure
 
 Measure = Callable[[Results], "Figure | None"]
 

@@ -4,8 +4,6 @@ It prints its port and its process's number first, and serves until its standard
 ends, as it does when the process that started it is gone.
 """
 
-# ruff: noqa: T201 - its standard output is how it is found
-
 from __future__ import annotations
 
 import argparse

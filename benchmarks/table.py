@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from benchmarks.contenders import CONTENDERS
 from benchmarks.goals import Goal, asked_for
-from benchmarks.kinds import Scenario
-from benchmarks.results import Figure, Results
+from benchmarks.harness.kinds import Scenario
+from benchmarks.harness.results import Figure, Results
 from benchmarks.scenarios import SCENARIOS
 
 VERDICTS = {True: "met", False: "**missed**", None: "no number"}

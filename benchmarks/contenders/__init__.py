@@ -14,9 +14,9 @@ from typing import Any
 
 from tornado.web import RequestHandler
 
-from examples.order_service.errors import SetupError
+from benchmarks.harness.errors import SetupError
+from benchmarks.harness.servers import DONE
 
-DONE = "done"  # what every page answers, but for the legacy one
 PATHS = (r"/trivial", r"/wait/([\d.]+)", r"/hooks", r"/legacy")
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from benchmarks.results import Cell, Results
+from benchmarks.harness.results import Cell, Results
 
 ROOT = Path(__file__).resolve().parents[2]
 

@@ -10,13 +10,13 @@ from pathlib import Path
 
 import pytest
 
-from benchmarks import crowd, meter, wrk
+from benchmarks.harness import crowd, usage, wrk
 from benchmarks.contenders import CONTENDERS, Contender, contender_named
-from benchmarks.inprocess import all_well, request
-from benchmarks.servers import Servers, Setup, check
-from examples.order_service.errors import DemoError, SetupError
-from examples.order_service.interrupts import Interrupts
-from examples.order_service.processes import Children
+from benchmarks.harness.inprocess import all_well, request
+from benchmarks.harness.servers import Servers, Setup, check
+from benchmarks.harness.errors import DemoError, SetupError
+from benchmarks.harness.interrupts import Interrupts
+from benchmarks.harness.processes import Children
 
 PAGES = ["/trivial", "/wait/0"]
 MORE = ["/hooks", "/legacy"]

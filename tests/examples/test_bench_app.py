@@ -12,9 +12,9 @@ from typing import Any
 
 import pytest
 
-from examples.bench_app import machine, page, runner, story
-from examples.bench_app.runner import Outcome
-from examples.bench_app.story import Chart, Check, NoStoryError, Published, Story, Table
+from benchmarks.harness import machine, page, story_process, story
+from benchmarks.harness.story_process import Outcome
+from benchmarks.harness.story import Chart, Check, NoStoryError, Published, Story, Table
 from tests.examples.test_load_client_run import Program
 
 SVG = (

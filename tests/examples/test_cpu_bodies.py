@@ -15,12 +15,14 @@ import tornado.httpserver
 import tornado.netutil
 import tornado.web
 
-from examples.bench_app.story import NOT_HELD
-from examples.cpu_bodies import cli, meter, runner, variants, work
-from examples.cpu_bodies.meter import Measured, Pings
-from examples.cpu_bodies.runner import Run, Runner
-from examples.cpu_bodies.settings import Settings
-from examples.cpu_bodies.telling import tell
+from benchmarks.harness.story import NOT_HELD
+from benchmarks.stories.cpu_bodies import cli, runner
+from benchmarks.harness import neighbour
+from examples.cpu_bodies import variants, work
+from benchmarks.harness.neighbour import Measured, Pings
+from benchmarks.stories.cpu_bodies.runner import Run, Runner
+from benchmarks.stories.cpu_bodies.settings import Settings
+from benchmarks.stories.cpu_bodies.telling import tell
 from examples.cpu_bodies.variants import (
     INLINE,
     LOKY,
@@ -30,9 +32,9 @@ from examples.cpu_bodies.variants import (
     VARIANTS,
     Variant,
 )
-from examples.order_service.errors import DemoError, SetupError
-from examples.order_service.interrupts import Interrupts
-from examples.order_service.results import Load
+from benchmarks.harness.errors import DemoError, SetupError
+from benchmarks.harness.interrupts import Interrupts
+from benchmarks.stories.order_service.results import Load
 
 FOLDER = Path(variants.__file__).parent
 SMALL = Settings(seconds=0.1, connections=2, body=0.001)

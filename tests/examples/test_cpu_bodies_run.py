@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from examples.bench_app import story
-from examples.bench_app.story import NOT_HELD
+from benchmarks.harness import story
+from benchmarks.harness.story import NOT_HELD
 from examples.cpu_bodies.variants import INLINE, LOKY, PROCESSES
 from tests.examples.test_load_client_run import Program
 

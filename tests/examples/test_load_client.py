@@ -17,9 +17,9 @@ import tornado.httpserver
 import tornado.netutil
 import tornado.web
 
-from examples.bench_app.story import NOT_HELD
-from examples.load_client import client, crowd, report
-from examples.load_client.client import (
+from benchmarks.harness.story import NOT_HELD
+from benchmarks.stories.load_client import client, crowd, report
+from benchmarks.stories.load_client.client import (
     ERROR,
     SUCCESS,
     TIMEOUT,
@@ -27,11 +27,11 @@ from examples.load_client.client import (
     Outcome,
     ask,
 )
-from examples.load_client.crowd import COMMAND, Crowd, shares
-from examples.load_client.display import sentence
-from examples.load_client.results import Tally
+from benchmarks.stories.load_client.crowd import COMMAND, Crowd, shares
+from benchmarks.stories.load_client.display import sentence
+from benchmarks.stories.load_client.results import Tally
 from examples.load_client.server import application, limit
-from examples.load_client.settings import (
+from benchmarks.stories.load_client.settings import (
     FEW,
     FORKED,
     INLINE,
@@ -41,8 +41,8 @@ from examples.load_client.settings import (
     Way,
     cases,
 )
-from examples.order_service.errors import DemoError
-from examples.order_service.processes import Children
+from benchmarks.harness.errors import DemoError
+from benchmarks.harness.processes import Children
 
 PATIENT = 30.0  # seconds: longer than any test
 TEN = Case("ten", requests=10, clients=5, body=1.0, timeout=3.0)

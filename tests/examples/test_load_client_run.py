@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from examples.load_client.settings import WAYS
+from benchmarks.stories.load_client.settings import WAYS
 
 # All are served, however slow the machine: nobody has to leave.
 SMALL = ["--requests", "6", "--clients", "3", "--body", "0.1", "--timeout", "30"]

@@ -15,10 +15,10 @@ from pathlib import Path
 
 import pytest
 
-from examples.migration import calls
-from examples.migration.runner import Running, started
-from examples.migration.schema import BIG, SMALL
-from examples.migration.steps import ASYNC, DUAL, INLINE, NATIVE, STEPS, Step
+from benchmarks.stories.migration import calls
+from benchmarks.stories.migration.runner import Running, started
+from benchmarks.stories.migration.schema import BIG, SMALL
+from benchmarks.stories.migration.steps import ASYNC, DUAL, INLINE, NATIVE, STEPS, Step
 from tests.docs.pages import DOCS, blocks
 
 REPORT = """\

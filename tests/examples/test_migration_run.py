@@ -8,13 +8,13 @@ from pathlib import Path
 
 import pytest
 
-from examples.bench_app import story
-from examples.bench_app.story import NOT_HELD
-from examples.cpu_bodies.meter import Measured, Pings
-from examples.migration.settings import Settings
-from examples.migration.steps import INLINE, NATIVE, STEPS, UNBLOCKED
-from examples.migration.telling import tell
-from examples.order_service.results import Load
+from benchmarks.harness import story
+from benchmarks.harness.story import NOT_HELD
+from benchmarks.harness.neighbour import Measured, Pings
+from benchmarks.stories.migration.settings import Settings
+from benchmarks.stories.migration.steps import INLINE, NATIVE, STEPS, UNBLOCKED
+from benchmarks.stories.migration.telling import tell
+from benchmarks.stories.order_service.results import Load
 from tests.examples.test_load_client_run import Program
 
 SMALL = ["--seconds", "0.5", "--connections", "3", "--delay", "0.01"]

@@ -15,12 +15,12 @@ from typing import Callable
 
 import pytest
 
-from examples.order_service import schema, servers
-from examples.order_service.database import Database, prepared
-from examples.order_service.errors import DemoError, SetupError
-from examples.order_service.interrupts import Interrupts
-from examples.order_service.load import ORDER_PATH
-from examples.order_service.processes import Children
+from benchmarks.stories.order_service import schema, servers
+from benchmarks.stories.order_service.database import Database, prepared
+from benchmarks.harness.errors import DemoError, SetupError
+from benchmarks.harness.interrupts import Interrupts
+from benchmarks.stories.order_service.load import ORDER_PATH
+from benchmarks.harness.processes import Children
 from examples.order_service.stages import STAGES, Stage, as_written, unblocked
 
 LAST_ORDER = schema.FIRST_ORDER + schema.ORDERS - 1

@@ -7,13 +7,15 @@ from typing import Any
 
 import pytest
 
-from examples.order_service import account, chart, drivers, load, schema
-from examples.order_service.cli import parse
-from examples.order_service.client import summary
-from examples.order_service.display import ping_text, plain_tables
-from examples.order_service.errors import DemoError, SetupError
-from examples.order_service.results import Load, StageResult, duration, sentence
-from examples.order_service.settings import Settings
+from benchmarks.stories.order_service import account, chart, load, schema
+
+from benchmarks.harness import drivers
+from benchmarks.stories.order_service.cli import parse
+from benchmarks.harness.client import summary
+from benchmarks.stories.order_service.display import ping_text, plain_tables
+from benchmarks.harness.errors import DemoError, SetupError
+from benchmarks.stories.order_service.results import Load, StageResult, duration, sentence
+from benchmarks.stories.order_service.settings import Settings
 from examples.order_service.stages import STAGES, Stage
 
 WRK_OUTPUT = """\

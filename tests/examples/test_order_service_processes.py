@@ -8,11 +8,13 @@ from pathlib import Path
 
 import pytest
 
-from examples.order_service import processes, servers
-from examples.order_service.errors import DemoError
-from examples.order_service.interrupts import Interrupts
-from examples.order_service.logistics import Turnstile
-from examples.order_service.processes import Child, Children
+from benchmarks.harness import processes
+
+from benchmarks.stories.order_service import servers
+from benchmarks.harness.errors import DemoError
+from benchmarks.harness.interrupts import Interrupts
+from benchmarks.stories.order_service.logistics import Turnstile
+from benchmarks.harness.processes import Child, Children
 
 # -- the logistics API -------------------------------------------------------------
 

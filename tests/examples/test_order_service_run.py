@@ -16,10 +16,10 @@ from xml.etree import ElementTree
 
 import pytest
 
-from examples.bench_app import story
-from examples.order_service import schema
-from examples.order_service.database import Database
-from examples.order_service.load import choose
+from benchmarks.harness import story
+from benchmarks.stories.order_service import schema
+from benchmarks.stories.order_service.database import Database
+from benchmarks.stories.order_service.load import choose
 from examples.order_service.stages import STAGES
 
 # Long enough to measure something, short enough to be run often.

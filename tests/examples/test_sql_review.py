@@ -21,15 +21,15 @@ import tornado.httpserver
 import tornado.netutil
 import tornado.web
 
-from examples.bench_app.story import NOT_HELD
-from examples.order_service.errors import DemoError, SetupError
-from examples.order_service.interrupts import Interrupts
-from examples.order_service.processes import Children
-from examples.sql_review import cases, checker, cli, protocol, runner, standin
-from examples.sql_review.cases import Answers, Measured
-from examples.sql_review.runner import Run
-from examples.sql_review.settings import Settings
-from examples.sql_review.telling import tell
+from benchmarks.harness.story import NOT_HELD
+from benchmarks.harness.errors import DemoError, SetupError
+from benchmarks.harness.interrupts import Interrupts
+from benchmarks.harness.processes import Children
+from benchmarks.stories.sql_review import cases, checker, cli, protocol, runner, standin
+from benchmarks.stories.sql_review.cases import Answers, Measured
+from benchmarks.stories.sql_review.runner import Run
+from benchmarks.stories.sql_review.settings import Settings
+from benchmarks.stories.sql_review.telling import tell
 from examples.sql_review.variants import (
     FORKED,
     INLINE,

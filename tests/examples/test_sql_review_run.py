@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from examples.bench_app import story
-from examples.bench_app.story import NOT_HELD
+from benchmarks.harness import story
+from benchmarks.harness.story import NOT_HELD
 from examples.sql_review.variants import VARIANTS
 from tests.examples.test_load_client_run import Program
 
