@@ -15,7 +15,7 @@ from typing import Any
 from tornado.web import RequestHandler
 
 from benchmarks.harness.errors import SetupError
-from benchmarks.harness.servers import DONE
+from benchmarks.harness.servers import DONE as DONE
 
 PATHS = (r"/trivial", r"/wait/([\d.]+)", r"/hooks", r"/legacy")
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import statistics
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -51,7 +52,7 @@ def summary(latencies: Sequence[float], failed: int, seconds: float) -> Load:
         requests=len(latencies),
         failed=failed,
         seconds=seconds,
-        mean=sum(known) / len(known),
+        mean=statistics.fmean(known),
         p99=quantile(known, 0.99),
         max=max(known),
     )

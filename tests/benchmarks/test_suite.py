@@ -13,16 +13,15 @@ from pathlib import Path
 import pytest
 
 from benchmarks import cli
-
-from benchmarks.harness import runner
 from benchmarks.contenders import CONTENDERS
+from benchmarks.harness import runner
+from benchmarks.harness.errors import SetupError
+from benchmarks.harness.interrupts import Interrupts
 from benchmarks.harness.kinds import Figures, RefusedError, Scenario
 from benchmarks.harness.results import Results
 from benchmarks.harness.runner import Plan, Progress, Runner, rotated
-from benchmarks.scenarios import SCENARIOS
 from benchmarks.harness.servers import Servers
-from benchmarks.harness.errors import SetupError
-from benchmarks.harness.interrupts import Interrupts
+from benchmarks.scenarios import SCENARIOS
 
 SMALLEST = ["--quick", "--rounds", "1", "--contenders", "native", "unblock"]
 

@@ -112,8 +112,8 @@ def test_run_that_is_interrupted(program: Program, number: signal.Signals) -> No
 @pytest.mark.parametrize(
     ("option", "value", "message"),
     [
-        ("--clients", "0", "must be at least 1"),
-        ("--body", "0", "must be above 0"),
+        ("--clients", "0", "must be from 1 to"),
+        ("--body", "0", "must be more than 0"),
         ("--servers", "nginx", "invalid choice"),
     ],
 )
