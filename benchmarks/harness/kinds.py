@@ -17,7 +17,7 @@ Figures = dict[str, float]
 
 # One route, and it may have all the workers; whatever comes may wait.
 ALONE = (
-    ("TORNADO_UNBLOCK_MAX_ROUTE_SHARE", "1"),
+    ("TORNADO_UNBLOCK_MAX_ENDPOINT_SHARE", "1"),
     ("TORNADO_UNBLOCK_MAX_WAITING", "20000"),
     ("TORNADO_UNBLOCK_QUEUE_TIMEOUT", "none"),
 )
