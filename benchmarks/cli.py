@@ -3,21 +3,23 @@
 from __future__ import annotations
 
 import argparse
+import dataclasses
 import sys
 from collections.abc import Sequence
 from pathlib import Path
 
 from benchmarks import charts, compare, docs, table
 from benchmarks.about import describe
-from benchmarks.contenders import CONTENDERS, contender_named
+from benchmarks.contenders import CONTENDERS, command_of, contender_named
 from benchmarks.goals import asked_for
 from benchmarks.harness import results, wrk
 from benchmarks.harness.errors import DemoError, SetupError
 from benchmarks.harness.interrupts import Interrupts
-from benchmarks.harness.kinds import Scenario
+from benchmarks.harness.kinds import Crowd, Scenario, Throughput
 from benchmarks.harness.results import Results
 from benchmarks.harness.runner import QUICK_ROUNDS, ROUNDS, Plan, Progress, Runner
-from benchmarks.scenarios import SCENARIOS
+from benchmarks.scenarios import GATE, SCENARIOS
+from benchmarks.world import world
 
 DESCRIPTION = """Measure what a hop costs, against native async and the other ways to
 serve blocking code. Exit status: 0, 1 if a cell has no number because not every request
@@ -52,11 +54,26 @@ def plan(given: argparse.Namespace) -> Plan:
     scenarios = selected(given.only)
     every = [contender.name for contender in CONTENDERS]
     names = tuple(given.contenders or every)
-    asked = Plan(scenarios, names, given.rounds, given.quick)
-    for scenario in scenarios:
+    asked = gated(Plan(scenarios, names, given.rounds, given.quick))
+    for scenario in asked.scenarios:
         for name in asked.taking_part(scenario):
             contender_named(name).require()
     return asked
+
+
+def gated(plan: Plan) -> Plan:
+    """Put the gate before the others, for those whose servers are measured."""
+    others = [scenario for scenario in plan.scenarios if scenario.name != GATE.name]
+    measured = {
+        name
+        for scenario in others
+        if isinstance(scenario, (Throughput, Crowd))
+        for name in plan.taking_part(scenario)
+    }
+    names = tuple(name for name in GATE.contenders if name in measured)
+    gate = dataclasses.replace(GATE, contenders=names)
+    first = (gate,) if names else ()
+    return dataclasses.replace(plan, scenarios=(*first, *others))
 
 
 def selected(names: Sequence[str]) -> tuple[Scenario, ...]:
@@ -88,7 +105,7 @@ def _measured(given: argparse.Namespace) -> Results:
     found, progress = Results(about), Progress(asked)
     progress.say(f"About {asked.seconds() / 60:.0f} minutes.")
     with Interrupts() as interrupts:
-        Runner(asked, interrupts, progress, found).run()
+        Runner(asked, interrupts, command_of, world, progress, found).run()
     return found
 
 

@@ -88,7 +88,7 @@ def load(url: str, clients: int) -> Outcome:
     failed = found["failed"]
     problem = f"of {clients} requests: {failed} without their answer" if failed else ""
     rate = clients / found["seconds"]
-    return Outcome(rate, clients, found["mean"], found["p99"], problem)
+    return Outcome(rate, clients, found["mean"], found["p50"], found["p99"], problem)
 
 
 def main() -> None:
@@ -99,6 +99,7 @@ def main() -> None:
         "seconds": seconds,
         "failed": len(took) - len(good),
         "mean": sum(good) / max(1, len(good)),
+        "p50": good[len(good) // 2] if good else 0.0,
         "p99": good[len(good) * 99 // 100] if good else 0.0,
     }
     print(json.dumps(found))

@@ -41,13 +41,13 @@ class Interrupts:
 
     @contextlib.contextmanager
     def allowed(self) -> Iterator[None]:
-        """Let a signal end the block, or not even begin it. Not to be nested."""
-        self._allowed = True
+        """Let a signal end the block, or not even begin it."""
+        before, self._allowed = self._allowed, True
         try:
             self._raise_if_due()
             yield
         finally:
-            self._allowed = False
+            self._allowed = before
 
     def _receive(self, number: int, _frame: FrameType | None) -> None:
         self._received = number

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from benchmarks.harness import crowd, usage, wrk
 from benchmarks.harness.errors import DemoError
-from benchmarks.harness.servers import Servers, Setup, check
+from benchmarks.harness.servers import Server, Servers, Setup, check
 
 Figures = dict[str, float]
 
@@ -22,6 +22,9 @@ ALONE = (
     ("TORNADO_UNBLOCK_QUEUE_TIMEOUT", "none"),
 )
 USUAL = Setup()
+TRIVIAL = "/trivial"
+SLOWEST = 0.005  # seconds
+TRIALS = 3
 PROBE_PATIENCE = 120  # seconds
 LIBRARY = Path(__file__).resolve().parents[1] / "tornado_unblock"
 COMPILE = (sys.executable, "-m", "compileall", "-q", str(LIBRARY))
@@ -42,7 +45,11 @@ class Scenario:
         quick: Who does with `--quick`, if not all: what the goals need.
         shown: The figure that tables and charts show.
         setup: What the servers are started with.
-        rounds: At least so many, if the usual number is too few.
+        needs: Environment variables that the world has to provide.
+        gate: Whether who is refused here is refused in all that comes after.
+        only_full: Whether it is left out with `--quick`.
+        chart: Whether it is drawn.
+        rounds: How many, if not as many as usual.
         quick_rounds: How many with `--quick`, if others than usual.
     """
 
@@ -52,6 +59,10 @@ class Scenario:
     quick: tuple[str, ...] = ()
     shown: str = "rate"
     setup: Setup = USUAL
+    needs: tuple[str, ...] = ()
+    gate: bool = False
+    only_full: bool = False
+    chart: bool = True
     rounds: int = 0
     quick_rounds: int = 0
 
@@ -112,6 +123,8 @@ class Throughput(Scenario):
         figures = _figures(outcome)
         if self.threads:
             figures["threads"] = usage.threads(server.pid)
+        figures["memory"] = usage.memory(server.pid)
+        usage.wait_until_idle(server.pid)  # who comes next must have the machine
         return {**figures, "cpu": cpu / outcome.requests}
 
     def takes(self, quick: bool) -> float:
@@ -121,6 +134,55 @@ class Throughput(Scenario):
     def _load(self, url: str, seconds: float) -> wrk.Outcome:
         waits = self.waits > 0
         return wrk.load(url + self.path, self.connections, seconds, cycles=waits)
+
+
+@dataclass(frozen=True)
+class Sanity(Scenario):
+    """Whether a server is run as it should be: a gate to all other scenarios.
+
+    A body that does nothing must not take 5 ms on a single connection, and the server
+    must not be three times slower than one that its command alone has started. What a
+    slow machine does once does not count: there are some trials.
+    """
+
+    def warm_up(self, servers: Servers, contender: str) -> None:
+        """See that it answers right."""
+        check(servers.get(contender), TRIVIAL)
+
+    def measure(self, servers: Servers, contender: str, quick: bool) -> Figures:
+        """Compare it with itself, started by hand."""
+        with servers.by_hand(contender) as other:
+            trials = (self._trial(servers.get(contender), other) for _ in range(TRIALS))
+            for figures in trials:
+                problem = insane(figures)
+                if not problem:
+                    return figures
+        raise RefusedError(problem)
+
+    def _trial(self, server: Server, other: Server) -> Figures:
+        one = wrk.load(server.url + TRIVIAL, 1, 0.4)
+        ours = wrk.load(server.url + TRIVIAL, 50, 0.4)
+        theirs = wrk.load(other.url + TRIVIAL, 50, 0.4)
+        problem = one.problem or ours.problem or theirs.problem
+        if problem:
+            raise RefusedError(problem)
+        return {"one": one.mean, "rate": ours.rate, "by hand": theirs.rate}
+
+    def takes(self, quick: bool) -> float:
+        """Return the seconds."""
+        return 3.0
+
+
+def insane(figures: Figures) -> str:
+    """Say what is wrong with a server that is not run as it should be, if anything."""
+    if figures["one"] > SLOWEST:
+        return f"a trivial body takes {figures['one'] * 1e3:.1f} ms on one connection"
+    if figures["rate"] < figures["by hand"] / 3:
+        return (
+            f"{figures['rate']:.0f} requests/s, where its command alone reaches "
+            f"{figures['by hand']:.0f}"
+        )
+    return ""
 
 
 @dataclass(frozen=True)
@@ -194,4 +256,5 @@ class Probe(Scenario):
 def _figures(outcome: wrk.Outcome) -> Figures:
     if outcome.problem:
         raise RefusedError(outcome.problem)
-    return {"rate": outcome.rate, "mean": outcome.mean, "p99": outcome.p99}
+    figures = ("rate", "mean", "p50", "p99")
+    return {name: getattr(outcome, name) for name in figures}

@@ -9,22 +9,25 @@
 
 from __future__ import annotations
 
+import contextlib
 import sys
 import tempfile
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from itertools import groupby
 from pathlib import Path
-from typing import TextIO
+from typing import Callable, TextIO
 
 from benchmarks.harness.errors import DemoError
 from benchmarks.harness.interrupts import Interrupts
 from benchmarks.harness.kinds import RefusedError, Scenario
 from benchmarks.harness.processes import Children
 from benchmarks.harness.results import Results
-from benchmarks.harness.servers import Servers
+from benchmarks.harness.servers import Command, Servers, Setup
 
+World = Callable[[Path, Interrupts], "AbstractContextManager[dict[str, str]]"]
 ROUNDS, QUICK_ROUNDS = 7, 3
 TURN = 0.12  # seconds that go by between two measurements
 START = 1.0  # and to start a server and warm it up
@@ -48,6 +51,8 @@ class Plan:
 
     def taking_part(self, scenario: Scenario) -> list[str]:
         """Return who of the contenders takes part in it."""
+        if self.quick and scenario.only_full:
+            return []
         names = (self.quick and scenario.quick) or scenario.contenders
         return [name for name in names if name in self.contenders]
 
@@ -57,7 +62,7 @@ class Plan:
             return self.rounds
         if self.quick:
             return scenario.quick_rounds or QUICK_ROUNDS
-        return max(ROUNDS, scenario.rounds)
+        return scenario.rounds or ROUNDS
 
     def seconds(self) -> float:
         """Return about how long it all takes."""
@@ -114,30 +119,64 @@ class Runner:
     Args:
         plan: What to measure.
         interrupts: What lets Ctrl-C through while there is nothing to do but wait.
+        command: What starts a contender; see `Servers`.
+        world: Provides the environment of those who need what real bodies ask.
         progress: Where to show how far it is.
         results: Where the figures go.
     """
 
     def __init__(
-        self, plan: Plan, interrupts: Interrupts, progress: Progress, results: Results
+        self,
+        plan: Plan,
+        interrupts: Interrupts,
+        command: Command,
+        world: World,
+        progress: Progress,
+        results: Results,
     ) -> None:
         self._plan = plan
         self._interrupts = interrupts
+        self._command = command
+        self._world = world
         self._progress = progress
         self._results = results
+        self._refused: dict[str, str] = {}  # by a gate
 
     def run(self) -> None:
         """Measure all scenarios."""
         with tempfile.TemporaryDirectory(prefix="benchmarks_") as folder:
             groups = groupby(self._plan.scenarios, key=lambda one: one.setup)
             for number, (setup, scenarios) in enumerate(groups):
-                with Children(Path(folder) / str(number)) as children:
-                    self._run_group(
-                        Servers(children, self._interrupts, setup), scenarios
-                    )
+                self._run_setup(Path(folder) / str(number), setup, list(scenarios))
 
-    def _run_group(self, servers: Servers, scenarios: Iterable[Scenario]) -> None:
+    def _run_setup(
+        self, folder: Path, setup: Setup, scenarios: Sequence[Scenario]
+    ) -> None:
+        with contextlib.ExitStack() as stack:
+            environment = {}
+            if setup.world:
+                self._progress.say("Filling the tables that real bodies ask.")
+                block = self._world(folder / "world", self._interrupts)
+                environment = stack.enter_context(block)
+            children = stack.enter_context(Children(folder))
+            servers = Servers(
+                children, self._interrupts, setup, self._command, environment
+            )
+            self._run_group(servers, scenarios, environment)
+
+    def _run_group(
+        self,
+        servers: Servers,
+        scenarios: Iterable[Scenario],
+        environment: Mapping[str, str],
+    ) -> None:
         for scenario in scenarios:
+            missing = [name for name in scenario.needs if name not in environment]
+            if missing:
+                self._progress.say(
+                    f"Not measured: {scenario.title}. What it asks does not answer."
+                )
+                continue
             names = self._warm(servers, scenario)
             rounds = self._plan.rounds_of(scenario)
             for number in range(rounds):
@@ -150,6 +189,9 @@ class Runner:
         names = []
         for name in self._plan.taking_part(scenario):
             self._progress.step(START)
+            if name in self._refused:
+                self._results.cell(scenario.name, name).problem = self._refused[name]
+                continue
             try:
                 scenario.warm_up(servers, name)
                 names.append(name)
@@ -170,6 +212,8 @@ class Runner:
 
     def _refuse(self, scenario: Scenario, name: str, problem: str) -> None:
         self._results.cell(scenario.name, name).problem = problem
+        if scenario.gate:
+            self._refused[name] = problem
         self._progress.say(f"No number for {name} in {scenario.name}: {problem}")
 
 

@@ -9,6 +9,8 @@ from pathlib import Path
 
 PROC = Path("/proc")
 _PRIVATE = re.compile(r"^Private_\w+:\s+(\d+) kB", re.MULTILINE)
+IDLE = 0.05  # seconds in which it must use a tenth of a core at most
+_PROPORTIONAL = re.compile(r"^Pss:\s+(\d+) kB", re.MULTILINE)
 _THREADS = re.compile(r"^Threads:\s+(\d+)", re.MULTILINE)
 
 
@@ -32,6 +34,30 @@ def family(pid: int) -> list[int]:
     for one in found:  # which grows meanwhile
         found += [child for child, parent in parents.items() if parent == one]
     return found
+
+
+def memory(pid: int) -> int:
+    """Return how many bytes a process and its children take.
+
+    What several of them share counts once: a page of n processes is an n-th of each.
+    """
+    total = 0
+    for one in family(pid):
+        with contextlib.suppress(OSError):  # it has just ended
+            text = (PROC / str(one) / "smaps_rollup").read_text()
+            total += sum(int(kilobytes) for kilobytes in _PROPORTIONAL.findall(text))
+    return total * 1024
+
+
+def wait_until_idle(pid: int, patience: float = 20.0) -> None:
+    """Wait until a server has nothing left to do: clients that left do not stop it."""
+    deadline = time.monotonic() + patience
+    used = cpu_seconds(pid)
+    while time.monotonic() < deadline:
+        time.sleep(IDLE)
+        before, used = used, cpu_seconds(pid)
+        if used - before < IDLE / 10:
+            return
 
 
 def threads(pid: int) -> int:

@@ -32,11 +32,11 @@ end
 function done(summary, latency)
   local thread, errors = threads[1], summary.errors
   io.write(string.format(
-    '{"requests": %d, "seconds": %.6f, "mean": %.6f, "p99": %.6f,' ..
+    '{"requests": %d, "seconds": %.6f, "mean": %.6f, "p50": %.6f, "p99": %.6f,' ..
     ' "answers": %d, "cycles_seconds": %.6f, "errors":' ..
     ' {"connect": %d, "read": %d, "write": %d, "status": %d, "timeout": %d}}\n',
     summary.requests, summary.duration / 1e6,
-    latency.mean / 1e6, latency:percentile(99) / 1e6,
+    latency.mean / 1e6, latency:percentile(50) / 1e6, latency:percentile(99) / 1e6,
     thread:get("answers"), thread:get("last") - thread:get("first"),
     errors.connect, errors.read, errors.write, errors.status, errors.timeout))
 end

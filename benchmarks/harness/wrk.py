@@ -36,6 +36,7 @@ class Outcome:
         rate: Answers per second.
         requests: How many answers came.
         mean: Seconds that one took.
+        p50: Seconds that half of them did not exceed.
         p99: Seconds that 99 of 100 did not exceed.
         problem: What failed; "" if nothing did.
     """
@@ -43,6 +44,7 @@ class Outcome:
     rate: float
     requests: int
     mean: float
+    p50: float
     p99: float
     problem: str = ""
 
@@ -125,4 +127,5 @@ def _outcome(found: dict[str, Any], bursts: int) -> Outcome:
     elif found["answers"] >= 2 * bursts > 0:  # else there is no cycle to count
         counted, seconds = found["answers"] - bursts, found["cycles_seconds"]
     problem = f"of {requests} requests: {', '.join(problems)}" if problems else ""
-    return Outcome(counted / seconds, requests, found["mean"], found["p99"], problem)
+    took = (found[name] for name in ("mean", "p50", "p99"))
+    return Outcome(counted / seconds, requests, *took, problem)

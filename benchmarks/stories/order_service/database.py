@@ -114,13 +114,20 @@ class Database:
 
 
 @contextlib.contextmanager
-def prepared(url: str, interrupts: Interrupts) -> Iterator[Database]:
+def prepared(
+    url: str, interrupts: Interrupts, prefix: str | None = None
+) -> Iterator[Database]:
     """Provide a database with orders in it; its tables are gone after the block.
+
+    Args:
+        url: The database.
+        interrupts: What lets Ctrl-C through while it is set up.
+        prefix: What the tables' names begin with; None for one that nobody has.
 
     Raises:
         SetupError: It cannot be reached or refuses the tables.
     """
-    database = Database(url, f"order_demo_{secrets.token_hex(4)}_")
+    database = Database(url, prefix or f"order_demo_{secrets.token_hex(4)}_")
     driver = database.driver
     errors = driver.load().Error
     try:
