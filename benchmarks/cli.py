@@ -54,7 +54,7 @@ def plan(given: argparse.Namespace) -> Plan:
     scenarios = selected(given.only)
     every = [contender.name for contender in CONTENDERS]
     names = tuple(given.contenders or every)
-    asked = gated(Plan(scenarios, names, given.rounds, given.quick))
+    asked = gated(Plan(scenarios, names, given.rounds, given.quick, given.everyone))
     for scenario in asked.scenarios:
         for name in asked.taking_part(scenario):
             contender_named(name).require()
@@ -110,7 +110,7 @@ def _measured(given: argparse.Namespace) -> Results:
 
 
 def _write(found: Results, given: argparse.Namespace) -> None:
-    text = table.markdown(found)
+    text = table.markdown(found, given.ratios)
     print(f"\n{docs.about(found)}\n\n{text}")
     if not given.read:
         results.write(given.json, found.as_json())
@@ -123,7 +123,7 @@ def _write(found: Results, given: argparse.Namespace) -> None:
         written = charts.write_charts(found, folder)
         print(f"Charts: {len(written)} in {folder.resolve()}")
         if given.docs:
-            docs.update(PAGE, found, written)
+            docs.update(PAGE, found, written, given.ratios)
             print(f"Page: {PAGE.resolve()}")
 
 
@@ -141,7 +141,8 @@ def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser("python -m benchmarks", description=DESCRIPTION)
     names = [contender.name for contender in CONTENDERS]
     option = parser.add_argument
-    option("--quick", action="store_true", help="two minutes; what the goals need")
+    option("--quick", action="store_true", help="a few minutes; what the goals need")
+    option("--everyone", action="store_true", help="with --quick: leave nobody out")
     option("--only", metavar="NAME", nargs="+", default=[], help="these scenarios")
     option("--contenders", nargs="+", choices=names, metavar="NAME", help="only these")
     option(
@@ -156,5 +157,6 @@ def _parser() -> argparse.ArgumentParser:
     option("--markdown", type=Path, help="file for the tables")
     option("--charts", type=Path, metavar="FOLDER", help="folder for the SVG charts")
     option("--docs", action="store_true", help=f"write {PAGE} and its charts")
+    option("--ratios", action="store_true", help="show ratios only")
     option("--note", default="", help="a sentence to go with the numbers")
     return parser

@@ -29,8 +29,8 @@ def pages(*handlers: type[RequestHandler]) -> list[tuple[str, type[RequestHandle
     return list(zip(PATHS, handlers))
 
 
-def bodies(name: str = "bodies") -> Any:
-    """Import the bodies when first asked: the drivers are not needed otherwise."""
+def imported(name: str) -> Any:
+    """Import bodies when first asked for: their drivers are not needed otherwise."""
     return importlib.import_module(f"{HERE}.{name}")
 
 

@@ -29,6 +29,8 @@ async def answer(name: str) -> str:
         number = bodies._next_order()
         order = (await query(database, "ORDER", (number,)))[0]
         return bodies.as_page(order, await query(database, "ITEMS", (number,)))
+    if kind == "rest":
+        return await rest()
     if kind == "upstream":
         session = await _once("session", _session)
         async with session.get(os.environ["BENCH_UPSTREAM"]) as response:
@@ -51,6 +53,15 @@ async def query(database: str, name: str, values: tuple[Any, ...]) -> Any:
     async with pool.acquire() as connection, connection.cursor() as cursor:
         await cursor.execute(text, values)
         return await cursor.fetchall()
+
+
+async def rest() -> str:
+    """Close what is pooled."""
+    for database in ("postgresql", "mysql"):
+        pool = _made.pop(database, None)
+        if pool is not None:
+            pool.result().terminate()
+    return bodies.DONE
 
 
 async def _once(name: str, make: Any) -> Any:

@@ -8,7 +8,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 from tornado.web import Application, RequestHandler
 
-from benchmarks.contenders import DONE, bodies, pages
+from benchmarks.contenders import DONE, imported, pages
 
 
 def work(seconds: float = 0.0) -> str:
@@ -42,7 +42,7 @@ class Body(RequestHandler):
     async def get(self, name: str) -> None:
         """Answer."""
         loop, pool = asyncio.get_running_loop(), self.settings["pool"]
-        self.write(await loop.run_in_executor(pool, bodies().answer, name))
+        self.write(await loop.run_in_executor(pool, imported("bodies").answer, name))
 
 
 def application(workers: int) -> Application:

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from tornado.web import Application, RequestHandler
 
-from benchmarks.contenders import DONE, bodies, pages
+from benchmarks.contenders import DONE, imported, pages
 
 FOLDER = Path(__file__).parent
 ORDERS = [{"number": n, "title": f"Order <{n}>", "cents": 199 * n} for n in range(10)]
@@ -35,7 +35,7 @@ class Body(RequestHandler):
 
     def get(self, name: str) -> None:
         """Answer."""
-        self.write(bodies().answer(name))
+        self.write(imported("bodies").answer(name))
 
 
 class Hooks(RequestHandler):

@@ -6,7 +6,7 @@ import asyncio
 
 from tornado.web import Application, RequestHandler
 
-from benchmarks.contenders import DONE, bodies, pages
+from benchmarks.contenders import DONE, imported, pages
 
 
 class Trivial(RequestHandler):
@@ -31,7 +31,7 @@ class Body(RequestHandler):
 
     async def get(self, name: str) -> None:
         """Answer."""
-        self.write(await bodies("async_bodies").answer(name))
+        self.write(await imported("async_bodies").answer(name))
 
 
 def application(workers: int) -> Application:

@@ -49,6 +49,7 @@ class Scenario:
         gate: Whether who is refused here is refused in all that comes after.
         only_full: Whether it is left out with `--quick`.
         chart: Whether it is drawn.
+        absolute: Whether its figures are of the machine that took them alone.
         rounds: How many, if not as many as usual.
         quick_rounds: How many with `--quick`, if others than usual.
     """
@@ -63,6 +64,7 @@ class Scenario:
     gate: bool = False
     only_full: bool = False
     chart: bool = True
+    absolute: bool = False
     rounds: int = 0
     quick_rounds: int = 0
 
@@ -98,6 +100,8 @@ class Throughput(Scenario):
         quick_seconds: For how long with `--quick`.
         waits: Whether the body waits: its answers come in bursts, and those that are
             under way at the end are waited for.
+        rest: What to ask for after a measurement, "" for nothing: it closes what
+            the server has pooled, which is filled again before the next.
         threads: Whether to count the server's threads.
     """
 
@@ -106,17 +110,24 @@ class Throughput(Scenario):
     seconds: float = 1.25
     quick_seconds: float = 0.4
     waits: float = 0.0
+    rest: str = ""
     threads: bool = False
 
     def warm_up(self, servers: Servers, contender: str) -> None:
         """See that it answers right, and let it start its workers."""
         server = servers.get(contender)
         check(server, self.path)
-        self._load(server.url, 0.3 + self.connections * self.waits / 100)
+        if self.rest:  # it is warmed up before each measurement
+            check(server, self.rest)
+        else:
+            self._load(server.url, 0.3 + self.connections * self.waits / 100)
 
     def measure(self, servers: Servers, contender: str, quick: bool) -> Figures:
         """Load the server, and read its processor time before and after."""
         server = servers.get(contender)
+        if self.rest:
+            self._load(server.url, 0.3)
+            usage.wait_until_idle(server.pid)
         before = usage.cpu_seconds(server.pid)
         outcome = self._load(server.url, self.takes(quick))
         cpu = usage.cpu_seconds(server.pid) - before
@@ -125,6 +136,8 @@ class Throughput(Scenario):
             figures["threads"] = usage.threads(server.pid)
         figures["memory"] = usage.memory(server.pid)
         usage.wait_until_idle(server.pid)  # who comes next must have the machine
+        if self.rest:
+            check(server, self.rest)
         return {**figures, "cpu": cpu / outcome.requests}
 
     def takes(self, quick: bool) -> float:

@@ -42,18 +42,23 @@ class Plan:
         contenders: For whom.
         rounds: How often; 0: as often as usual.
         quick: Whether it must be quick.
+        everyone: Whether all take part in all nevertheless.
     """
 
     scenarios: tuple[Scenario, ...]
     contenders: tuple[str, ...]
     rounds: int = 0
     quick: bool = False
+    everyone: bool = False
 
     def taking_part(self, scenario: Scenario) -> list[str]:
         """Return who of the contenders takes part in it."""
-        if self.quick and scenario.only_full:
-            return []
-        names = (self.quick and scenario.quick) or scenario.contenders
+        if self.quick and not self.everyone:
+            if scenario.only_full:
+                return []
+            names = scenario.quick or scenario.contenders
+        else:
+            names = scenario.contenders
         return [name for name in names if name in self.contenders]
 
     def rounds_of(self, scenario: Scenario) -> int:

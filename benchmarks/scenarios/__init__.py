@@ -13,6 +13,7 @@ GATE = Sanity(
     tuple(contender.name for contender in CONTENDERS),
     gate=True,
     chart=False,
+    absolute=True,
     shown="one",
     rounds=1,
     quick_rounds=1,

@@ -41,6 +41,7 @@ QUICK = (
 
 def _body(name: str, connections: int) -> Throughput:
     database = name.partition("_")[2].upper()
+    long = 6.0 if name == "mixed" else 3.0  # 200 answers a second are all it can
     crowded = connections > 200
     return Throughput(
         f"{name}-{connections}",
@@ -50,12 +51,14 @@ def _body(name: str, connections: int) -> Throughput:
         setup=SETUP,
         needs=(f"BENCH_{database}",) if database else (),
         rounds=5 if connections in (50, 200) else 3,
+        quick_rounds=3 if connections in (50, 200) else 2,
         only_full=connections != 50,
         chart=connections == 50,
         path=f"/body/{name}",
+        rest="/body/rest",
         connections=connections,
-        seconds=3.0 if crowded else 1.5,
-        quick_seconds=2.0 if crowded else 0.7,
+        seconds=long if crowded else long / 2,
+        quick_seconds=long / 2 if crowded else long / 4,
     )
 
 
