@@ -128,11 +128,10 @@ def _two(found: Figure | None) -> str:
 
 
 def _problems(results: Results, scenario: str) -> str:
-    found = results.cells[scenario]
     lines = [
-        f"* {contender_named(name).title} is not reported: {_brief(found[name].problem)}"
-        for name in found
-        if found[name].problem
+        f"* {contender_named(name).title} is not reported: {_brief(cell.problem)}"
+        for name, cell in results.cells[scenario].items()
+        if cell.problem
     ]
     return "\n\n" * bool(lines) + "\n".join(lines)
 

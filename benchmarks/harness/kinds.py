@@ -25,6 +25,7 @@ USUAL = Setup()
 TRIVIAL = "/trivial"
 SLOWEST = 0.005  # seconds
 TRIALS = 3
+WARMERS = 50
 PROBE_PATIENCE = 120  # seconds
 LIBRARY = Path(__file__).resolve().parents[1] / "tornado_unblock"
 COMPILE = (sys.executable, "-m", "compileall", "-q", str(LIBRARY))
@@ -126,7 +127,8 @@ class Throughput(Scenario):
         """Load the server, and read its processor time before and after."""
         server = servers.get(contender)
         if self.rest:
-            self._load(server.url, 0.3)
+            few = min(self.connections, WARMERS)  # what they leave must be done soon
+            wrk.load(server.url + self.path, few, 0.3)
             usage.wait_until_idle(server.pid)
         before = usage.cpu_seconds(server.pid)
         outcome = self._load(server.url, self.takes(quick))

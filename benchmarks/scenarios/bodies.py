@@ -58,7 +58,7 @@ def _body(name: str, connections: int) -> Throughput:
         rest="/body/rest",
         connections=connections,
         seconds=long if crowded else long / 2,
-        quick_seconds=long / 2 if crowded else long / 4,
+        quick_seconds=long if crowded else long / 4,
     )
 
 
