@@ -4,7 +4,7 @@ A server of its own process answers trivial requests on keep-alive connections, 
 watched and not. Its processor time for each request is compared, batch by batch.
 """
 
-# ruff: noqa: T201 - it prints its result
+
 
 from __future__ import annotations
 
