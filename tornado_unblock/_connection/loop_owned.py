@@ -37,8 +37,14 @@ from tornado.http1connection import HTTP1Connection
 from tornado.httputil import HTTPHeaders, ResponseStartLine
 from tornado.iostream import StreamClosedError
 
-from tornado_unblock._connection.response import harmless, snapshot
-from tornado_unblock._errors import LoopThreadError, log
+from tornado_unblock._connection.response import (
+    NO_HEAD,
+    RESPONSE_ENDED,
+    SECOND_HEAD,
+    harmless,
+    snapshot,
+)
+from tornado_unblock._errors import AbandonedError, LoopThreadError, log
 from tornado_unblock._loop.lease import running_loop
 from tornado_unblock._loop.portal import Portal, portal_to
 
@@ -232,6 +238,37 @@ def _finish(portal: Portal, own: _Own, connection: HTTP1Connection) -> None:
         _answered(portal, own, connection)
     else:
         _post(portal, own, connection)
+
+
+def _one_head(own: _Own) -> _Own:
+    """Have a server's connection send one head, before the end of its response."""
+
+    @functools.wraps(own)
+    def write_headers(self: HTTP1Connection, *args: Any, **kwargs: Any) -> Any:
+        if not self.is_client:
+            head = self._response_start_line
+            if self._write_finished:
+                raise AbandonedError(RESPONSE_ENDED)
+            if head is not None and head.code >= 200:
+                raise RuntimeError(SECOND_HEAD)
+        return own(self, *args, **kwargs)
+
+    return write_headers
+
+
+def _between_head_and_end(own: _Own) -> _Own:
+    """Have a server's connection send nothing that is part of no response."""
+
+    @functools.wraps(own)
+    def write(self: HTTP1Connection, chunk: bytes) -> Any:
+        if chunk and not self.is_client:
+            if self._write_finished:
+                raise AbandonedError(RESPONSE_ENDED)
+            if self._response_start_line is None:
+                raise RuntimeError(NO_HEAD)
+        return own(self, chunk)
+
+    return write
 
 
 # --- WebSockets -------------------------------------------------------------------
@@ -442,7 +479,17 @@ def _elsewhere(
 _Guard = Callable[[_Own, _Carry], _Own]
 _Table = tuple[tuple[_Guard, tuple[type, ...], dict[str, _Carry]], ...]
 
+_ONE_RESPONSE: _Table = (
+    (lambda own, _: _one_head(own), (HTTP1Connection,), {"write_headers": _post}),
+    (
+        lambda own, _: _between_head_and_end(own),
+        (HTTP1Connection,),
+        {"write": _post},
+    ),
+)
+
 GUARDED: _Table = (
+    *_ONE_RESPONSE,
     (
         _on_stream,
         (

@@ -17,6 +17,7 @@
 from __future__ import annotations
 
 import asyncio
+import functools
 import re
 from typing import Any, Callable, Optional, Protocol
 
@@ -31,6 +32,11 @@ from tornado_unblock._loop.lease import Lease, here, running_loop
 from tornado_unblock._loop.portal import Portal
 
 RESPONSE_ENDED = "its response has ended; nothing more can be sent"
+NO_HEAD = "no head of this response has been sent yet; what comes before it is lost"
+SECOND_HEAD = (
+    "the head of this response has been sent already: a body and what it has handed to "
+    "other threads or callbacks write the same response at once"
+)
 
 
 class Listener(Protocol):
@@ -69,7 +75,7 @@ class ResponseWriter:
         # Set once.
         *("connection", "listener", "method", "portal"),
         # The loop thread's.
-        *("_close_callback", "client_left", "complete", "ended", "sent"),
+        *("_close_callback", "_deferred", "client_left", "complete", "ended", "sent"),
         # Whose turn it is to write.
         *("_held", "_remaining", "_unsent", "predictable"),
         # Taken by one thread: list.pop is atomic.
@@ -91,6 +97,8 @@ class ResponseWriter:
         # next one.
         self.sent = self.complete = self.ended = False
         self.client_left = False
+        # What has to wait for the head of the response.
+        self._deferred: list[Callable[[], object]] = []
         self._right_to_finish = [True]
         # Bytes that Content-Length still promises; None when it is not given.
         self._remaining: Optional[int] = None
@@ -137,6 +145,8 @@ class ResponseWriter:
         if self.ended:
             raise AbandonedError(RESPONSE_ENDED)
         if running_loop() is self.portal.loop:
+            if self.sent:
+                raise RuntimeError(SECOND_HEAD)
             self.predictable = False
             self.sent = True
             self._add_retry_after(start_line, headers)
@@ -157,7 +167,8 @@ class ResponseWriter:
         if self.ended:
             return self._write_after_end(chunk)
         if running_loop() is self.portal.loop:
-            self._refuse_without_head()
+            if not self.sent:
+                return self._defer(chunk)
             self.predictable = False
             written: asyncio.Future[None] = self.connection.write(chunk)
             return written
@@ -172,10 +183,10 @@ class ResponseWriter:
         if self.ended:
             return  # as the connection does, to which this is no news
         if running_loop() is self.portal.loop:
-            self.listener.finishing()
-            self.take_right_to_finish()
-            self.connection.finish()
-            self.ended = True
+            if self._deferred:
+                self._deferred.append(self._finish_now)
+            else:
+                self._finish_now()
             return
         if self.take_right_to_finish():
             try:
@@ -316,9 +327,13 @@ class ResponseWriter:
     ) -> Any:
         if self._is_lost(right, lease):
             raise AbandonedError(right.revoked or RESPONSE_ENDED)
+        if self.sent and name == "write_headers":
+            raise RuntimeError(SECOND_HEAD)
         self.sent = True
         result = getattr(self.connection, name)(*args)
         self.ended = name == "finish"
+        if self._deferred:
+            self._send_deferred()
         return result
 
     def _perform_finish(self, right: Right, lease: Optional[Lease]) -> None:
@@ -352,7 +367,13 @@ class ResponseWriter:
         method: Callable[..., Any],
         args: Any,
     ) -> None:
-        sent = self._perform(right, lease, method, *args)
+        sent = None
+        if self.sent and len(args) > 1:  # a head, not a chunk
+            app_log.error(SECOND_HEAD)
+        else:
+            sent = self._perform(right, lease, method, *args)
+        if self._deferred and self.sent:
+            self._send_deferred()
         if sent is not None and self._unsent is latch:
             self.complete = self._remaining == 0
         if sent is None:
@@ -367,15 +388,40 @@ class ResponseWriter:
         if future.done() and not future.cancelled():
             future.exception()  # as with Tornado's own: awaiting it is optional
 
-    def _refuse_without_head(self) -> None:
-        """Refuse what would reach the client before the head of its response.
+    def _finish_now(self) -> None:
+        self.listener.finishing()
+        self.take_right_to_finish()
+        self.connection.finish()
+        self.ended = True
 
-        A body that was abandoned in a flush has told its handler that the head is sent.
+    def _defer(self, chunk: bytes) -> asyncio.Future[None]:
+        """Send ``chunk`` after the head, which a worker is about to send.
+
+        Its handler says already that it is sent.
         """
-        if not self.sent and self.listener.was_abandoned:
+        if self.listener.was_abandoned:
             raise AbandonedError(
                 "the body that was to send the head of this response was abandoned"
             )
+        future: asyncio.Future[None] = self.portal.loop.create_future()
+        self._deferred.append(functools.partial(self._write_deferred, chunk, future))
+        return future
+
+    def _write_deferred(self, chunk: bytes, future: asyncio.Future[None]) -> None:
+        self.predictable = False
+        copy_outcome(self.connection.write(chunk), future)
+
+    def _send_deferred(self) -> None:
+        """Do what had to wait for the head; it has been sent."""
+        deferred, self._deferred = self._deferred, []
+        for call in deferred:
+            call()
+
+    def drop_deferred(self) -> None:
+        """Give up on a head that no worker has sent; the bodies have ended."""
+        if self._deferred and not self.sent:
+            self.connection.close()  # type: ignore[attr-defined]
+        self._deferred.clear()
 
     def _add_retry_after(self, start_line: Any, headers: HTTPHeaders) -> None:
         seconds = self.listener.retry_after

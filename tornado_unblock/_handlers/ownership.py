@@ -95,6 +95,7 @@ class Ownership:
         if self.running:
             return
         self._parted = False
+        self.writer.drop_deferred()
         if self._waiting:
             self._start_waiting()
         elif offload.leaves_finish and offload.revoked is None:

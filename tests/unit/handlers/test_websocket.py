@@ -420,8 +420,6 @@ def test_sync_get_in_front_of_the_handshake(make_server):
     assert len({note[-1] for note in notes[:4]}) == 1
 
 
-
-
 def test_messages_on_a_full_executor(make_server, expect_log):
     """A message with no room to wait ends its socket, as an error in it does."""
     from tests.unit.handlers.test_websocket import connect
