@@ -16,25 +16,19 @@ import collections.abc
 import concurrent.futures
 import contextlib
 from collections.abc import Coroutine, Iterator
-from typing import Any
+from typing import Any, Optional
 
 from tornado.iostream import StreamClosedError
 from tornado.web import Application, RequestHandler
 
 from tornado_unblock._errors import ResultError
-from tornado_unblock._executors.registry import JSONEncoder
+from tornado_unblock._executors.registry import JSONEncoder, json_encoder
 from tornado_unblock._handlers.methods import is_socket
 from tornado_unblock._loop.latch import Latch
 from tornado_unblock._loop.lease import here
 from tornado_unblock._loop.portal import Portal
 
 JSON = "application/json; charset=UTF-8"
-
-# What `RequestHandler.finish` calls, and a class may override.
-_AT_THE_END = (
-    *("finish", "flush", "on_finish", "_log", "get_status", "set_header"),
-    *("set_etag_header", "compute_etag", "check_etag_header", "_break_cycles"),
-)
 
 # From so many bytes on, hashing them for the Etag takes about as long as a hop.
 _LONG = 65536
@@ -43,7 +37,7 @@ _MANY = 64
 
 
 def send(
-    handler: RequestHandler, value: Any, encoder: JSONEncoder, endpoint: str
+    handler: RequestHandler, value: Any, encoder: Optional[JSONEncoder], endpoint: str
 ) -> Any:
     """Send ``value``; returns it when it is for the loop thread to await.
 
@@ -78,7 +72,7 @@ def auto_finish(handler: RequestHandler, plain: bool) -> None:
 
     Args:
         handler: Finished already, or told not to be, it is left alone.
-        plain: See `ends_plainly`.
+        plain: Whether nothing but Tornado's own code runs when it finishes.
     """
     lease = here.lease
     if handler._finished or not handler._auto_finish or lease is None:
@@ -89,14 +83,6 @@ def auto_finish(handler: RequestHandler, plain: bool) -> None:
             lease.leaves_finish = True
             return
     handler.finish()
-
-
-def ends_plainly(cls: type[RequestHandler]) -> bool:
-    """Whether nothing but Tornado's own code runs when a response is finished."""
-    return all(
-        getattr(cls, name, None) is getattr(RequestHandler, name, None)
-        for name in _AT_THE_END
-    )
 
 
 def _logs_plainly(application: Application) -> bool:
@@ -114,9 +100,9 @@ def client_gone(handler: RequestHandler) -> bool:
     return stream is None or bool(stream.closed())
 
 
-def _encode(value: Any, encoder: JSONEncoder, endpoint: str) -> Any:
+def _encode(value: Any, encoder: Optional[JSONEncoder], endpoint: str) -> Any:
     try:
-        return encoder(value)
+        return (encoder or json_encoder())(value)
     except (TypeError, ValueError, OverflowError, RecursionError) as error:
         raise ResultError(
             f"{endpoint} returned a {type(value).__name__} that cannot be sent as "
