@@ -15,10 +15,12 @@ import asyncio
 import collections.abc
 import concurrent.futures
 import contextlib
+import logging
 from collections.abc import Coroutine, Iterator
 from typing import Any, Optional
 
 from tornado.iostream import StreamClosedError
+from tornado.log import LogFormatter, access_log
 from tornado.web import Application, RequestHandler
 
 from tornado_unblock._errors import ResultError
@@ -27,6 +29,9 @@ from tornado_unblock._handlers.methods import is_socket
 from tornado_unblock._loop.latch import Latch
 from tornado_unblock._loop.lease import here
 from tornado_unblock._loop.portal import Portal
+
+_LOG_REQUEST = Application.log_request
+_FORMATTERS = (logging.Formatter, LogFormatter)
 
 JSON = "application/json; charset=UTF-8"
 
@@ -58,9 +63,13 @@ def send(
 
 
 def is_awaitable(value: object) -> bool:
-    """Whether Tornado would wait for ``value``."""
-    return isinstance(value, (asyncio.Future, concurrent.futures.Future)) or hasattr(
-        value, "__await__"
+    """Whether Tornado would wait for ``value``.
+
+    Its type is asked, as ``await`` does: a proxy may claim any attribute.
+    """
+    kind = type(value)
+    return issubclass(kind, (asyncio.Future, concurrent.futures.Future)) or any(
+        "__await__" in vars(base) for base in kind.__mro__
     )
 
 
@@ -77,7 +86,7 @@ def auto_finish(handler: RequestHandler, plain: bool) -> None:
     lease = here.lease
     if handler._finished or not handler._auto_finish or lease is None:
         return
-    if plain and not handler._transforms and _logs_plainly(handler.application):
+    if plain and not handler._transforms and _logs_plainly(handler):
         chunks = handler._write_buffer
         if len(chunks) < _MANY and sum(map(len, chunks)) < _LONG:
             lease.leaves_finish = True
@@ -85,10 +94,42 @@ def auto_finish(handler: RequestHandler, plain: bool) -> None:
     handler.finish()
 
 
-def _logs_plainly(application: Application) -> bool:
+def _logs_plainly(handler: RequestHandler) -> bool:
+    """Whether nothing but Tornado's and logging's own code logs the request.
+
+    What others have put there may look for what the body has left in its thread.
+    """
+    application = handler.application
+    log_request = getattr(application.log_request, "__func__", None)
+    if "log_function" in application.settings or log_request is not _LOG_REQUEST:
+        return False
+    status = handler._status_code
+    level = logging.INFO if status < 400 else logging.WARNING
+    if status >= 500:
+        level = logging.ERROR
+    return not access_log.isEnabledFor(level) or _is_plain(access_log)
+
+
+def _is_plain(logger: logging.Logger) -> bool:
+    if (
+        logger.filters
+        or type(logger) is not logging.Logger
+        or logging.getLogRecordFactory() is not logging.LogRecord
+    ):
+        return False
+    above: Optional[logging.Logger] = logger
+    while above is not None:
+        if not all(map(_is_plain_handler, above.handlers)):
+            return False
+        above = above.parent if above.propagate else None
+    return True
+
+
+def _is_plain_handler(handler: logging.Handler) -> bool:
     return (
-        "log_function" not in application.settings
-        and type(application).log_request is Application.log_request
+        type(handler).__module__ in ("logging", "logging.handlers")
+        and not handler.filters
+        and (handler.formatter is None or type(handler.formatter) in _FORMATTERS)
     )
 
 

@@ -25,7 +25,7 @@ from tornado_unblock._handlers.loop_view import (
 from tornado_unblock._handlers.methods import ASKED_AHEAD, base_of
 
 if TYPE_CHECKING:
-    from tornado.websocket import WebSocketHandler
+    pass
 
 
 def socket_hops(cls: type[RequestHandler]) -> dict[str, HopFunction]:
