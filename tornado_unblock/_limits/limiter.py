@@ -27,6 +27,9 @@ from tornado_unblock._limits.counts import Counts
 # What a 503 may ask a client to wait, in seconds.
 _LONGEST_RETRY = 60
 
+MOST_ENDPOINTS = 1000
+OTHERS = "(others)"
+
 
 class Waiter(Protocol):
     """What waits for a token."""
@@ -112,8 +115,15 @@ class Limiter:
         return sum(len(endpoint.waiting) for endpoint in list(self._turns))
 
     def endpoint(self, name: str) -> Endpoint:
-        """Return the endpoint called ``name``, made on first use."""
+        """Return the endpoint called ``name``, made on first use.
+
+        After `MOST_ENDPOINTS` all further ones are one, called `OTHERS`: functions made
+        at run time may have any number of names.
+        """
         endpoint = self.endpoints.get(name)
+        if endpoint is None and len(self.endpoints) >= MOST_ENDPOINTS:
+            name = OTHERS
+            endpoint = self.endpoints.get(name)
         if endpoint is None:
             endpoint = self.endpoints[name] = Endpoint(name)
         return endpoint
