@@ -17,6 +17,7 @@ import asyncio
 import contextlib
 import contextvars
 import functools
+import threading
 from typing import Any, Callable, Optional, Protocol
 
 from tornado import gen, util
@@ -24,7 +25,7 @@ from tornado.ioloop import IOLoop
 
 from tornado_unblock._errors import AbandonedError
 from tornado_unblock._loop.latch import Latch
-from tornado_unblock._loop.lease import Lease, check_lease, in_worker
+from tornado_unblock._loop.lease import Lease, check_lease, current_lease
 
 _Call = Callable[..., object]
 # What it returns, `gen.convert_yielded` looks at.
@@ -43,12 +44,12 @@ class _Portal(Protocol):
 
 def guard_io_loop(portal: _Portal) -> None:
     """Make `IOLoop.run_sync` and `IOLoop.stop` usable in a body; loop thread."""
-    io_loop = portal.io_loop
+    io_loop, either = portal.io_loop, functools.partial(_either, threading.get_ident())
     io_loop.run_sync = functools.partial(  # type: ignore[method-assign]
-        _either, io_loop.run_sync, functools.partial(_run_sync, portal)
+        either, io_loop.run_sync, functools.partial(_run_sync, portal)
     )
     io_loop.stop = functools.partial(  # type: ignore[assignment,method-assign]
-        _either, io_loop.stop, functools.partial(portal.call_soon, io_loop.stop)
+        either, io_loop.stop, functools.partial(portal.call_soon, io_loop.stop)
     )
 
 
@@ -58,8 +59,11 @@ def unguard_io_loop(io_loop: IOLoop) -> None:
         vars(io_loop).pop(name, None)
 
 
-def _either(own: _Call, in_body: _Call, *args: object, **kwargs: object) -> object:
-    return in_body(*args, **kwargs) if in_worker() else own(*args, **kwargs)
+def _either(
+    thread: int, own: _Call, in_body: _Call, *args: object, **kwargs: object
+) -> object:
+    elsewhere = threading.get_ident() != thread and current_lease() is not None
+    return in_body(*args, **kwargs) if elsewhere else own(*args, **kwargs)
 
 
 def _run_sync(
