@@ -71,8 +71,8 @@ def _run_sync(
 ) -> object:
     lease = check_lease()
     run = _Run(func, lease)
-    portal.call_soon(contextvars.copy_context().run, run.start)
     with lease.lending() if lease is not None else contextlib.nullcontext():
+        portal.call_soon(contextvars.copy_context().run, run.start)
         in_time = run.latch.wait(portal.loop, timeout)
         if not in_time:
             portal.call_soon(run.cancel)
@@ -109,7 +109,10 @@ class _Run:
     async def _run(self) -> None:
         try:
             made = self._func()
-            self._value = None if made is None else await gen.convert_yielded(made)
+            if hasattr(type(made), "__await__"):
+                self._value = await made
+            elif made is not None:  # a list, a coroutine of `types.coroutine`, ...
+                self._value = await gen.convert_yielded(made)
         except asyncio.CancelledError:
             raise
         except BaseException as error:
