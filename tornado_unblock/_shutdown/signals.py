@@ -4,8 +4,9 @@
 # Guarantees:
 # - the first signal drains, a second one ends the process at once, also when
 #   the loop thread is stuck, if only Python could handle the first;
-# - a request that was begun is answered, or abandoned at the deadline; a
-#   connection without one is closed at once;
+# - a request that was begun, or whose head was read when the signal came, is answered,
+#   or abandoned at the deadline; what comes after it is not executed;
+# - a connection without one is closed at once;
 # - the handlers of the signals are put back.
 """
 
@@ -197,7 +198,12 @@ class _Requests:
             server.stop()
             server.conn_params.no_keep_alive = True
         for connection in list(self._idle):
-            connection.stream.close()
+            if connection.stream.reading():
+                connection.stream.close()
+            else:
+                # What it waited for has come: Tornado begins it in one of its next
+                # turns, whether or not there is a stream left for the answer.
+                self._begin(connection)
         self._tell()
 
     async def wait(self, seconds: Optional[float]) -> None:
@@ -228,6 +234,9 @@ class _Requests:
             if self._stopped:
                 connection.stream.close()
                 self._tell()
+                # Closed or not, Tornado reads on what came together with the request
+                # before: a delegate that does nothing.
+                return HTTPMessageDelegate()
             delegate = start_request(connection, request)
             return _Watched(delegate, lambda: self._begin(connection))
 
