@@ -43,9 +43,10 @@ from tornado_unblock._shutdown.drain import (
 
 SIGNALS = (signal.SIGTERM, signal.SIGINT)
 
-# What the responses of abandoned requests, and the closing of connections, may
-# take in seconds: both only hand bytes to the system.
-_GRACE = 1.0
+# What the responses of abandoned requests may take, and the closing of connections, in
+# seconds: both only hand bytes to the system.
+_ANSWERING = 1.0
+_CLOSING = 1.0
 
 
 async def serve_until_signal(
@@ -171,7 +172,7 @@ async def _drain(requests: _Requests, deadline: Optional[float]) -> list[Abandon
     if deadline is not None:  # pragma: no branch - None in a child, unmeasured
         left = max(0.0, deadline - (time.monotonic() - began))
     abandoned = await shutdown(left)
-    await requests.wait(_GRACE)
+    await requests.wait(_ANSWERING)
     await requests.close()
     if abandoned:
         kill_processes()
@@ -219,9 +220,9 @@ class _Requests:
             app_log.warning("%d requests were cut off", len(self._busy))
         closing = [server.close_all_connections() for server in self._servers]
         # Not cancelled when it takes too long: Tornado would log an error.
-        _, late = await asyncio.wait([asyncio.gather(*closing)], timeout=_GRACE)
+        _, late = await asyncio.wait([asyncio.gather(*closing)], timeout=_CLOSING)
         if late:
-            app_log.warning("Connections did not close within %g s", _GRACE)
+            app_log.warning("Connections did not close within %g s", _CLOSING)
 
     def _watch(self, server: HTTPServer) -> None:
         start_request, on_close = server.start_request, server.on_close

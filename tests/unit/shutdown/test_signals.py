@@ -28,6 +28,7 @@ from tornado_unblock import (
     stop_on_signal,
     unblock,
 )
+from tornado_unblock._shutdown import signals
 
 WAIT = 10.0
 
@@ -264,12 +265,19 @@ def test_deadline(style, gate, expect_log):
 
 
 @pytest.fixture
-def short_grace(monkeypatch):
-    monkeypatch.setattr("tornado_unblock._shutdown.signals._GRACE", 0.05)
+def allow(monkeypatch):
+    """Set how many seconds something may take at the end."""
+
+    def allow(**seconds: float) -> None:
+        for name, value in seconds.items():
+            monkeypatch.setattr(signals, f"_{name.upper()}", value)
+
+    return allow
 
 
-def test_requests_that_are_no_bodies_are_cut_off(gate, expect_log, short_grace):
+def test_requests_that_are_no_bodies_are_cut_off(gate, expect_log, allow):
     """A coroutine that never ends does not hold up the end."""
+    allow(answering=0.01, closing=WAIT)
     expect_log("tornado.application", "1 requests were cut off")
 
     class Handler(RequestHandler):
@@ -288,8 +296,9 @@ def test_requests_that_are_no_bodies_are_cut_off(gate, expect_log, short_grace):
     service.run(talk)
 
 
-def test_connections_that_do_not_close(gate, expect_log, short_grace):
+def test_connections_that_do_not_close(gate, expect_log, allow):
     """They are left to the system."""
+    allow(answering=0.01, closing=0.05)
     expect_log("tornado.application", "1 requests were cut off")
     expect_log("tornado.application", "did not close within 0.05 s")
 
