@@ -24,6 +24,7 @@ from tornado_unblock._handlers.in_turn import (
 from tornado_unblock._handlers.methods import is_socket
 from tornado_unblock._handlers.options import BodyOptions
 from tornado_unblock._handlers.results import auto_finish, ends_plainly, send
+from tornado_unblock._handlers.running_loop import shows_loop
 from tornado_unblock._handlers.websocket import abort_on_error
 from tornado_unblock._limits.placement import Placement, placement
 from tornado_unblock._loop.per_loop import PerLoop
@@ -103,6 +104,7 @@ def _place(
             resolve_executor(options.executor),
             f"{cls.__qualname__}.{name}",
             options.timeout,
+            shows_loop(cls, name),
         ),
         (options.json_encoder or json_encoder()) if is_verb else None,
         serves,

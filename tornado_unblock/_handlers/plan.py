@@ -21,6 +21,7 @@ from tornado_unblock._executors.registry import (
 from tornado_unblock._handlers.methods import base_of, is_socket_class
 from tornado_unblock._handlers.options import BodyOptions
 from tornado_unblock._handlers.results import ends_plainly
+from tornado_unblock._handlers.running_loop import shows_loop
 from tornado_unblock._limits.placement import Placement, placement
 from tornado_unblock._loop.portal import Portal
 
@@ -91,9 +92,17 @@ def make_plan(
     # Called on the loop thread where a coroutine or an awaitable ends a request.
     not_awaited += _overridden(cls, ("on_finish",))
     executor = resolve_executor(own.executor)
+    # What shares a hop shares what it finds there.
+    verb_hop = (verb, "prepare", "on_finish") if where.together else (verb,)
     verb_placement, *hook_placements = (
-        placement(portal, executor, f"{cls.__qualname__}.{name}", own.timeout)
-        for name in (verb, *awaited, *not_awaited)
+        placement(
+            portal,
+            executor,
+            f"{cls.__qualname__}.{names[0]}",
+            own.timeout,
+            shows_loop(cls, *names),
+        )
+        for names in (verb_hop, *((name,) for name in (*awaited, *not_awaited)))
     )
     errors_hop = bool(_overridden(cls, _ERROR_HOOKS))
     return Plan(
