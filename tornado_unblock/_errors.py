@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import re
 import traceback
 from typing import Any, Optional
 
@@ -127,9 +128,19 @@ class RunTimeoutError(_HTTPUnblockError, *_TIMEOUT_ERRORS):  # type: ignore[misc
 
 _ALREADY_RUNNING = (
     "the application's event loop is running already: a worker cannot run it "
-    "again; wait for a coroutine with "
-    "asyncio.run_coroutine_threadsafe(coroutine, loop).result()"
+    "again; wait for a coroutine with tornado_unblock.shim.wait(coroutine), or with "
+    "IOLoop.current().run_sync(function)"
 )
+
+_MAIN_THREAD_ONLY = (
+    "a worker is not the main thread. Do this once, before the server starts, or have "
+    "the loop's thread do it, if that is the main one: "
+    "IOLoop.current().add_callback(function, ...). To limit the time of a body use "
+    "unblock(timeout=...) in place of signal.alarm, and subprocess in place of "
+    "tornado.process.Subprocess"
+)
+# What Python says off the main thread, of signals and of child processes.
+_is_main_thread_only = re.compile("only works? in (the )?main thread").search
 
 # What asyncio says to a body that treats its worker as the loop thread, and
 # what to do instead.
@@ -186,7 +197,7 @@ def crossing_error(error: BaseException, endpoint: str) -> Exception:
         )
         exit_error.__cause__ = error
         return exit_error
-    if kind is RuntimeError or kind is asyncio.InvalidStateError:
+    if kind is RuntimeError or kind is ValueError or kind is asyncio.InvalidStateError:
         _advise(error)
     return error  # type: ignore[return-value] # its type is a subclass of Exception
 
@@ -196,6 +207,8 @@ def _advise(error: BaseException) -> None:
     args = error.args
     if len(args) == 1 and type(args[0]) is str:
         advice = _ADVICE.get(args[0])
+        if advice is None and _is_main_thread_only(args[0]):
+            advice = _MAIN_THREAD_ONLY
         if advice is not None:
             error.args = (f"{args[0]}: {advice}",)
 

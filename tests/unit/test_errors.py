@@ -189,7 +189,7 @@ def take_a_result_too_early() -> None:
     ("mistake", "advice"),
     [
         (ask_for_the_running_loop, "use IOLoop.current().spawn_callback(...) or"),
-        (run_the_running_loop, "wait for a coroutine with asyncio.run_coroutine_"),
+        (run_the_running_loop, "wait for a coroutine with tornado_unblock.shim.wait("),
         (take_a_result_too_early, "return it from the body to have it awaited"),
     ],
 )

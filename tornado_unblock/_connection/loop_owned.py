@@ -45,6 +45,7 @@ from tornado_unblock._connection.response import (
     snapshot,
 )
 from tornado_unblock._errors import AbandonedError, LoopThreadError, log
+from tornado_unblock._loop.futures import for_this_thread
 from tornado_unblock._loop.lease import running_loop
 from tornado_unblock._loop.portal import Portal, portal_to
 
@@ -106,7 +107,7 @@ def _send(
     future: asyncio.Future[None] = portal.loop.create_future()
     send = functools.partial(own, target, *args, **kwargs)
     portal.call_soon(_send_now, send, future)
-    return future
+    return for_this_thread(future, portal.call_soon)
 
 
 def _send_now(send: Callable[[], Any], future: asyncio.Future[None]) -> None:

@@ -32,6 +32,7 @@ from tornado_unblock._handlers.methods import (
     overridden,
 )
 from tornado_unblock._handlers.options import BodyOptions
+from tornado_unblock._handlers.running_loop import shows_loop
 from tornado_unblock._limits.placement import Placement, placement
 from tornado_unblock._loop.portal import Portal
 
@@ -120,7 +121,13 @@ def make_plan(
         decision=decision,
         verb=verb,
         step=plan_step(
-            portal, cls, verb or "write_error", options, sends=True, finishes=True
+            portal,
+            cls,
+            verb or "write_error",
+            options,
+            sends=True,
+            finishes=True,
+            shares=("prepare", "on_finish") if decision.together else (),
         ),
         hooks={
             name: plan_step(portal, cls, name, options, sends=False, finishes=False)
@@ -140,8 +147,19 @@ def plan_step(
     *,
     sends: bool,
     finishes: bool,
+    shares: tuple[str, ...] = (),
 ) -> Step:
-    """Return how the method called ``name`` of ``cls`` runs on workers."""
+    """Return how the method called ``name`` of ``cls`` runs on workers.
+
+    Args:
+        portal: The way to the loop.
+        cls: The class of the handler.
+        name: The method's.
+        options: How it runs.
+        sends: Whether what it returns is sent.
+        finishes: Whether Tornado finishes next.
+        shares: Other methods that run in the same hop.
+    """
     return Step(
         name=name,
         placement=placement(
@@ -149,6 +167,7 @@ def plan_step(
             resolve_executor(options.executor),
             f"{cls.__qualname__}.{name}",
             options.timeout,
+            shows_loop(cls, name, *shares),
         ),
         awaited=name not in NOT_AWAITED,
         sends=sends,

@@ -127,7 +127,8 @@ class Offload(Lease):
 
     __slots__ = (
         # Set once, before it is admitted.
-        *("_before", "_context", "_fn", "_limiter", "endpoint", "executor"),
+        *("_before", "_context", "_fn", "_limiter", "_shows_loop"),
+        *("endpoint", "executor"),
         *("handler", "owner", "requested_at", "reserved_worker", "timeout"),
         "waiting_thread",
         # The loop thread's.
@@ -163,7 +164,9 @@ class Offload(Lease):
         future: Optional[OffloadFuture] = None,
     ) -> None:
         Lease.__init__(self, portal)
-        self.executor, self._limiter, self.endpoint, self.timeout = where
+        self.executor, self._limiter, self.endpoint, self.timeout, self._shows_loop = (
+            where
+        )
         self._fn = fn
         self._before = contextvars.copy_context()
         self._context = self._before.copy()
@@ -454,7 +457,7 @@ class Offload(Lease):
         here.lease, here.innermost = outer or self, self
         self._thread_id = threading.get_ident()
         if self.waiting_thread is None:
-            thread_loop.enter(self.portal.loop)
+            thread_loop.enter(self.portal.loop, self._shows_loop)
         self.started_at = time.monotonic()
         try:
             if self.revoked is None:

@@ -16,6 +16,7 @@ import threading
 from typing import TYPE_CHECKING, Any, Optional
 
 from tornado_unblock._errors import ConfigurationError
+from tornado_unblock._loop.fork import Step, at_fork
 from tornado_unblock._stalls.counts import StallCounts
 from tornado_unblock._stalls.records import LoopStatistics, StallStatistics
 from tornado_unblock._stalls.settings import Settings, check_seconds
@@ -163,5 +164,4 @@ def _after_fork() -> None:
     _counts.after_fork()
 
 
-if hasattr(os, "register_at_fork"):  # pragma: no branch - all but Windows
-    os.register_at_fork(after_in_child=_after_fork)
+at_fork(Step.STALLS, _after_fork)
