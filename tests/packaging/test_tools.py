@@ -57,6 +57,7 @@ def test_lowest_is_what_setup_cfg_promises(matrix: ModuleType) -> None:
         assert version.startswith(bound.partition(">=")[2])
 
 
+@pytest.mark.timeout(300)  # it starts all there are, one by one
 def test_interpreters(matrix: ModuleType) -> None:
     """This Python is among those found; none is too old; the oldest comes first."""
     found = matrix.interpreters()
