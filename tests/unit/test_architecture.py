@@ -201,19 +201,19 @@ def test_version():
 
 UNIT = Path(__file__).parent
 #: Files of tests that are about the package as a whole.
-ABOUT_THE_PACKAGE = {"test_architecture"}
+ABOUT_THE_PACKAGE = {"test_architecture", "test_pytest_plugin"}
 
 
 def where_tested(path: Path) -> str:
     """Return the file of tests of a module: `limits/test_limiter`, and so on.
 
-    A package inside a room, as a facade of the shim may be, is one module here; only
-    the modules of `shim/_crossing` are tested one by one.
+    A facade of the shim is one module here, though it may be a package; what all the
+    facades cross by is tested beside them.
     """
     parts = [part.strip("_") for part in path.with_suffix("").parts]
-    if parts[:2] == ["shim", "crossing"]:
-        del parts[1]
-    *room, module = parts[:2]
+    if parts[0] == "shim":
+        parts = ["shim", parts[2] if parts[1] == "crossing" else parts[1]]
+    *room, module = parts
     return "/".join([*room, f"test_{module}"])
 
 

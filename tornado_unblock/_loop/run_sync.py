@@ -17,6 +17,7 @@ import asyncio
 import contextlib
 import contextvars
 import functools
+import inspect
 from typing import Any, Callable, Optional, Protocol
 
 from tornado import gen, util
@@ -105,7 +106,11 @@ class _Run:
     async def _run(self) -> None:
         try:
             made = self._func()
-            self._value = None if made is None else await gen.convert_yielded(made)
+            if inspect.iscoroutine(made):
+                # Here, not in a task of its own, from which SystemExit would get out.
+                self._value = await made
+            elif made is not None:
+                self._value = await gen.convert_yielded(made)
         except asyncio.CancelledError:
             raise
         except BaseException as error:
