@@ -44,7 +44,7 @@ import environments
 LOWEST = ("tornado==6.1", "wrapt==1.15.0")
 PINS = {"lowest": LOWEST, "latest": ()}
 OLDEST_PYTHON = (3, 9)
-#: From here on, Tornado 6.1 is not installed any more.
+#: The latest Python that Tornado 6.1 is tested on.
 NEWEST_LOWEST = (3, 13)
 DEBIAN_PYTHONS = os.environ.get("TORNADO_UNBLOCK_PYTHONS", "/opt/debian-pythons")
 #: Of the settings a shell may carry, those that would change what a cell tests.
@@ -87,8 +87,7 @@ def cells_of(versions: Iterable[str]) -> list[str]:
         f"{version}-{kind}"
         for version in versions
         for kind in PINS
-        if kind != "lowest"
-        or int(version.split(".")[1].rstrip("t")) <= NEWEST_LOWEST[1]
+        if kind != "lowest" or _numbers(version) <= NEWEST_LOWEST
     ]
 
 
@@ -103,10 +102,12 @@ def _candidates() -> list[str]:
     ]
     pyenv = Path(os.environ.get("PYENV_ROOT", Path.home() / ".pyenv"), "versions")
     releases = [p for p in pyenv.glob("3.*") if re.fullmatch(r"[\d.]+t?", p.name)]
-    releases.sort(
-        key=lambda p: [*map(int, p.name.rstrip("t").split("."))], reverse=True
-    )
+    releases.sort(key=lambda p: _numbers(p.name), reverse=True)
     return [*named, *(str(p / "bin" / "python") for p in releases), sys.executable]
+
+
+def _numbers(version: str) -> tuple[int, ...]:
+    return tuple(map(int, version.rstrip("t").split(".")))
 
 
 def _version(python: str) -> Version | None:
