@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import copyreg
 import re
 import traceback
 from typing import Any, Optional
@@ -90,6 +91,10 @@ class _HTTPUnblockError(UnblockError, HTTPError):
 
     def __str__(self) -> str:
         return f"HTTP {self.status_code}: {self.message}"
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        # Not by calling the class: it wants more than `args` has.
+        return copyreg.__newobj__, (type(self), *self.args), vars(self)  # type: ignore[attr-defined]
 
 
 class RejectedError(_HTTPUnblockError):
