@@ -45,15 +45,20 @@ class Module:
 
     def _read_globals(self, scope: Scope) -> None:
         """Add what functions assign to names that they declare `global`."""
-        for node in ast.walk(scope.node):
-            if isinstance(node, FunctionNode) and any(
-                isinstance(part, ast.Global) for part in ast.walk(node)
-            ):
-                inner = scope_of(node)
-                for name in inner.globals:
-                    scope.bindings.setdefault(name, []).extend(
-                        inner.bindings.get(name, ())
-                    )
+        todo: list[tuple[Any, Any]] = [(scope.node, None)]
+        functions: dict[Any, None] = {}
+        while todo:
+            node, function = todo.pop()
+            if isinstance(node, ast.Global):
+                functions[function] = None
+            around = node if isinstance(node, FunctionNode) else function
+            if not isinstance(node, ast.expr):
+                todo.extend((child, around) for child in ast.iter_child_nodes(node))
+        for function in filter(None, functions):
+            inner = scope_of(function)
+            for name in inner.globals:
+                found = inner.bindings.get(name, [])
+                scope.bindings.setdefault(name, []).extend(found)
 
     def line(self, number: int) -> str:
         """Return a line of its text, stripped."""
