@@ -158,7 +158,8 @@ def _classes(interpreter: Interpreter, node: ast.expr, frame: Frame) -> list[Cla
 def _by_path(interpreter: Interpreter, path: str, frame: Frame) -> list[Class]:
     """Return the class that a string names, as Tornado reads it."""
     name, _, attribute = path.rpartition(".")
-    module = interpreter.project.find(name, frame.module, True)
+    project = interpreter.project
+    module = project.named(name) or project.find(name, frame.module, True)
     if module is None:
         return []
     value = interpreter.name(attribute, module.frame)
