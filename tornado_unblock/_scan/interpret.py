@@ -173,9 +173,9 @@ class Interpreter:
         found = self._classes.get(key)
         if found is None:
             found = self._classes[key] = Class(node, parent)
-            for name, method in found.methods.items():
+            for method in found.frame.scope.functions:
                 if is_property(method):
-                    self.property_names.add(name)
+                    self.property_names.add(method.name)
         return found
 
     def object_of(self, cls: Class, args: Optional[Args] = None) -> Obj:

@@ -13,9 +13,6 @@ from tornado_unblock._scan.scopes import Scope, scope_of
 from tornado_unblock._scan.source import Problem, Source, python_files, read
 from tornado_unblock._scan.values import FunctionNode
 
-#: Folders that hold code but are no part of its names.
-_ROOTS = {"src", "lib", "python"}
-
 
 class Module:
     """One file as a module.
@@ -111,7 +108,7 @@ class Project:
         self.problems: list[Problem] = []
         self._names: dict[str, Module] = {}
         self._endings: dict[str, list[Module]] = {}
-        self._found: dict[tuple[str, str], Optional[Module]] = {}
+        self._found: dict[tuple[str, str, bool], Optional[Module]] = {}
         self._packages: dict[str, bool] = {}
 
     def load(self, paths: Iterable[Path]) -> None:
@@ -142,12 +139,14 @@ class Project:
         roots = {os.path.abspath(root) for root in self.roots}
         while True:
             inside = self._is_package(folder)
-            if not inside and (str(folder) in roots or folder.name in _ROOTS):
+            if not inside and str(folder) in roots:
                 break
-            if not folder.name:
-                break
-            if not inside and not any(
-                os.path.commonpath([root, folder]) == root for root in roots
+            if (
+                not folder.name
+                or not inside
+                and not any(
+                    os.path.commonpath([root, folder]) == root for root in roots
+                )
             ):
                 break
             parts.insert(0, folder.name)
@@ -172,7 +171,7 @@ class Project:
             foreign: It is a name that others are known to have, such as `redis`:
                 only an exact place will do.
         """
-        key = (name, importer.path)
+        key = (name, importer.path, foreign)
         if key not in self._found:
             self._found[key] = self._find(name, importer, foreign)
         return self._found[key]

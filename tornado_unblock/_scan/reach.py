@@ -124,7 +124,7 @@ class Reach:
             frame.edges = Edges([], [], [])
             try:
                 self._read(frame, frame.edges)
-            except RecursionError:
+            except RecursionError:  # pragma: no cover - depth is bounded before
                 line = getattr(frame.node, "lineno", 1)
                 frame.edges.dark.append((line, "an expression that is nested too deep"))
         return frame.edges

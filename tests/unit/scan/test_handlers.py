@@ -22,7 +22,7 @@ CLASSES = {
     "class A(Base): pass": True,
     "def f():\n    class A(web.RequestHandler): pass": True,
     "class Out:\n    class A(web.RequestHandler): pass": True,
-    "from corp import PageHandler\nclass A(PageHandler):\n    def get(self): pass": True,
+    "from corp import PageHandler\nclass A(PageHandler):\n    def get(self): 1": True,
     "class A(corp.x.BaseHandler):\n    def on_message(self, m): 1": True,
     "class A(UnknownHandler):\n    def get(self): pass": True,
     "class A(UnknownHandler): pass": False,
