@@ -143,10 +143,10 @@ class Project:
                 break
             if (
                 not folder.name
-                or not inside
+                or (not inside
                 and not any(
                     os.path.commonpath([root, folder]) == root for root in roots
-                )
+                ))
             ):
                 break
             parts.insert(0, folder.name)
