@@ -141,12 +141,11 @@ class Project:
             inside = self._is_package(folder)
             if not inside and str(folder) in roots:
                 break
-            if (
-                not folder.name
-                or (not inside
+            if not folder.name or (
+                not inside
                 and not any(
                     os.path.commonpath([root, folder]) == root for root in roots
-                ))
+                )
             ):
                 break
             parts.insert(0, folder.name)
