@@ -59,8 +59,11 @@ async def rest() -> str:
     """Close what is pooled."""
     for database in ("postgresql", "mysql"):
         pool = _made.pop(database, None)
-        if pool is not None:
-            pool.result().terminate()
+        if pool is not None and database == "postgresql":
+            await pool.result().close()
+        elif pool is not None:
+            pool.result().close()
+            await pool.result().wait_closed()
     return bodies.DONE
 
 
