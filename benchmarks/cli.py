@@ -120,7 +120,7 @@ def _write(found: Results, given: argparse.Namespace) -> None:
         print(f"Table: {given.markdown.resolve()}")
     folder = CHARTS if given.docs else given.charts
     if folder:
-        written = charts.write_charts(found, folder)
+        written = charts.write_charts(found, folder, given.chart)
         print(f"Charts: {len(written)} in {folder.resolve()}")
         if given.docs:
             docs.update(PAGE, found, written, given.ratios)
@@ -157,6 +157,7 @@ def _parser() -> argparse.ArgumentParser:
     option("--markdown", type=Path, help="file for the tables")
     option("--charts", type=Path, metavar="FOLDER", help="folder for the SVG charts")
     option("--docs", action="store_true", help=f"write {PAGE} and its charts")
+    option("--chart", choices=charts.METRICS, default="rate", help="what is drawn")
     option("--ratios", action="store_true", help="show ratios only")
     option("--note", default="", help="a sentence to go with the numbers")
     return parser

@@ -145,7 +145,7 @@ def test_what_goals_measure(
 
 
 def test_best_peer_is_that_of_each_round() -> None:
-    """A peer that was refused does not count, and none is the best by one good round."""
+    """A peer that was refused does not count, nor does one good round for all."""
     results = Results()
     rates = {
         "unblock": [90, 90],
