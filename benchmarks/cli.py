@@ -34,6 +34,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         old = results.read(given.compare) if given.compare else None
         found = results.read(given.read) if given.read else _measured(given)
+        found.about["note"] = given.note or found.about.get("note", "")
         _write(found, given)
         if old is not None:
             print("\n" + compare.report(old, found))

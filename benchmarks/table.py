@@ -110,9 +110,10 @@ def _rates(results: Results, scenario: Scenario, names: list[str], ratios: bool)
         if results.values(scenario.name, base, metric)
         and not (ratios and metric == "rate")
     ]
-    unit = f" ÷ {contender_named(base).title}"
-    heads = [COLUMNS[metric] + unit * ratios for metric in columns]
-    rows = [["", f"requests/s{unit}", "middle half", *heads]]
+    over = f"÷ {contender_named(base).title}"
+    heads = [COLUMNS[metric] for metric in columns]
+    first = [over, "requests/s"] if ratios else ["", f"requests/s {over}"]
+    rows = [[*first, "middle half", *heads]]
     for name in names:
         title = contender_named(name).title
         problem = results.cells[scenario.name][name].problem

@@ -193,7 +193,9 @@ from tornado.web import Application, RequestHandler
 
 class Trivial(RequestHandler):
     async def get(self):
-        await asyncio.sleep(0.02)
+        later = asyncio.get_running_loop().create_future()
+        later.get_loop().call_later(0.02, later.set_result, None)
+        await later
         self.write("done")
 
 async def main():

@@ -51,9 +51,7 @@ def measured(settings: Settings, interrupts: Interrupts, console: Console) -> Ru
                 with interrupts.allowed():
                     progress.say(f"\nWhat scan finds in it:\n{scanned(STAGES[0])}")
                     said = watched(STAGES[0], database, settings.delay, folder)
-                    progress.say(
-                        f"What watch says while it serves one order:\n{said}\n"
-                    )
+                    progress.say(f"What watch says while it serves an order:\n{said}\n")
             results = Runner(settings, database, folder, interrupts, progress).run()
     return Run(version, tuple(results))
 
