@@ -11,9 +11,9 @@ from urllib.parse import urlsplit
 
 import aiohttp
 import aiomysql  # type: ignore[import-untyped]
-import asyncpg
+import asyncpg  # type: ignore[import-untyped]
 
-from benchmarks.contenders import bodies
+from benchmarks.contenders import DONE, bodies
 
 _made: dict[str, asyncio.Future[Any]] = {}
 
@@ -64,7 +64,7 @@ async def rest() -> str:
         elif pool is not None:
             pool.result().close()
             await pool.result().wait_closed()
-    return bodies.DONE
+    return DONE
 
 
 async def _once(name: str, make: Any) -> Any:
