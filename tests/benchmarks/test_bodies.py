@@ -6,6 +6,7 @@ import asyncio
 import json
 import os
 import select
+import subprocess
 import sys
 import urllib.request
 from collections.abc import Iterator
@@ -139,3 +140,17 @@ def test_keeper_leaves_nobody(
     for descriptor in ends:
         assert select.select([descriptor], [], [], 30.0)[0]  # it has ended
         os.close(descriptor)
+
+
+def test_keeper_without_a_session_of_its_own(child_env: dict[str, str]) -> None:
+    """It would end whoever started it, so it does not begin."""
+    ended = subprocess.run(
+        [sys.executable, "-m", "benchmarks.harness.keeper", sys.executable, "-V"],
+        env=child_env,
+        cwd=os.path.dirname(sys.executable),
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert ended.returncode == 1
+    assert "start it in a session of its own" in ended.stderr

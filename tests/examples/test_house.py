@@ -11,7 +11,7 @@ import pytest
 ROOT = Path(__file__).resolve().parents[2]
 EXAMPLES = sorted(path.parent for path in (ROOT / "examples").glob("*/__init__.py"))
 HARNESS = sorted((ROOT / "benchmarks" / "harness").glob("*.py"))
-# An example may start the story about it, and the benchmark app is thin over the harness.
+# An example may start the story about it; the benchmark app is thin over the harness.
 ALLOWED = {"bench_app": "benchmarks.harness"}
 START = "benchmarks.harness.entry"
 
@@ -36,7 +36,8 @@ def test_examples_stand_alone(example: Path) -> None:
         for name in imported(path)
         if name.split(".")[0] in ("examples", "benchmarks", "tests")
     }
-    assert [name for name in sorted(found) if not f"{name}.".startswith(allowed)] == []
+    strange = [name for name in sorted(found) if not f"{name}.".startswith(allowed)]
+    assert strange == []
 
 
 def test_a_step_imports_the_one_before_and_no_other() -> None:
