@@ -41,7 +41,7 @@ def test_examples_stand_alone(example: Path) -> None:
 
 
 def test_a_step_imports_the_one_before_and_no_other() -> None:
-    """The migration's steps are a line, so that each is the last one and its changes."""
+    """The migration's steps are a line, so that each is the one before and more."""
     steps = sorted((ROOT / "examples" / "migration").glob("step*"))
     names = [f"examples.migration.{step.name}" for step in steps]
     for before, step in zip([None, *names], steps):
