@@ -1,0 +1,98 @@
+"""An application with jobs of its own, on a real file."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import textwrap
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, Callable
+
+import pytest
+
+from tornado_unblock.jobs import Jobs
+
+WAIT = 30.0
+
+#: Runs the workers as the command does.
+CONSUMER = """
+import sys
+from tornado_unblock.jobs.cli import main
+sys.exit(main(sys.argv[1:]))
+"""
+
+
+@pytest.fixture
+def url(tmp_path: Path) -> str:
+    return f"sqlite:///{tmp_path}/jobs.db"
+
+
+@pytest.fixture
+def app(url: str) -> Iterator[Jobs]:
+    """Jobs in a file; each test defines the functions it needs."""
+    app = Jobs()
+    app.configure(url)
+    yield app
+    app.engine.store.close()
+
+
+class Consumer:
+    """A process that runs workers, and what it prints."""
+
+    def __init__(self, process: subprocess.Popen[str]) -> None:
+        self.process = process
+        self.pid = process.pid
+
+    def line(self, start: str = "") -> str:
+        """Return the next line it prints that begins so."""
+        assert self.process.stdout is not None
+        for line in self.process.stdout:
+            if line.startswith(start):
+                return line.strip()
+        raise AssertionError(f"it ended with {self.process.wait(WAIT)}")
+
+    def end(self, number: int = signal.SIGKILL) -> int:
+        """Send it a signal, and wait for its end."""
+        if self.process.poll() is None:
+            os.kill(self.pid, number)
+        status = self.process.wait(WAIT)
+        assert self.process.stdout is not None
+        self.process.stdout.close()
+        return status
+
+
+@pytest.fixture
+def consume(child_env: dict[str, str], tmp_path: Path) -> Iterator[Callable[..., Any]]:
+    """Write a module `worked` into the test's directory and run its jobs."""
+    started: list[Consumer] = []
+
+    def start(module: str = "", *arguments: str) -> Consumer:
+        if module:
+            (tmp_path / "worked.py").write_text(textwrap.dedent(module))
+        process = subprocess.Popen(
+            [sys.executable, "-u", "-c", CONSUMER, "worked", *arguments],
+            env=child_env,
+            cwd=tmp_path,
+            stdout=subprocess.PIPE,
+            stderr=open(tmp_path / "stderr", "a"),  # noqa: SIM115 - the child's
+            text=True,
+            start_new_session=True,
+            preexec_fn=_hear_interrupts,
+        )
+        started.append(Consumer(process))
+        return started[-1]
+
+    yield start
+    for consumer in started:
+        try:
+            os.killpg(consumer.pid, signal.SIGKILL)
+        except ProcessLookupError:
+            pass
+        consumer.end()
+
+
+def _hear_interrupts() -> None:
+    signal.signal(signal.SIGINT, signal.default_int_handler)

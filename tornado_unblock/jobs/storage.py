@@ -1,0 +1,774 @@
+"""The tables of jobs, and every change of them: one transaction each.
+
+What huey's own storages lack: a job that a worker takes is not gone from the store
+but in flight there, until its end is written. The tables are ours, so an upgrade of
+huey does not touch them; connections, and waking on PostgreSQL, are huey's.
+
+    queue     what is due            schedule  what is not, yet
+    inflight  what a worker has      job       the record of each, whatever its state
+    owner     whose workers there are, and when each was last heard of
+    periodic  when each periodic job is next due
+
+# Threads: any; a connection for each process, one thread at a time.
+# Guarantees:
+# - a job is in exactly one of `queue`, `schedule` and `inflight`, or has ended;
+# - the end of an attempt and the retry that follows it are one transaction;
+# - what a dead process had in flight goes back to the queue, and what a living one
+#   has does not;
+# - nothing is opened before it is used, and a forked child opens its own.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import os
+import threading
+import time
+import weakref
+from collections.abc import Iterator, Sequence
+from typing import Any, Callable, Optional
+
+from tornado_unblock._errors import JobStoreError
+from tornado_unblock.jobs import owners
+from tornado_unblock.jobs.records import (
+    CANCELLED,
+    DEAD,
+    DONE,
+    ENDED,
+    FAILED,
+    QUEUED,
+    RUNNING,
+    WAITING,
+    Counts,
+    NewJob,
+    Outcome,
+    Taken,
+)
+
+SCHEMA = 1
+"""The version of the tables; one more with every change that older code breaks on."""
+
+TABLES = (
+    "create table if not exists {p}meta (name text primary key, value text not null)",
+    "create table if not exists {p}job (id text primary key, queue text not null, "
+    "name text not null, state text not null, data text not null, key text, "
+    "priority double precision not null, max_attempts integer not null, "
+    "attempts integer not null default 0, failures integer not null default 0, "
+    "crashes integer not null default 0, enqueued_at double precision not null, "
+    "run_at double precision not null, started_at double precision, "
+    "ended_at double precision, expires_at double precision, "
+    "done double precision, total double precision, result text, error text, "
+    "traceback text, cancel integer not null default 0)",
+    "create index if not exists {p}job_key on {p}job (queue, key, state)",
+    "create index if not exists {p}job_state on {p}job (queue, state, ended_at)",
+    "create index if not exists {p}job_expires on {p}job (expires_at)",
+    "create table if not exists {p}queue (seq {serial}, queue text not null, "
+    "job_id text not null unique, priority double precision not null, key text)",
+    "create index if not exists {p}queue_next on {p}queue (queue, priority desc, seq)",
+    "create table if not exists {p}schedule (job_id text primary key, "
+    "queue text not null, run_at double precision not null)",
+    "create index if not exists {p}schedule_next on {p}schedule (queue, run_at)",
+    "create table if not exists {p}inflight (job_id text primary key, "
+    "queue text not null, key text, owner text not null, "
+    "counts integer not null default 1)",
+    "create index if not exists {p}inflight_owner on {p}inflight (owner)",
+    "create unique index if not exists {p}inflight_key on {p}inflight (queue, key)",
+    "create table if not exists {p}owner (name text primary key, "
+    "seen_at double precision not null)",
+    "create table if not exists {p}periodic (queue text not null, "
+    "name text not null, spec text not null, next_at double precision not null, "
+    "primary key (queue, name))",
+)
+
+_STATE = (
+    "id, name, state, attempts, crashes, enqueued_at, run_at, started_at, ended_at, "
+    "done, total, result, error, traceback"
+)
+
+# How long an owner that cannot be seen from here may be silent before it counts as
+# dead, in seconds; it is heard of every two.
+SILENCE = 15.0
+BEAT = 2.0
+# A periodic job that is begun later than this was missed, in seconds.
+LATE = 60.0
+# How many rows one transaction changes at most: others wait meanwhile.
+_CHUNK = 500
+
+_all: weakref.WeakSet[Acknowledging] = weakref.WeakSet()
+# In a forked child: the connections of its parent. To close one would end it there.
+_of_the_parent: list[Any] = []
+
+
+class Acknowledging:
+    """What makes a huey storage keep a job until its end is written.
+
+    A mixin: beside it stands a storage of huey's that has a connection.
+
+    Args:
+        queue: The name under which its jobs stand in the tables.
+        keep: Seconds for which a job that has ended can be asked for.
+        **kwargs: What huey's storage takes.
+    """
+
+    # What the dialects say differently.
+    prefix = "unblock_"
+    mark = "?"
+    serial = "integer not null primary key"
+    skip_locked = ""
+    begin_sql = "begin immediate"
+    # Whether all who use the store are on one machine.
+    one_machine = True
+    errors: tuple[type[Exception], ...] = ()
+    unique_error: type[Exception] = Exception
+
+    # Of the storage beside it.
+    name: str
+    conn: Any
+
+    def __init__(self, queue: str, keep: float, **kwargs: Any) -> None:
+        self.keep = keep
+        # Called when a job was put in here: wakes who waits for work in this process.
+        self.on_put: Callable[[], object] = _nothing
+        self._start_empty()
+        own: Any = super()
+        own.__init__(queue, create_tables=False, **kwargs)
+        self.lock = threading.RLock()
+        _all.add(self)
+
+    def _start_empty(self) -> None:
+        self.lock = threading.RLock()
+        self._conn: Any = None
+        self._owner: Optional[str] = None
+        self._beat_at = 0.0
+        # Attempts whose end could not be written: the store was away, or full.
+        self.unwritten: list[tuple[Taken, Outcome]] = []
+
+    # -- connections ---------------------------------------------------------------
+
+    @contextlib.contextmanager
+    def db(self, commit: bool = False, close: bool = False) -> Iterator[Any]:
+        """Give a cursor, in one transaction if ``commit``; other threads wait.
+
+        Raises:
+            JobStoreError: The store cannot be reached, is full, or is too new.
+        """
+        with self.lock:
+            try:
+                with self._cursor(commit) as cursor:
+                    yield cursor
+            except self.unique_error:
+                raise
+            except self.errors as error:
+                raise self.failed(error) from error
+
+    @contextlib.contextmanager
+    def _cursor(self, commit: bool) -> Iterator[Any]:
+        connection = self.opened()
+        cursor = connection.cursor()
+        try:
+            if commit:
+                cursor.execute(self.begin_sql)
+            try:
+                yield cursor
+            except BaseException:  # Ctrl-C too: it must not leave a lock behind
+                if commit:
+                    self._roll_back(connection)
+                raise
+            if commit:
+                connection.commit()
+        finally:
+            cursor.close()
+
+    def _roll_back(self, connection: Any) -> None:
+        with contextlib.suppress(*self.errors):  # it is gone: so is the transaction
+            connection.rollback()
+
+    def opened(self) -> Any:
+        """Return the connection, made and its tables made ready on first use."""
+        connection = self.conn
+        if self._owner is None:
+            self._prepare(connection)
+            self._owner = owners.own_name()
+        return connection
+
+    def _prepare(self, connection: Any) -> None:
+        cursor = connection.cursor()
+        cursor.execute(self.begin_sql)
+        try:
+            self.make_tables(cursor)
+        except BaseException:
+            self._roll_back(connection)
+            raise
+        connection.commit()
+        cursor.close()
+
+    def make_tables(self, cursor: Any) -> None:
+        """Make the tables there are not, in the transaction of ``cursor``.
+
+        Raises:
+            JobStoreError: They are of a newer version.
+        """
+        self.lock_schema(cursor)
+        cursor.execute(TABLES[0].format(p=self.prefix))
+        self._check_version(cursor)
+        for sql in TABLES[1:]:
+            cursor.execute(sql.format(p=self.prefix, serial=self.serial))
+
+    def _check_version(self, cursor: Any) -> None:
+        found = self.run(cursor, "select value from {p}meta where name = 'schema'")
+        if not found:
+            self.run(cursor, "insert into {p}meta values ('schema', ?)", str(SCHEMA))
+        elif int(found[0][0]) > SCHEMA:
+            raise JobStoreError(
+                f"{self.place} was made by a newer tornado-unblock: its tables are of "
+                f"version {found[0][0]}, this one knows {SCHEMA}. Upgrade "
+                "tornado-unblock here, or give this application a store of its own"
+            )
+
+    def lock_schema(self, cursor: Any) -> None:
+        """Let only one process make the tables at a time."""
+
+    @property
+    def place(self) -> str:
+        """Where the jobs are kept, as errors call it; without passwords."""
+        raise NotImplementedError
+
+    def failed(self, error: Exception) -> JobStoreError:
+        """Return what to raise for an error of the driver."""
+        raise NotImplementedError
+
+    @property
+    def owner(self) -> str:
+        """The name of this process as the owner of what it runs."""
+        with self.db():
+            assert self._owner is not None
+            return self._owner
+
+    def run(self, cursor: Any, sql: str, *values: Any) -> list[Any]:
+        """Execute a statement of the dialect; return the rows if there are any."""
+        sql = sql.replace("?", self.mark)
+        cursor.execute(sql.format(p=self.prefix), values)
+        return list(cursor.fetchall()) if cursor.description else []
+
+    def forget_connection(self) -> None:
+        """In a forked child: leave the parent's connection alone."""
+        _of_the_parent.append(self._conn)
+        self._start_empty()
+
+    # -- putting in ----------------------------------------------------------------
+
+    def put_job(self, job: NewJob) -> tuple[str, bool]:
+        """Put a job in; any thread.
+
+        Returns:
+            Its id, and whether it is new: with ``once`` it may be another's.
+        """
+        with self.db(commit=True) as cursor:
+            answer = self.put_with(cursor, job)
+        self.on_put()
+        return answer
+
+    def put_with(self, cursor: Any, job: NewJob) -> tuple[str, bool]:
+        """Put a job in, in the transaction of ``cursor``."""
+        if job.once:
+            other = self.run(
+                cursor,
+                "select id from {p}job where queue = ? and key = ? "
+                "and state in (?, ?) limit 1",
+                *(self.name, job.key, *WAITING),
+            )
+            if other:
+                return other[0][0], False
+        now = time.time()
+        self.run(
+            cursor,
+            "insert into {p}job (id, queue, name, state, data, key, priority, "
+            "max_attempts, enqueued_at, run_at) values (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+            *(job.id, self.name, job.name, QUEUED, job.data),
+            *(job.key, job.priority, job.max_attempts, now, max(job.run_at, now)),
+        )
+        self._line_up(cursor, job.id, job.run_at if job.run_at > now else 0.0)
+        return job.id, True
+
+    def _line_up(self, cursor: Any, job_id: str, run_at: float = 0.0) -> None:
+        """Put a job that stands nowhere into the queue, or the schedule."""
+        if run_at:
+            self.run(
+                cursor,
+                "insert into {p}schedule (job_id, queue, run_at) "
+                "select id, queue, ? from {p}job where id = ?",
+                *(run_at, job_id),
+            )
+            return
+        self.run(
+            cursor,
+            "insert into {p}queue (queue, job_id, priority, key) "
+            "select queue, id, priority, key from {p}job where id = ?",
+            job_id,
+        )
+        self.notify(cursor)
+
+    def notify(self, cursor: Any) -> None:
+        """Tell those who wait for work in other processes, where that can be done."""
+
+    # -- taking out ----------------------------------------------------------------
+
+    def dequeue(self) -> Optional[str]:
+        """Take the next job, and return its data: huey's name for `take`."""
+        taken = self.take()
+        return None if taken is None else taken.data
+
+    def take(self) -> Optional[Taken]:
+        """Take the next job that is due: from now on it is in flight."""
+        if not self._has_work():
+            self.move_due()
+            if not self._has_work():
+                return None
+        try:
+            with self.db(commit=True) as cursor:
+                return self._take(cursor)
+        except self.unique_error:  # another one with its key began just now
+            return None
+
+    def _has_work(self) -> bool:
+        # Reading holds up nobody.
+        with self.db() as cursor:
+            return bool(
+                self.run(
+                    cursor,
+                    "select 1 from {p}queue where queue = ? limit 1",
+                    self.name,
+                )
+            )
+
+    def _take(self, cursor: Any) -> Optional[Taken]:
+        found = self.run(
+            cursor,
+            "select q.seq, q.job_id, q.key from {p}queue q where q.queue = ? and "
+            "(q.key is null or not exists (select 1 from {p}inflight f where "
+            "f.queue = q.queue and f.key = q.key)) order by q.priority desc, q.seq "
+            "limit 1 " + self.skip_locked,
+            self.name,
+        )
+        if not found:
+            return None
+        number, job_id, key = found[0]
+        self.run(cursor, "delete from {p}queue where seq = ?", number)
+        self.run(
+            cursor,
+            "insert into {p}inflight (job_id, queue, key, owner) values (?, ?, ?, ?)",
+            *(job_id, self.name, key, self._owner),
+        )
+        self.run(
+            cursor,
+            "update {p}job set state = ?, attempts = attempts + 1, started_at = ?, "
+            "done = null, total = null where id = ?",
+            *(RUNNING, time.time(), job_id),
+        )
+        row = self.run(
+            cursor,
+            "select id, name, data, attempts, failures, max_attempts from {p}job "
+            "where id = ?",
+            job_id,
+        )[0]
+        return Taken(*row)
+
+    def finish(self, taken: Taken, outcome: Outcome) -> None:
+        """Write how an attempt ended, and the retry that follows: acknowledge it."""
+        with self.db(commit=True) as cursor:
+            if not self._land(cursor, taken.id):
+                return  # it was taken for dead, and somebody else has it
+            if outcome.state == FAILED and self._wants_end(cursor, taken.id):
+                outcome = dataclasses.replace(outcome, state=CANCELLED)
+            self._record(cursor, taken.id, outcome)
+            if outcome.state == FAILED:
+                self._line_up(cursor, taken.id, outcome.run_at)
+
+    def _record(self, cursor: Any, job_id: str, outcome: Outcome) -> None:
+        now = time.time()
+        ended = None if outcome.state == FAILED else now
+        expires = now + self.keep if outcome.state in (DONE, CANCELLED) else None
+        self.run(
+            cursor,
+            "update {p}job set state = ?, result = ?, error = coalesce(?, error), "
+            "traceback = coalesce(?, traceback), ended_at = ?, expires_at = ?, "
+            "run_at = case when ? > 0 then ? else run_at end, "
+            "failures = failures + ? where id = ?",
+            *(outcome.state, outcome.result, outcome.error, outcome.traceback),
+            *(ended, expires, outcome.run_at, outcome.run_at),
+            *(int(outcome.traceback is not None), job_id),
+        )
+
+    def _land(self, cursor: Any, job_id: str) -> bool:
+        """Take a job out of flight, if this process has it there."""
+        self.run(
+            cursor,
+            "delete from {p}inflight where job_id = ? and owner = ?",
+            *(job_id, self._owner),
+        )
+        return bool(cursor.rowcount)
+
+    def adopt(self, taken: Taken, owner: str) -> bool:
+        """Have this process have in flight what ``owner`` has; whether it had."""
+        with self.db(commit=True) as cursor:
+            self.run(
+                cursor,
+                "update {p}inflight set owner = ? where job_id = ? and owner = ?",
+                *(self._owner, taken.id, owner),
+            )
+            return bool(cursor.rowcount)
+
+    def put_back(self, taken: Taken) -> None:
+        """Put a job back into the queue as if it had not been taken."""
+        with self.db(commit=True) as cursor:
+            if self._land(cursor, taken.id):
+                self._again(cursor, taken.id, counts=False)
+
+    def _again(self, cursor: Any, job_id: str, counts: bool) -> None:
+        self.run(
+            cursor,
+            "update {p}job set state = ?, attempts = attempts - ?, "
+            "crashes = crashes + ? where id = ?",
+            *(QUEUED, int(not counts), int(counts), job_id),
+        )
+        self._line_up(cursor, job_id)
+
+    def forgive(self) -> None:
+        """What this process still runs is not to count when it ends before that."""
+        with self.db(commit=True) as cursor:
+            self.run(
+                cursor,
+                "update {p}inflight set counts = 0 where owner = ?",
+                self._owner,
+            )
+
+    # -- what is to be done now and then -------------------------------------------
+
+    def tick(self) -> None:
+        """Do what no request brings about; any thread, about once a second.
+
+        What is due moves from the schedule to the queue, what dead processes had in
+        flight goes back there, and what has expired is deleted.
+        """
+        self.write_unwritten()
+        self._beat()
+        self.move_due()
+        for owner in self._dead_owners():
+            self.take_back(owner)
+        self._expire()
+
+    def write_unwritten(self) -> None:
+        """Write the ends that could not be written when they came."""
+        while self.unwritten:
+            self.finish(*self.unwritten[0])
+            self.unwritten.pop(0)
+
+    def move_due(self, everything: bool = False) -> None:
+        """Move what is due into the queue, in one transaction.
+
+        Args:
+            everything: Also what is not due yet.
+        """
+        now = time.time() if not everything else float("inf")
+        due = "select job_id from {p}schedule where queue = ? and run_at <= ? "
+        with self.db() as cursor:
+            if not self.run(cursor, due + "limit 1", self.name, now):
+                return
+        with self.db(commit=True) as cursor:
+            rows = self.run(
+                cursor,
+                due + "order by run_at limit ? " + self.skip_locked,
+                *(self.name, now, _CHUNK),
+            )
+            for (job_id,) in rows:
+                self._unschedule(cursor, job_id)
+                self._line_up(cursor, job_id)
+
+    def _unschedule(self, cursor: Any, job_id: str) -> bool:
+        self.run(cursor, "delete from {p}schedule where job_id = ?", job_id)
+        return bool(cursor.rowcount)
+
+    def _unqueue(self, cursor: Any, job_id: str) -> bool:
+        self.run(cursor, "delete from {p}queue where job_id = ?", job_id)
+        return bool(cursor.rowcount)
+
+    def _beat(self) -> None:
+        now = time.time()
+        if abs(now - self._beat_at) < BEAT:
+            return
+        with self.db(commit=True) as cursor:
+            self.run(
+                cursor,
+                "insert into {p}owner (name, seen_at) values (?, ?) "
+                "on conflict (name) do update set seen_at = excluded.seen_at",
+                *(self._owner, now),
+            )
+            self.run(
+                cursor,
+                "delete from {p}owner where seen_at < ? and name not in "
+                "(select owner from {p}inflight)",
+                now - 10 * SILENCE,
+            )
+        self._beat_at = now
+
+    def _dead_owners(self) -> list[str]:
+        with self.db() as cursor:
+            rows = self.run(
+                cursor,
+                "select distinct f.owner, o.seen_at from {p}inflight f "
+                "left join {p}owner o on o.name = f.owner where f.queue = ?",
+                self.name,
+            )
+        return [owner for owner, seen_at in rows if not self._lives(owner, seen_at)]
+
+    def _lives(self, owner: str, seen_at: Optional[float]) -> bool:
+        if owner == self._owner:
+            return True
+        alive = owners.is_alive(owner)
+        if alive is not None:
+            return alive
+        if self.one_machine and owners.is_of_another_boot(owner):
+            return False  # the machine was restarted
+        return seen_at is not None and time.time() - seen_at < SILENCE
+
+    def take_back(self, owner: str) -> None:
+        """Put what a dead process had in flight back, or on the dead list."""
+        with self.db(commit=True) as cursor:
+            rows = self.run(
+                cursor,
+                "select f.job_id, f.counts, j.attempts, j.max_attempts, j.cancel "
+                "from {p}inflight f join {p}job j on j.id = f.job_id "
+                "where f.owner = ? and f.queue = ? " + self.lock_rows("f"),
+                *(owner, self.name),
+            )
+            for job_id, counts, attempts, allowed, cancel in rows:
+                self.run(cursor, "delete from {p}inflight where job_id = ?", job_id)
+                if cancel:
+                    self._record(cursor, job_id, Outcome(CANCELLED))
+                elif counts and attempts >= allowed:
+                    self._again_never(cursor, job_id, attempts)
+                else:
+                    self._again(cursor, job_id, bool(counts))
+
+    def _again_never(self, cursor: Any, job_id: str, attempts: int) -> None:
+        error = (
+            f"its worker died while it ran, and it has been begun {attempts} times: it "
+            "may kill whoever runs it"
+        )
+        self._record(cursor, job_id, Outcome(DEAD, error=error))
+        self.run(cursor, "update {p}job set crashes = crashes + 1 where id = ?", job_id)
+
+    def lock_rows(self, table: str) -> str:
+        """Return what keeps others from the rows of a select until the commit."""
+        return ""
+
+    def _expire(self) -> None:
+        now = time.time()
+        with self.db() as cursor:
+            rows = self.run(
+                cursor,
+                "select id from {p}job where expires_at < ? limit ?",
+                *(now, _CHUNK),
+            )
+        if rows:
+            with self.db(commit=True) as cursor:
+                for (job_id,) in rows:
+                    self.run(
+                        cursor,
+                        "delete from {p}job where id = ? and expires_at < ?",
+                        *(job_id, now),
+                    )
+
+    # -- periodic jobs -------------------------------------------------------------
+
+    def put_periodic(
+        self,
+        name: str,
+        spec: str,
+        next_after: Callable[[float], float],
+        skip_missed: bool,
+        make: Callable[[], NewJob],
+    ) -> None:
+        """Put a periodic job in if it is due, and nobody has done so.
+
+        Args:
+            name: The job's.
+            spec: When it is due, as text: when that changes, it is worked out anew.
+            next_after: Returns the first time after one that it is due.
+            skip_missed: Do nothing if its time was more than a minute ago.
+            make: Makes what is put in.
+        """
+        find = "select spec, next_at from {p}periodic where queue = ? and name = ?"
+        now = time.time()
+        with self.db() as cursor:
+            found = self.run(cursor, find, self.name, name)
+        if found and found[0][0] == spec and found[0][1] > now:
+            return
+        with self.db(commit=True) as cursor:
+            self.run(
+                cursor,
+                "insert into {p}periodic (queue, name, spec, next_at) "
+                "values (?, ?, '', 0) on conflict (queue, name) do nothing",
+                *(self.name, name),
+            )
+            known, at = self.run(cursor, find + self.lock_rows(""), self.name, name)[0]
+            if known == spec and at > now:
+                return  # another process was faster
+            self.run(
+                cursor,
+                "update {p}periodic set spec = ?, next_at = ? "
+                "where queue = ? and name = ?",
+                *(spec, next_after(now), self.name, name),
+            )
+            if known == spec and not (skip_missed and now - at > LATE):
+                self.put_with(cursor, make())
+        self.on_put()
+
+    # -- asking, and what people do ------------------------------------------------
+
+    def row(self, job_id: str) -> Optional[tuple[Any, ...]]:
+        """Return the record of a job, in the order of `State`; None without one."""
+        with self.db() as cursor:
+            rows = self.run(
+                cursor,
+                "select " + _STATE + " from {p}job where id = ? and queue = ?",
+                *(job_id, self.name),
+            )
+        return tuple(rows[0]) if rows else None
+
+    def rows(self, state: str, limit: int) -> Sequence[tuple[Any, ...]]:
+        """Return the records of the jobs in a state, those that ended last first."""
+        with self.db() as cursor:
+            return self.run(
+                cursor,
+                "select " + _STATE + " from {p}job where queue = ? and state = ? "
+                "order by ended_at desc, enqueued_at desc limit ?",
+                *(self.name, state, limit),
+            )
+
+    def set_progress(self, job_id: str, done: float, of: Optional[float]) -> None:
+        """Write how far a job is."""
+        with self.db(commit=True) as cursor:
+            self.run(
+                cursor,
+                "update {p}job set done = ?, total = ? where id = ?",
+                *(done, of, job_id),
+            )
+
+    def is_cancelled(self, job_id: str) -> bool:
+        """Whether somebody wants a running job to end."""
+        with self.db() as cursor:
+            return bool(self._wants_end(cursor, job_id))
+
+    def _wants_end(self, cursor: Any, job_id: str) -> list[Any]:
+        return self.run(
+            cursor, "select 1 from {p}job where id = ? and cancel = 1", job_id
+        )
+
+    def cancel(self, job_id: str) -> bool:
+        """Take a waiting job out for good, or ask a running one to end.
+
+        Returns:
+            False when it has ended already, or there is none.
+        """
+        with self.db(commit=True) as cursor:
+            if self._unqueue(cursor, job_id) or self._unschedule(cursor, job_id):
+                self._record(cursor, job_id, Outcome(CANCELLED))
+                return True
+            self.run(
+                cursor,
+                "update {p}job set cancel = 1 where id = ? and queue = ? and state = ?",
+                *(job_id, self.name, RUNNING),
+            )
+            return bool(cursor.rowcount)
+
+    def retry(self, job_id: str) -> bool:
+        """Put a dead or cancelled job into the queue again, its attempts forgotten.
+
+        Returns:
+            False when it is neither.
+        """
+        with self.db(commit=True) as cursor:
+            self.run(
+                cursor,
+                "update {p}job set state = ?, attempts = 0, failures = 0, crashes = 0, "
+                "cancel = 0, ended_at = null, expires_at = null "
+                "where id = ? and queue = ? and state in (?, ?)",
+                *(QUEUED, job_id, self.name, DEAD, CANCELLED),
+            )
+            if not cursor.rowcount:
+                return False
+            self._line_up(cursor, job_id)
+        self.on_put()
+        return True
+
+    def discard(self, job_id: str) -> bool:
+        """Delete the record of a job that has ended.
+
+        Returns:
+            False when it has not, or there is none.
+        """
+        with self.db(commit=True) as cursor:
+            self.run(
+                cursor,
+                "delete from {p}job where id = ? and queue = ? and state in (?, ?, ?)",
+                *(job_id, self.name, *ENDED),
+            )
+            return bool(cursor.rowcount)
+
+    def counts(self) -> Counts:
+        """Return how many jobs there are."""
+        with self.db() as cursor:
+            states = dict(
+                self.run(
+                    cursor,
+                    "select state, count(*) from {p}job where queue = ? group by state",
+                    self.name,
+                )
+            )
+            failures, oldest, queued, scheduled = self.run(
+                cursor,
+                "select (select coalesce(sum(failures), 0) from {p}job "
+                "where queue = ?), (select min(j.run_at) from {p}queue q "
+                "join {p}job j on j.id = q.job_id where q.queue = ?), "
+                "(select count(*) from {p}queue where queue = ?), "
+                "(select count(*) from {p}schedule where queue = ?)",
+                *[self.name] * 4,
+            )[0]
+        return Counts(
+            queued=queued,
+            scheduled=scheduled,
+            running=states.get(RUNNING, 0),
+            dead=states.get(DEAD, 0),
+            done=states.get(DONE, 0),
+            failures=int(failures),
+            oldest_waiting=max(0.0, time.time() - oldest) if oldest else 0.0,
+        )
+
+    # -- what huey asks of a storage -----------------------------------------------
+
+    def has_data_for_key(self, key: str) -> bool:
+        """Nothing is revoked by huey's own means: `cancel` does that."""
+        return False
+
+    def peek_many(self, keys: Sequence[str]) -> dict[str, Any]:
+        """The same."""
+        return {}
+
+    def delete_data(self, key: str) -> bool:
+        """The same."""
+        return False
+
+
+def _nothing() -> None:
+    pass
+
+
+def _forget_parent() -> None:
+    for store in list(_all):
+        store.forget_connection()
+
+
+if hasattr(os, "register_at_fork"):  # pragma: no branch - all but Windows
+    os.register_at_fork(after_in_child=_forget_parent)
