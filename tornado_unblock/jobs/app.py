@@ -18,6 +18,7 @@ from urllib.parse import urlsplit
 
 from tornado_unblock._errors import ConfigurationError
 from tornado_unblock._executors.options import check_seconds
+from tornado_unblock._offload.run_in_executor import describe
 from tornado_unblock.jobs import periodic
 from tornado_unblock.jobs.later import Job
 from tornado_unblock.jobs.options import JobOptions, LaterOptions
@@ -173,7 +174,7 @@ class Jobs:
 
     def _add(self, job: Job[..., Any]) -> Job[..., Any]:
         known = self._jobs.get(job.name)
-        if known is not None and _source(known.fn) != _source(job.fn):
+        if known is not None and _source(known) != _source(job):
             raise ConfigurationError(
                 f"two jobs are called {job.name!r}: {known.fn!r} and {job.fn!r}; give "
                 "one of them another name="
@@ -384,8 +385,8 @@ def _options(options: dict[str, Any]) -> JobOptions:
     return JobOptions(**options)
 
 
-def _source(fn: Callable[..., Any]) -> tuple[str, str]:
-    return fn.__module__, fn.__qualname__
+def _source(job: Job[..., Any]) -> tuple[str, str]:
+    return job.module, describe(job.fn)
 
 
 def _store(url: object, queue: str, keep: float) -> Any:

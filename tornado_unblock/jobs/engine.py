@@ -49,7 +49,6 @@ from tornado_unblock.jobs.running import Running, run_as
 from tornado_unblock.jobs.storage import Acknowledging
 from tornado_unblock.jobs.values import Sealer, check
 
-
 _OURS = (__file__, run_as.__code__.co_filename)
 
 
@@ -104,13 +103,6 @@ class _Names(Registry):  # type: ignore[misc]
             ) from None
 
 
-class _Ending(threading.local):
-    """The attempt that this thread runs, and what becomes of it."""
-
-    taken: Optional[Taken] = None
-    outcome = Outcome()
-
-
 class AcknowledgingHuey(Huey):  # type: ignore[misc]
     """huey on a storage that waits for the end of what it gives.
 
@@ -124,7 +116,6 @@ class AcknowledgingHuey(Huey):  # type: ignore[misc]
         self, store: Acknowledging, sealer: Sealer, clock: Callable[[], object]
     ) -> None:
         self._store, self._clock, self._sealer = store, clock, sealer
-        self._ending = _Ending()
         super().__init__(store.name, results=False, serializer=JSONSerializer(sealer))
         self._registry = _Names()
 
@@ -139,9 +130,9 @@ class AcknowledgingHuey(Huey):  # type: ignore[misc]
             positional, named = args
             return self._run(job, task, functools.partial(job.fn, *positional, **named))
 
-        body.__module__ = job.fn.__module__
+        body.__module__ = job.module
         self.task(
-            name=job.fn.__qualname__,
+            name=job.name,
             context=True,
             timeout=job.options.timeout,
             job_name=job.name,
@@ -174,12 +165,11 @@ class AcknowledgingHuey(Huey):  # type: ignore[misc]
 
     def execute(self, task: Any, timestamp: Any = None) -> None:
         """Run a job, and write how that ended."""
-        ending = self._ending
-        ending.taken, ending.outcome = task.taken, Outcome()
+        task.outcome = Outcome()
         try:
             super().execute(task, timestamp)
         finally:
-            self._acknowledge(task.taken, ending.outcome)
+            self._acknowledge(task.taken, task.outcome)
 
     def add_schedule(self, task: Any) -> None:
         """The retry of a job: what `_run` has said is written with its end."""
@@ -196,28 +186,26 @@ class AcknowledgingHuey(Huey):  # type: ignore[misc]
     # ------------------------------------------------------------------------------
 
     def _run(self, job: Job[Any, Any], task: Any, call: Callable[[], Any]) -> Any:
-        taken, outcome = task.taken, self._ending.outcome
-        running = Running(taken, job.options.timeout, self._store)
+        running = Running(task.taken, job.options.timeout, self._store)
         try:
             value = run_as(running, call)
         except Exception as error:
-            self._failed(job, running, error)
+            self._failed(job, task, running, error)
         except BaseException as error:
             if _is_interrupt(error):
                 raise
             exit_error = BodyExitError(f"{job.name} raised {error!r}; only it ends")
             exit_error.__cause__ = error
-            self._failed(job, running, exit_error)
+            self._failed(job, task, running, exit_error)
         else:
-            outcome.result = self._result(job, value)
-            outcome.state = DONE
+            task.outcome = Outcome(DONE, self._result(job, value))
 
     def _failed(
-        self, job: Job[Any, Any], running: Running, error: BaseException
+        self, job: Job[Any, Any], task: Any, running: Running, error: BaseException
     ) -> None:
         """Say what becomes of an attempt that failed: huey asks for an exception."""
-        taken, outcome = self._ending.taken, self._ending.outcome
-        assert taken is not None
+        taken: Taken = task.taken
+        outcome: Outcome = task.outcome
         outcome.error = f"{type(error).__name__}: {error}"
         outcome.traceback = "".join(
             traceback.format_exception(type(error), error, _from_the_job(error))

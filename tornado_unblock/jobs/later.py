@@ -16,7 +16,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Callable, Generic, Optional, TypeVar
 
 from tornado_unblock._errors import ConfigurationError
-from tornado_unblock._offload.run_in_executor import check_function, run_in_executor
+from tornado_unblock._offload.run_in_executor import (
+    check_function,
+    describe,
+    run_in_executor,
+)
 from tornado_unblock.jobs.options import JobOptions, LaterOptions
 from tornado_unblock.jobs.records import NewJob, Ticket
 from tornado_unblock.jobs.values import check
@@ -44,6 +48,7 @@ class Job(Generic[_P, _R]):
     Attributes:
         fn: The function.
         name: Under which workers find it.
+        module: Where the function is.
         options: What `job` was given.
         later: Asks for it: ``f.later(x)``, ``await f.later.aio(x)``.
     """
@@ -58,6 +63,7 @@ class Job(Generic[_P, _R]):
         check_function(fn)
         self.app, self.fn, self.options = app, fn, options
         self.name = _name_of(fn) if name is None else _checked_name(name)
+        self.module = str(getattr(fn, "__module__", None) or "")
         self._signature = inspect.signature(fn)
         own: Any = self
         functools.update_wrapper(own, fn)
@@ -106,7 +112,7 @@ class Later(Generic[_P]):
             JobStoreError: The job could not be written.
             ConfigurationError: `configure` was not called.
         """
-        name = self._job.fn.__qualname__
+        name = describe(self._job.fn)
         check_may_block(
             f"{name}.later(...)", f"write `await {name}.later.aio(...)` there"
         )

@@ -1,10 +1,18 @@
-"""Asking for a job once a session of SQLAlchemy has committed."""
+"""Asking for a job once a session of SQLAlchemy has committed.
+
+# Threads: the session's own; what waits stands in the session's ``info``.
+# Guarantees:
+# - after a rollback nothing is asked for, after a commit everything is tried; where
+#   that fails, ``session.commit()`` raises, though the transaction has committed.
+"""
 
 from __future__ import annotations
 
-from typing import Any, Callable
+from typing import Any, Callable, Optional
 
-from tornado_unblock._errors import ConfigurationError
+from tornado_unblock._errors import ConfigurationError, JobStoreError
+
+_KEY = "tornado_unblock.jobs"
 
 
 def after_commit(session: Any, put: Callable[[], object]) -> None:
@@ -22,30 +30,25 @@ def after_commit(session: Any, put: Callable[[], object]) -> None:
         raise ConfigurationError(
             f"on_commit takes a session of SQLAlchemy, not {session!r}"
         )
-    _Once(event, session, put)
+    waiting = session.info.get(_KEY)
+    if waiting is None:
+        waiting = session.info[_KEY] = []
+        event.listen(session, "after_commit", _committed)
+        event.listen(session, "after_rollback", _rolled_back)
+    waiting.append(put)
 
 
-class _Once:
-    """The end of one transaction, whichever it is."""
+def _committed(session: Any) -> None:
+    waiting = session.info[_KEY]
+    error: Optional[Exception] = None
+    while waiting:
+        try:
+            waiting.pop(0)()
+        except JobStoreError as failure:  # the others may go
+            error = error or failure
+    if error is not None:
+        raise error
 
-    def __init__(self, event: Any, session: Any, put: Callable[[], object]) -> None:
-        self._event, self._session, self._put = event, session, put
-        event.listen(session, "after_commit", self.committed)
-        event.listen(session, "after_rollback", self.rolled_back)
 
-    def committed(self, session: Any) -> None:
-        """It has committed; called by SQLAlchemy."""
-        if self._remove():
-            self._put()
-
-    def rolled_back(self, session: Any) -> None:
-        """It has not; called by SQLAlchemy."""
-        self._remove()
-
-    def _remove(self) -> bool:
-        event, session = self._event, self._session
-        if not event.contains(session, "after_commit", self.committed):
-            return False
-        event.remove(session, "after_commit", self.committed)
-        event.remove(session, "after_rollback", self.rolled_back)
-        return True
+def _rolled_back(session: Any) -> None:
+    session.info[_KEY].clear()

@@ -23,7 +23,12 @@ from typing import TYPE_CHECKING, Any
 
 from tornado.log import app_log
 
-from tornado_unblock._errors import JobStoreError, LoopClosedError, RejectedError
+from tornado_unblock._errors import (
+    JobStoreError,
+    LoopClosedError,
+    RejectedError,
+    RunTimeoutError,
+)
 from tornado_unblock._executors.options import Options
 from tornado_unblock._executors.registry import configure, executors, options_of
 from tornado_unblock._executors.start import start_thread
@@ -82,12 +87,12 @@ class Server:
                 other options, or `configure` was not called.
             LoopThreadError: No loop runs in this thread.
         """
-        server = cls(app, workers, executor, processes)
         wanted: dict[str, Any] = {"max_workers": workers, "max_route_share": 1.0}
         if processes:
             wanted = {"processes": workers}
-        made = executors().get(executor)
-        if made is None or options_of(made) != Options(**wanted):
+        options, made = Options(**wanted), executors().get(executor)
+        server = cls(app, workers, executor, processes)
+        if made is None or options_of(made) != options:
             configure(executor, **wanted)
         app.engine.store.on_put = server._wake.set
         server._portal.before_close.append(server.stop)
@@ -198,7 +203,10 @@ class Server:
     def _over(self, task: Any, future: asyncio.Future[None]) -> None:
         self._free.release()
         error = None if future.cancelled() else future.exception()
-        if error is not None and not isinstance(error, RejectedError):
+        # Those two mean that it runs on, and that nobody waits for it.
+        if error is not None and not isinstance(
+            error, (RejectedError, RunTimeoutError)
+        ):
             app_log.error("Job %s (%s): %s", task.id, task.job_name, error)
             self._refused.append(task)
         self._wake.set()

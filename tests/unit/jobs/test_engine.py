@@ -42,7 +42,7 @@ def test_a_retry(app, run, expect_log):
     assert state.run_at > state.enqueued_at
     trace = state.traceback
     assert trace.startswith("Traceback")
-    assert "engine.py" not in trace
+    assert "jobs/engine.py" not in trace
     assert "raise error" in trace
     app.engine.store.move_due(everything=True)
     app.engine.run_next()
@@ -82,8 +82,9 @@ def test_what_would_end_a_worker(run, expect_log, error):
     assert state.error.startswith("BodyExitError: it raised")
 
 
-def test_an_interrupt(run):
+def test_an_interrupt(run, expect_log):
     """Ctrl-C is no failure: the job is queued as before."""
+    expect_log("huey", "Received exit signal")
     state = run(raising(KeyboardInterrupt()))
     assert (state.state, state.attempts) == ("queued", 0)
 
@@ -165,6 +166,7 @@ def test_an_interrupt_that_cannot_be_written(run, expect_log, monkeypatch, app):
 
     monkeypatch.setattr(app.engine.store, "put_back", refuse)
     expect_log("tornado.application", "is not written yet: away")
+    expect_log("huey", "Received exit signal")
     assert run(raising(KeyboardInterrupt())).state == "running"
     assert app.engine.store.unwritten == []
 

@@ -9,6 +9,7 @@ from sqlalchemy import create_engine, text
 from sqlalchemy.orm import Session
 
 from tornado_unblock import ConfigurationError
+from tornado_unblock._errors import JobStoreError
 
 
 @pytest.fixture
@@ -44,6 +45,24 @@ def test_after_a_rollback(app, job, session):
     session.execute(text("select 1"))
     session.commit()
     assert app.state(ticket.id) is None
+
+
+def test_the_store_is_away(app, job, session, monkeypatch):
+    """The commit says so, and the other jobs are asked for all the same."""
+    put, calls = app.engine.store.put_job, []
+
+    def refuse_two(new):
+        calls.append(new.id)
+        if len(calls) < 3:
+            raise JobStoreError(f"away {len(calls)}")
+        return put(new)
+
+    monkeypatch.setattr(app.engine.store, "put_job", refuse_two)
+    for _ in range(3):
+        job.later.options(on_commit=session)()
+    with pytest.raises(JobStoreError, match="away 1"):
+        session.commit()
+    assert app.counts().queued == 1
 
 
 def test_only_sessions(job):

@@ -63,7 +63,9 @@ def everywhere(store):
     """Return where the jobs stand."""
     with store.db() as cursor:
         return {
-            table: [row[0] for row in store.run(cursor, f"select job_id from {{p}}{table}")]
+            table: [
+                row[0] for row in store.run(cursor, f"select job_id from {{p}}{table}")
+            ]
             for table in ("queue", "schedule", "inflight")
         }
 
@@ -247,7 +249,9 @@ def test_owners_that_cannot_be_seen(store, one_machine, owner, seen, queued):
     owner = in_flight_of(store, owner)
     if seen is not None:
         with store.db(commit=True) as cursor:
-            store.run(cursor, "insert into {p}owner values (?, ?)", owner, time.time() + seen)
+            store.run(
+                cursor, "insert into {p}owner values (?, ?)", owner, time.time() + seen
+            )
     store.tick()
     assert (state_of(store) == "queued") == queued
 
