@@ -44,6 +44,8 @@ if TYPE_CHECKING:
 # is due now and then is done, in seconds.
 _POLL = 0.1
 _TICK = 1.0
+# What says of a job that it runs on, and that nobody waits for it.
+_RUNS_ON = (RejectedError, RunTimeoutError)
 
 
 class Server:
@@ -203,10 +205,7 @@ class Server:
     def _over(self, task: Any, future: asyncio.Future[None]) -> None:
         self._free.release()
         error = None if future.cancelled() else future.exception()
-        # Those two mean that it runs on, and that nobody waits for it.
-        if error is not None and not isinstance(
-            error, (RejectedError, RunTimeoutError)
-        ):
+        if error is not None and not isinstance(error, _RUNS_ON):
             app_log.error("Job %s (%s): %s", task.id, task.job_name, error)
             self._refused.append(task)
         self._wake.set()

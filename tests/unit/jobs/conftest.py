@@ -69,19 +69,20 @@ def consume(child_env: dict[str, str], tmp_path: Path) -> Iterator[Callable[...,
     """Write a module `worked` into the test's directory and run its jobs."""
     started: list[Consumer] = []
 
-    def start(module: str = "", *arguments: str) -> Consumer:
+    def start(module: str = "", *arguments: str, target: str = "worked") -> Consumer:
         if module:
             (tmp_path / "worked.py").write_text(textwrap.dedent(module))
-        process = subprocess.Popen(
-            [sys.executable, "-u", "-c", CONSUMER, "worked", *arguments],
-            env=child_env,
-            cwd=tmp_path,
-            stdout=subprocess.PIPE,
-            stderr=open(tmp_path / "stderr", "a"),  # noqa: SIM115 - the child's
-            text=True,
-            start_new_session=True,
-            preexec_fn=_hear_interrupts,
-        )
+        with open(tmp_path / "stderr", "a") as log:
+            process = subprocess.Popen(
+                [sys.executable, "-u", "-c", CONSUMER, target, *arguments],
+                env=child_env,
+                cwd=tmp_path,
+                stdout=subprocess.PIPE,
+                stderr=log,
+                text=True,
+                start_new_session=True,
+                preexec_fn=_hear_interrupts,
+            )
         started.append(Consumer(process))
         return started[-1]
 

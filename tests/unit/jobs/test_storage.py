@@ -91,7 +91,7 @@ def test_a_job_goes_from_table_to_table(store):
 
 
 def test_hueys_name_for_it(store):
-    """dequeue gives the data, or None."""
+    """Dequeue gives the data, or None."""
     store.put_job(job())
     assert store.dequeue() == "{}"
     assert store.dequeue() is None
