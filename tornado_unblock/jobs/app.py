@@ -393,18 +393,19 @@ def _store(url: object, queue: str, keep: float) -> Any:
     """Return the store of a URL; it opens nothing."""
     if not isinstance(url, str):
         raise ConfigurationError(f"the URL of the jobs must be a text, not {url!r}")
-    scheme = urlsplit(url).scheme
+    scheme, extra = urlsplit(url).scheme, "jobs"
     try:
         if scheme == "sqlite":
             return _sqlite(url, queue, keep)
         if scheme in ("postgresql", "postgres"):
+            extra = "jobs-postgresql"
             from tornado_unblock.jobs.postgresql import PostgresStore
 
             return PostgresStore(url, queue, keep)
     except ImportError as error:
         raise ConfigurationError(
             f"jobs need a package that is missing ({error}): "
-            "pip install 'tornado-unblock[jobs]'"
+            f"pip install 'tornado-unblock[{extra}]'"
         ) from error
     raise ConfigurationError(
         f"jobs cannot be kept in {scheme or url!r}: write 'sqlite:///jobs.db' or "

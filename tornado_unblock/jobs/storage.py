@@ -249,7 +249,9 @@ class Acknowledging:
         """Execute a statement of the dialect; return the rows if there are any."""
         sql = sql.replace("?", self.mark)
         cursor.execute(sql.format(p=self.prefix), values)
-        return list(cursor.fetchall()) if cursor.description else []
+        rows = cursor.fetchall() if cursor.description else []
+        # The cursor may be the caller's, whose rows may be dictionaries.
+        return [tuple(r.values()) if isinstance(r, dict) else r for r in rows]
 
     def forget_connection(self) -> None:
         """In a forked child: leave the parent's connection alone."""
@@ -307,10 +309,6 @@ class Acknowledging:
             "select queue, id, priority, key from {p}job where id = ?",
             job_id,
         )
-        self.notify(cursor)
-
-    def notify(self, cursor: Any) -> None:
-        """Tell those who wait for work in other processes, where that can be done."""
 
     # -- taking out ----------------------------------------------------------------
 
@@ -612,7 +610,7 @@ class Acknowledging:
                 "values (?, ?, '', 0) on conflict (queue, name) do nothing",
                 *(self.name, name),
             )
-            known, at = self.run(cursor, find + self.lock_rows(""), self.name, name)[0]
+            known, at = self.run(cursor, find + " " + self.lock_rows(""), self.name, name)[0]
             if known == spec and at > now:
                 return  # another process was faster
             self.run(

@@ -7,10 +7,12 @@ import signal
 import subprocess
 import sys
 import textwrap
+import uuid
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, Callable
 
+import psycopg
 import pytest
 
 from tornado_unblock.jobs import Jobs
@@ -37,6 +39,18 @@ def app(url: str) -> Iterator[Jobs]:
     app.configure(url)
     yield app
     app.engine.store.close()
+
+
+@pytest.fixture
+def schema_url(postgresql_url: str) -> Iterator[str]:
+    """A schema of PostgreSQL that is there for one test."""
+    name = f"jobs_{uuid.uuid4().hex}"
+    with psycopg.connect(postgresql_url, autocommit=True) as connection:
+        connection.execute(f"create schema {name}")
+    yield f"{postgresql_url}?options=-csearch_path%3D{name}"
+    with psycopg.connect(postgresql_url, autocommit=True) as connection:
+        connection.execute("set client_min_messages = error")
+        connection.execute(f"drop schema {name} cascade")
 
 
 class Consumer:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import os
-import sqlite3
 import threading
 import time
 
@@ -13,6 +12,7 @@ import pytest
 from tornado_unblock._errors import JobStoreError
 from tornado_unblock.jobs import storage
 from tornado_unblock.jobs.records import Counts, NewJob, Outcome
+from tornado_unblock.jobs.postgresql import PostgresStore
 from tornado_unblock.jobs.sqlite import SqliteStore
 
 WAIT = 10.0
@@ -29,16 +29,24 @@ def path(tmp_path):
     return str(tmp_path / "jobs.db")
 
 
-@pytest.fixture
-def make(path):
+@pytest.fixture(params=["sqlite", "postgresql"])
+def make(request, path):
+    """Return what makes stores: two of them are two processes' of one place."""
+    if request.param == "sqlite":
+        make, place = SqliteStore, path
+    else:
+        make, place = PostgresStore, request.getfixturevalue("schema_url")
     with contextlib.ExitStack() as stack:
 
-        def make(queue="default", keep=60.0, path=path):
-            store = SqliteStore(path, queue, keep)
+        def made(queue="default", keep=60.0):
+            store = make(place, queue, keep)
             stack.callback(store.close)
             return store
 
-        yield make
+        yield made
+
+
+on_sqlite = pytest.mark.parametrize("make", ["sqlite"], indirect=True)
 
 
 @pytest.fixture
@@ -70,6 +78,7 @@ def everywhere(store):
         }
 
 
+@on_sqlite
 def test_nothing_is_opened_before_use(path, make):
     """A store that nobody used has made no file."""
     make()
@@ -97,6 +106,7 @@ def test_hueys_name_for_it(store):
     assert store.dequeue() is None
 
 
+@on_sqlite
 def test_durable(store):
     """A commit is on the disk when it returns."""
     with store.db():
@@ -136,7 +146,7 @@ def test_a_race_for_a_key(store, monkeypatch):
     """Who is second, where the store did not see it in time, gets nothing."""
 
     def lose(cursor):
-        raise sqlite3.IntegrityError
+        raise store.unique_error
 
     store.put_job(job())
     monkeypatch.setattr(store, "_take", lose)
@@ -444,10 +454,9 @@ def test_two_clocks_at_once(make):
 
 def test_a_newer_schema_is_refused(make, path):
     """Older code does not touch what it does not know, and says what to do."""
-    make().owner  # noqa: B018 - opens it
-    with contextlib.closing(sqlite3.connect(path)) as connection:
-        connection.execute("update unblock_meta set value = '99'")
-        connection.commit()
+    store = make()
+    with store.db(commit=True) as cursor:
+        store.run(cursor, "update {p}meta set value = '99'")
     with pytest.raises(JobStoreError, match=r"version 99, .* Upgrade"):
         make().take()
 
