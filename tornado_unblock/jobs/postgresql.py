@@ -39,6 +39,7 @@ class PostgresStore(Acknowledging, PostgresStorage):  # type: ignore[misc]
 
     mark = "%s"
     serial = "bigserial primary key"
+    clustered = ""
     skip_locked = "for update skip locked"
     begin_sql = "begin"
     one_machine = False
@@ -75,6 +76,10 @@ class PostgresStore(Acknowledging, PostgresStorage):  # type: ignore[misc]
         if isinstance(error, psycopg.OperationalError):
             advice = "is it running, and may this user connect? Nothing was written"
         return JobStoreError(f"jobs in {self.place}: {text}; {advice}")
+
+    def inserted(self, cursor: Any) -> int:
+        """Return the number of the row that was just inserted."""
+        return int(self.run(cursor, "select lastval()")[0][0])
 
     def lock_schema(self, cursor: Any) -> None:
         """Let only one process make the tables at a time."""

@@ -116,6 +116,7 @@ class NewJob:
 class Taken:
     """A job that a worker has taken out of the queue."""
 
+    seq: int
     id: str
     name: str
     data: str

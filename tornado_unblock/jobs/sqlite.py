@@ -52,6 +52,16 @@ class SqliteStore(Acknowledging, SqliteStorage):  # type: ignore[misc]
             advice = "the file is damaged, or no SQLite file: restore it from a backup"
         return JobStoreError(f"jobs in {self.place}: {text}; {advice}")
 
+    def inserted(self, cursor: Any) -> int:
+        """Return the number of the row that was just inserted."""
+        return int(cursor.lastrowid)
+
+    def _create_connection(self) -> Any:
+        connection = super()._create_connection()
+        # By default the log is copied into the file after a few hundred jobs.
+        connection.execute("pragma wal_autocheckpoint = 4000")
+        return connection
+
     def put_into(self, connection: Any, job: Any) -> tuple[str, bool]:
         """Put a job in, in the transaction that a connection of the caller's has.
 

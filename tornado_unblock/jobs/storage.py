@@ -51,35 +51,39 @@ SCHEMA = 1
 
 TABLES = (
     "create table if not exists {p}meta (name text primary key, value text not null)",
-    "create table if not exists {p}job (id text primary key, queue text not null, "
-    "name text not null, state text not null, data text not null, key text, "
-    "priority double precision not null, max_attempts integer not null, "
+    "create table if not exists {p}job (seq {serial}, id text not null unique, "
+    "queue text not null, name text not null, state text not null, data text not null, "
+    "key text, priority double precision not null, max_attempts integer not null, "
     "attempts integer not null default 0, failures integer not null default 0, "
     "crashes integer not null default 0, enqueued_at double precision not null, "
     "run_at double precision not null, started_at double precision, "
-    "ended_at double precision, expires_at double precision, "
-    "done double precision, total double precision, result text, error text, "
-    "traceback text, cancel integer not null default 0)",
-    "create index if not exists {p}job_key on {p}job (queue, key, state)",
-    "create index if not exists {p}job_state on {p}job (queue, state, ended_at)",
-    "create index if not exists {p}job_expires on {p}job (expires_at)",
-    "create table if not exists {p}queue (seq {serial}, queue text not null, "
-    "job_id text not null unique, priority double precision not null, key text)",
-    "create index if not exists {p}queue_next on {p}queue (queue, priority desc, seq)",
-    "create table if not exists {p}schedule (job_id text primary key, "
+    "ended_at double precision, done double precision, total double precision, "
+    "result text, error text, traceback text, cancel integer not null default 0)",
+    "create index if not exists {p}job_key on {p}job (queue, key) "
+    "where key is not null",
+    "create index if not exists {p}job_ended on {p}job (queue, state, ended_at) "
+    "where ended_at is not null",
+    "create index if not exists {p}job_failed on {p}job (queue, failures) "
+    "where failures > 0",
+    # Its rank is the priority, negative: the smallest comes first.
+    "create table if not exists {p}queue (queue text not null, "
+    "rank double precision not null, seq bigint not null, key text, "
+    "primary key (queue, rank, seq)){clustered}",
+    "create table if not exists {p}schedule (seq bigint not null primary key, "
     "queue text not null, run_at double precision not null)",
     "create index if not exists {p}schedule_next on {p}schedule (queue, run_at)",
-    "create table if not exists {p}inflight (job_id text primary key, "
+    "create table if not exists {p}inflight (seq bigint not null primary key, "
     "queue text not null, key text, owner text not null, "
-    "counts integer not null default 1)",
-    "create index if not exists {p}inflight_owner on {p}inflight (owner)",
-    "create unique index if not exists {p}inflight_key on {p}inflight (queue, key)",
+    "counts integer not null default 1){clustered}",
+    "create unique index if not exists {p}inflight_key on {p}inflight (queue, key) "
+    "where key is not null",
     "create table if not exists {p}owner (name text primary key, "
     "seen_at double precision not null)",
     "create table if not exists {p}periodic (queue text not null, "
     "name text not null, spec text not null, next_at double precision not null, "
     "primary key (queue, name))",
 )
+"""What makes them. Few indices, and small: a commit writes each page it touched."""
 
 _STATE = (
     "id, name, state, attempts, crashes, enqueued_at, run_at, started_at, ended_at, "
@@ -115,6 +119,7 @@ class Acknowledging:
     prefix = "unblock_"
     mark = "?"
     serial = "integer not null primary key"
+    clustered = " without rowid"
     skip_locked = ""
     begin_sql = "begin immediate"
     # Whether all who use the store are on one machine.
@@ -130,6 +135,8 @@ class Acknowledging:
         self.keep = keep
         # Called when a job was put in here: wakes who waits for work in this process.
         self.on_put: Callable[[], object] = _nothing
+        # The statements in the words of the dialect; there are some dozens.
+        self._statements: dict[str, str] = {}
         self._start_empty()
         own: Any = super()
         own.__init__(queue, create_tables=False, **kwargs)
@@ -213,7 +220,9 @@ class Acknowledging:
         cursor.execute(TABLES[0].format(p=self.prefix))
         self._check_version(cursor)
         for sql in TABLES[1:]:
-            cursor.execute(sql.format(p=self.prefix, serial=self.serial))
+            cursor.execute(
+                sql.format(p=self.prefix, serial=self.serial, clustered=self.clustered)
+            )
 
     def _check_version(self, cursor: Any) -> None:
         found = self.run(cursor, "select value from {p}meta where name = 'schema'")
@@ -247,11 +256,21 @@ class Acknowledging:
 
     def run(self, cursor: Any, sql: str, *values: Any) -> list[Any]:
         """Execute a statement of the dialect; return the rows if there are any."""
-        sql = sql.replace("?", self.mark)
-        cursor.execute(sql.format(p=self.prefix), values)
+        cursor.execute(self._dialect(sql), values)
         rows = cursor.fetchall() if cursor.description else []
         # The cursor may be the caller's, whose rows may be dictionaries.
         return [tuple(r.values()) if isinstance(r, dict) else r for r in rows]
+
+    def _dialect(self, sql: str) -> str:
+        known = self._statements.get(sql)
+        if known is None:
+            known = sql.replace("?", self.mark).format(p=self.prefix)
+            self._statements[sql] = known
+        return known
+
+    def inserted(self, cursor: Any) -> int:
+        """Return the number of the row that was just inserted."""
+        raise NotImplementedError
 
     def forget_connection(self) -> None:
         """In a forked child: leave the parent's connection alone."""
@@ -290,24 +309,34 @@ class Acknowledging:
             *(job.id, self.name, job.name, QUEUED, job.data),
             *(job.key, job.priority, job.max_attempts, now, max(job.run_at, now)),
         )
-        self._line_up(cursor, job.id, job.run_at if job.run_at > now else 0.0)
+        seq = self.inserted(cursor)
+        if job.run_at > now:
+            self._line_up(cursor, seq, job.run_at)
+        else:
+            self._enter(cursor, seq, job.priority, job.key)
         return job.id, True
 
-    def _line_up(self, cursor: Any, job_id: str, run_at: float = 0.0) -> None:
+    def _line_up(self, cursor: Any, seq: int, run_at: float = 0.0) -> None:
         """Put a job that stands nowhere into the queue, or the schedule."""
         if run_at:
             self.run(
                 cursor,
-                "insert into {p}schedule (job_id, queue, run_at) "
-                "select id, queue, ? from {p}job where id = ?",
-                *(run_at, job_id),
+                "insert into {p}schedule (seq, queue, run_at) values (?, ?, ?)",
+                *(seq, self.name, run_at),
             )
             return
+        priority, key = self.run(
+            cursor, "select priority, key from {p}job where seq = ?", seq
+        )[0]
+        self._enter(cursor, seq, priority, key)
+
+    def _enter(
+        self, cursor: Any, seq: int, priority: float, key: Optional[str]
+    ) -> None:
         self.run(
             cursor,
-            "insert into {p}queue (queue, job_id, priority, key) "
-            "select queue, id, priority, key from {p}job where id = ?",
-            job_id,
+            "insert into {p}queue (queue, rank, seq, key) values (?, ?, ?, ?)",
+            *(self.name, -priority, seq, key),
         )
 
     # -- taking out ----------------------------------------------------------------
@@ -343,67 +372,73 @@ class Acknowledging:
     def _take(self, cursor: Any) -> Optional[Taken]:
         found = self.run(
             cursor,
-            "select q.seq, q.job_id, q.key from {p}queue q where q.queue = ? and "
+            "select q.rank, q.seq, q.key from {p}queue q where q.queue = ? and "
             "(q.key is null or not exists (select 1 from {p}inflight f where "
-            "f.queue = q.queue and f.key = q.key)) order by q.priority desc, q.seq "
+            "f.queue = q.queue and f.key = q.key)) order by q.rank, q.seq "
             "limit 1 " + self.skip_locked,
             self.name,
         )
         if not found:
             return None
-        number, job_id, key = found[0]
-        self.run(cursor, "delete from {p}queue where seq = ?", number)
+        rank, seq, key = found[0]
+        self._leave_queue(cursor, rank, seq)
         self.run(
             cursor,
-            "insert into {p}inflight (job_id, queue, key, owner) values (?, ?, ?, ?)",
-            *(job_id, self.name, key, self._owner),
+            "insert into {p}inflight (seq, queue, key, owner) values (?, ?, ?, ?)",
+            *(seq, self.name, key, self._owner),
         )
         self.run(
             cursor,
             "update {p}job set state = ?, attempts = attempts + 1, started_at = ?, "
-            "done = null, total = null where id = ?",
-            *(RUNNING, time.time(), job_id),
+            "done = null, total = null where seq = ?",
+            *(RUNNING, time.time(), seq),
         )
         row = self.run(
             cursor,
-            "select id, name, data, attempts, failures, max_attempts from {p}job "
-            "where id = ?",
-            job_id,
+            "select seq, id, name, data, attempts, failures, max_attempts "
+            "from {p}job where seq = ?",
+            seq,
         )[0]
         return Taken(*row)
+
+    def _leave_queue(self, cursor: Any, rank: float, seq: int) -> bool:
+        self.run(
+            cursor,
+            "delete from {p}queue where queue = ? and rank = ? and seq = ?",
+            *(self.name, rank, seq),
+        )
+        return bool(cursor.rowcount)
 
     def finish(self, taken: Taken, outcome: Outcome) -> None:
         """Write how an attempt ended, and the retry that follows: acknowledge it."""
         with self.db(commit=True) as cursor:
-            if not self._land(cursor, taken.id):
+            if not self._land(cursor, taken.seq):
                 return  # it was taken for dead, and somebody else has it
             if outcome.state == FAILED and self._wants_end(cursor, taken.id):
                 outcome = dataclasses.replace(outcome, state=CANCELLED)
-            self._record(cursor, taken.id, outcome)
+            self._record(cursor, taken.seq, outcome)
             if outcome.state == FAILED:
-                self._line_up(cursor, taken.id, outcome.run_at)
+                self._line_up(cursor, taken.seq, outcome.run_at)
 
-    def _record(self, cursor: Any, job_id: str, outcome: Outcome) -> None:
-        now = time.time()
-        ended = None if outcome.state == FAILED else now
-        expires = now + self.keep if outcome.state in (DONE, CANCELLED) else None
+    def _record(self, cursor: Any, seq: int, outcome: Outcome) -> None:
+        ended = None if outcome.state == FAILED else time.time()
         self.run(
             cursor,
             "update {p}job set state = ?, result = ?, error = coalesce(?, error), "
-            "traceback = coalesce(?, traceback), ended_at = ?, expires_at = ?, "
+            "traceback = coalesce(?, traceback), ended_at = ?, "
             "run_at = case when ? > 0 then ? else run_at end, "
-            "failures = failures + ? where id = ?",
+            "failures = failures + ? where seq = ?",
             *(outcome.state, outcome.result, outcome.error, outcome.traceback),
-            *(ended, expires, outcome.run_at, outcome.run_at),
-            *(int(outcome.traceback is not None), job_id),
+            *(ended, outcome.run_at, outcome.run_at),
+            *(int(outcome.traceback is not None), seq),
         )
 
-    def _land(self, cursor: Any, job_id: str) -> bool:
+    def _land(self, cursor: Any, seq: int) -> bool:
         """Take a job out of flight, if this process has it there."""
         self.run(
             cursor,
-            "delete from {p}inflight where job_id = ? and owner = ?",
-            *(job_id, self._owner),
+            "delete from {p}inflight where seq = ? and owner = ?",
+            *(seq, self._owner),
         )
         return bool(cursor.rowcount)
 
@@ -412,25 +447,25 @@ class Acknowledging:
         with self.db(commit=True) as cursor:
             self.run(
                 cursor,
-                "update {p}inflight set owner = ? where job_id = ? and owner = ?",
-                *(self._owner, taken.id, owner),
+                "update {p}inflight set owner = ? where seq = ? and owner = ?",
+                *(self._owner, taken.seq, owner),
             )
             return bool(cursor.rowcount)
 
     def put_back(self, taken: Taken) -> None:
         """Put a job back into the queue as if it had not been taken."""
         with self.db(commit=True) as cursor:
-            if self._land(cursor, taken.id):
-                self._again(cursor, taken.id, counts=False)
+            if self._land(cursor, taken.seq):
+                self._again(cursor, taken.seq, counts=False)
 
-    def _again(self, cursor: Any, job_id: str, counts: bool) -> None:
+    def _again(self, cursor: Any, seq: int, counts: bool) -> None:
         self.run(
             cursor,
             "update {p}job set state = ?, attempts = attempts - ?, "
-            "crashes = crashes + ? where id = ?",
-            *(QUEUED, int(not counts), int(counts), job_id),
+            "crashes = crashes + ? where seq = ?",
+            *(QUEUED, int(not counts), int(counts), seq),
         )
-        self._line_up(cursor, job_id)
+        self._line_up(cursor, seq)
 
     def forgive(self) -> None:
         """What this process still runs is not to count when it ends before that."""
@@ -469,7 +504,7 @@ class Acknowledging:
             everything: Also what is not due yet.
         """
         now = time.time() if not everything else float("inf")
-        due = "select job_id from {p}schedule where queue = ? and run_at <= ? "
+        due = "select seq from {p}schedule where queue = ? and run_at <= ? "
         with self.db() as cursor:
             if not self.run(cursor, due + "limit 1", self.name, now):
                 return
@@ -479,16 +514,12 @@ class Acknowledging:
                 due + "order by run_at limit ? " + self.skip_locked,
                 *(self.name, now, _CHUNK),
             )
-            for (job_id,) in rows:
-                self._unschedule(cursor, job_id)
-                self._line_up(cursor, job_id)
+            for (seq,) in rows:
+                self._unschedule(cursor, seq)
+                self._line_up(cursor, seq)
 
-    def _unschedule(self, cursor: Any, job_id: str) -> bool:
-        self.run(cursor, "delete from {p}schedule where job_id = ?", job_id)
-        return bool(cursor.rowcount)
-
-    def _unqueue(self, cursor: Any, job_id: str) -> bool:
-        self.run(cursor, "delete from {p}queue where job_id = ?", job_id)
+    def _unschedule(self, cursor: Any, seq: int) -> bool:
+        self.run(cursor, "delete from {p}schedule where seq = ?", seq)
         return bool(cursor.rowcount)
 
     def _beat(self) -> None:
@@ -535,48 +566,43 @@ class Acknowledging:
         with self.db(commit=True) as cursor:
             rows = self.run(
                 cursor,
-                "select f.job_id, f.counts, j.attempts, j.max_attempts, j.cancel "
-                "from {p}inflight f join {p}job j on j.id = f.job_id "
+                "select f.seq, f.counts, j.attempts, j.max_attempts, j.cancel "
+                "from {p}inflight f join {p}job j on j.seq = f.seq "
                 "where f.owner = ? and f.queue = ? " + self.lock_rows("f"),
                 *(owner, self.name),
             )
-            for job_id, counts, attempts, allowed, cancel in rows:
-                self.run(cursor, "delete from {p}inflight where job_id = ?", job_id)
+            for seq, counts, attempts, allowed, cancel in rows:
+                self.run(cursor, "delete from {p}inflight where seq = ?", seq)
                 if cancel:
-                    self._record(cursor, job_id, Outcome(CANCELLED))
+                    self._record(cursor, seq, Outcome(CANCELLED))
                 elif counts and attempts >= allowed:
-                    self._again_never(cursor, job_id, attempts)
+                    self._again_never(cursor, seq, attempts)
                 else:
-                    self._again(cursor, job_id, bool(counts))
+                    self._again(cursor, seq, bool(counts))
 
-    def _again_never(self, cursor: Any, job_id: str, attempts: int) -> None:
+    def _again_never(self, cursor: Any, seq: int, attempts: int) -> None:
         error = (
             f"its worker died while it ran, and it has been begun {attempts} times: it "
             "may kill whoever runs it"
         )
-        self._record(cursor, job_id, Outcome(DEAD, error=error))
-        self.run(cursor, "update {p}job set crashes = crashes + 1 where id = ?", job_id)
+        self._record(cursor, seq, Outcome(DEAD, error=error))
+        self.run(cursor, "update {p}job set crashes = crashes + 1 where seq = ?", seq)
 
     def lock_rows(self, table: str) -> str:
         """Return what keeps others from the rows of a select until the commit."""
         return ""
 
     def _expire(self) -> None:
-        now = time.time()
+        old = "queue = ? and state in (?, ?) and ended_at is not null and ended_at < ?"
+        values = (self.name, DONE, CANCELLED, time.time() - self.keep)
         with self.db() as cursor:
-            rows = self.run(
-                cursor,
-                "select id from {p}job where expires_at < ? limit ?",
-                *(now, _CHUNK),
-            )
+            find = "select seq from {p}job where " + old + " limit ?"
+            rows = self.run(cursor, find, *values, _CHUNK)
         if rows:
+            forget = "delete from {p}job where seq = ? and " + old
             with self.db(commit=True) as cursor:
-                for (job_id,) in rows:
-                    self.run(
-                        cursor,
-                        "delete from {p}job where id = ? and expires_at < ?",
-                        *(job_id, now),
-                    )
+                for (seq,) in rows:
+                    self.run(cursor, forget, seq, *values)
 
     # -- periodic jobs -------------------------------------------------------------
 
@@ -671,9 +697,15 @@ class Acknowledging:
             False when it has ended already, or there is none.
         """
         with self.db(commit=True) as cursor:
-            if self._unqueue(cursor, job_id) or self._unschedule(cursor, job_id):
-                self._record(cursor, job_id, Outcome(CANCELLED))
-                return True
+            for seq, priority in self.run(
+                cursor,
+                "select seq, priority from {p}job where id = ? and queue = ?",
+                *(job_id, self.name),
+            ):
+                queued = self._leave_queue(cursor, -priority, seq)
+                if queued or self._unschedule(cursor, seq):
+                    self._record(cursor, seq, Outcome(CANCELLED))
+                    return True
             self.run(
                 cursor,
                 "update {p}job set cancel = 1 where id = ? and queue = ? and state = ?",
@@ -691,13 +723,14 @@ class Acknowledging:
             self.run(
                 cursor,
                 "update {p}job set state = ?, attempts = 0, failures = 0, crashes = 0, "
-                "cancel = 0, ended_at = null, expires_at = null "
+                "cancel = 0, ended_at = null "
                 "where id = ? and queue = ? and state in (?, ?)",
                 *(QUEUED, job_id, self.name, DEAD, CANCELLED),
             )
             if not cursor.rowcount:
                 return False
-            self._line_up(cursor, job_id)
+            seq = self.run(cursor, "select seq from {p}job where id = ?", job_id)[0][0]
+            self._line_up(cursor, seq)
         self.on_put()
         return True
 
@@ -717,29 +750,36 @@ class Acknowledging:
 
     def counts(self) -> Counts:
         """Return how many jobs there are."""
+        name = self.name
         with self.db() as cursor:
-            states = dict(
+            ended = dict(
                 self.run(
                     cursor,
-                    "select state, count(*) from {p}job where queue = ? group by state",
-                    self.name,
+                    "select state, count(*) from {p}job where queue = ? "
+                    "and ended_at is not null group by state",
+                    name,
                 )
             )
-            failures, oldest, queued, scheduled = self.run(
+            queued, oldest = self.run(
+                cursor,
+                "select count(*), min(j.run_at) from {p}queue q "
+                "join {p}job j on j.seq = q.seq where q.queue = ?",
+                name,
+            )[0]
+            failures, scheduled, running = self.run(
                 cursor,
                 "select (select coalesce(sum(failures), 0) from {p}job "
-                "where queue = ?), (select min(j.run_at) from {p}queue q "
-                "join {p}job j on j.id = q.job_id where q.queue = ?), "
-                "(select count(*) from {p}queue where queue = ?), "
-                "(select count(*) from {p}schedule where queue = ?)",
-                *[self.name] * 4,
+                "where queue = ? and failures > 0), "
+                "(select count(*) from {p}schedule where queue = ?), "
+                "(select count(*) from {p}inflight where queue = ?)",
+                *(name, name, name),
             )[0]
         return Counts(
             queued=queued,
             scheduled=scheduled,
-            running=states.get(RUNNING, 0),
-            dead=states.get(DEAD, 0),
-            done=states.get(DONE, 0),
+            running=running,
+            dead=ended.get(DEAD, 0),
+            done=ended.get(DONE, 0),
             failures=int(failures),
             oldest_waiting=max(0.0, time.time() - oldest) if oldest else 0.0,
         )

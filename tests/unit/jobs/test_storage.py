@@ -67,13 +67,14 @@ def state_of(store, id="a"):
     return store.row(id)[2]
 
 
+_IN = "select j.id from {{p}}{} t join {{p}}job j on j.seq = t.seq"
+
+
 def everywhere(store):
     """Return where the jobs stand."""
     with store.db() as cursor:
         return {
-            table: [
-                row[0] for row in store.run(cursor, f"select job_id from {{p}}{table}")
-            ]
+            table: [row[0] for row in store.run(cursor, _IN.format(table))]
             for table in ("queue", "schedule", "inflight")
         }
 
