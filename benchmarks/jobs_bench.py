@@ -120,7 +120,7 @@ def throughput(directory: Path) -> list[str]:
             f"{name:20}{max(r[0] for r in rates):9.0f}{max(r[1] for r in rates):9.0f}"
             for name, rates in [("tornado_unblock.jobs", ours), ("plain huey", plain)]
         ),
-        f"ratio               {_ratio(ours, plain, 0):9.2f}{_ratio(ours, plain, 1):9.2f}",
+        f"{'ratio':20}{_ratio(ours, plain, 0):9.2f}{_ratio(ours, plain, 1):9.2f}",
     ]
 
 
@@ -234,8 +234,8 @@ def drain(directory: Path, url: str) -> list[str]:
     app.engine.store.close()
     steps = [_at(sizes, QUEUED * share // 10) for share in (1, 5, 10)]
     return [
-        f"drain of {QUEUED:,}     {QUEUED / seconds:.0f} jobs/s; resident after 10, 50, "
-        f"100 %: {', '.join(f'{size / 1e6:.1f}' for size in steps)} MB"
+        f"drain of {QUEUED:,}     {QUEUED / seconds:.0f} jobs/s; resident after 10 %, "
+        f"50 %, all: {', '.join(f'{size / 1e6:.1f}' for size in steps)} MB"
     ]
 
 

@@ -636,7 +636,8 @@ class Acknowledging:
                 "values (?, ?, '', 0) on conflict (queue, name) do nothing",
                 *(self.name, name),
             )
-            known, at = self.run(cursor, find + " " + self.lock_rows(""), self.name, name)[0]
+            locked = find + " " + self.lock_rows("")
+            known, at = self.run(cursor, locked, self.name, name)[0]
             if known == spec and at > now:
                 return  # another process was faster
             self.run(

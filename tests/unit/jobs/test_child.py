@@ -79,12 +79,12 @@ def handed(app):
     job = app.job(name="it")(lambda: 7)
     ticket = job.later()
     task = app.engine.huey.dequeue()
-    return job, ticket, app.engine.for_child(task), app.engine.settings
+    return ticket, app.engine.for_child(task), app.engine.settings
 
 
 def test_run_in_child(app, handed, monkeypatch):
     """It runs what it is given, in this process' own name."""
-    job, ticket, (_, taken, owner), settings = handed
+    ticket, (_, taken, owner), settings = handed
     monkeypatch.setattr(child, "_app_of", lambda module, name: app)
     child.run_in_child("anywhere", taken, owner, settings)
     assert app.state(ticket.id).result == 7
@@ -92,7 +92,7 @@ def test_run_in_child(app, handed, monkeypatch):
 
 def test_taken_back_on_the_way(app, handed, monkeypatch):
     """What somebody else has by now is not run."""
-    job, ticket, (_, taken, owner), settings = handed
+    ticket, (_, taken, _), settings = handed
     monkeypatch.setattr(child, "_app_of", lambda module, name: app)
     child.run_in_child("anywhere", taken, "somebody", settings)
     assert app.state(ticket.id).state == "running"

