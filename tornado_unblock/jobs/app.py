@@ -17,8 +17,8 @@ from typing import TYPE_CHECKING, Any, Callable, Optional, TypeVar, Union, overl
 from urllib.parse import urlsplit
 
 from tornado_unblock._errors import ConfigurationError
+from tornado_unblock._executors.functions import describe
 from tornado_unblock._executors.options import check_seconds
-from tornado_unblock._offload.run_in_executor import describe
 from tornado_unblock.jobs import periodic
 from tornado_unblock.jobs.later import Job
 from tornado_unblock.jobs.options import JobOptions, LaterOptions

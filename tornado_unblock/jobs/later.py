@@ -16,11 +16,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Callable, Generic, Optional, TypeVar
 
 from tornado_unblock._errors import ConfigurationError
-from tornado_unblock._offload.run_in_executor import (
-    check_function,
-    describe,
-    run_in_executor,
-)
+from tornado_unblock._executors.functions import check_function, describe
+from tornado_unblock._offload.run_in_executor import run_in_executor
 from tornado_unblock.jobs.options import JobOptions, LaterOptions
 from tornado_unblock.jobs.records import NewJob, Ticket
 from tornado_unblock.jobs.values import check

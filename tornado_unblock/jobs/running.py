@@ -14,7 +14,7 @@ from typing import Callable, Optional
 
 from tornado_unblock._errors import ConfigurationError, JobCancelledError
 from tornado_unblock._executors.options import is_number
-from tornado_unblock._offload.body import cancelled as offload_is_cancelled
+from tornado_unblock._offload.current import cancelled as offload_is_cancelled
 from tornado_unblock.jobs.records import Taken
 from tornado_unblock.jobs.storage import Acknowledging
 

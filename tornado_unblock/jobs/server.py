@@ -31,10 +31,10 @@ from tornado_unblock._errors import (
 )
 from tornado_unblock._executors.options import Options
 from tornado_unblock._executors.registry import configure, executors, options_of
-from tornado_unblock._executors.start import start_thread
+from tornado_unblock._executors.threads import start_thread
 from tornado_unblock._loop.portal import current_portal
 from tornado_unblock._offload.run_in_executor import run_in_executor
-from tornado_unblock._shutdown.drain import Drain
+from tornado_unblock._shutdown.drain import is_draining
 from tornado_unblock.jobs.child import run_in_child
 
 if TYPE_CHECKING:
@@ -89,7 +89,7 @@ class Server:
                 other options, or `configure` was not called.
             LoopThreadError: No loop runs in this thread.
         """
-        wanted: dict[str, Any] = {"max_workers": workers, "max_route_share": 1.0}
+        wanted: dict[str, Any] = {"max_workers": workers, "max_endpoint_share": 1.0}
         if processes:
             wanted = {"processes": workers}
         options, made = Options(**wanted), executors().get(executor)
@@ -176,7 +176,7 @@ class Server:
     # -- the loop thread -----------------------------------------------------------
 
     def _begin(self, job_id: str) -> None:
-        if self._portal.locals.get(Drain) is not None:
+        if is_draining(self._portal):
             self._tell_stop()
         if self._stopping:
             return  # the thread puts it back

@@ -13,7 +13,7 @@ from tornado.web import HTTPError, RequestHandler
 
 from tornado_unblock._errors import ConfigurationError
 from tornado_unblock._loop.portal import current_portal
-from tornado_unblock._shutdown.drain import Drain
+from tornado_unblock._shutdown.drain import is_draining
 from tornado_unblock.jobs.records import State
 
 if TYPE_CHECKING:
@@ -87,7 +87,7 @@ class Status(RequestHandler):
     async def _send_events(self, state: State) -> None:
         self.set_header("Content-Type", "text/event-stream")
         self.set_header("X-Accel-Buffering", "no")  # nginx
-        locals_ = current_portal().locals
+        portal = current_portal()
         sent: Optional[State] = None
         quiet = 0
         try:
@@ -99,7 +99,7 @@ class Status(RequestHandler):
                 elif quiet % _QUIET == 0:
                     self.write(": still there\n\n")
                 await self.flush()
-                if state.ended or locals_.get(Drain) is not None:
+                if state.ended or is_draining(portal):
                     return
                 await asyncio.sleep(_POLL)
                 now = await self._state(state.id)

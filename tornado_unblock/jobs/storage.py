@@ -22,7 +22,6 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
-import os
 import threading
 import time
 import weakref
@@ -30,6 +29,7 @@ from collections.abc import Iterator, Sequence
 from typing import Any, Callable, Optional
 
 from tornado_unblock._errors import JobStoreError
+from tornado_unblock._loop.fork import Step, at_fork
 from tornado_unblock.jobs import owners
 from tornado_unblock.jobs.records import (
     CANCELLED,
@@ -809,5 +809,4 @@ def _forget_parent() -> None:
         store.forget_connection()
 
 
-if hasattr(os, "register_at_fork"):  # pragma: no branch - all but Windows
-    os.register_at_fork(after_in_child=_forget_parent)
+at_fork(Step.POOLS, _forget_parent)

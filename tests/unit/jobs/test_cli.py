@@ -175,16 +175,13 @@ def test_a_store_on_the_command_line(consume, tmp_path):
         (["worked:mine", "--url", "sqlite:////nowhere/x.db"], "/nowhere/x.db: unable"),
     ],
 )
-def test_what_makes_no_sense(arguments, text, tmp_path, monkeypatch, capsys):
+def test_what_makes_no_sense(
+    arguments, text, tmp_path, monkeypatch, capsys, default_app
+):
     """It says so, and ends with status 2."""
     (tmp_path / "worked.py").write_text(WORKED)
     monkeypatch.setattr(sys, "path", [*sys.path, str(tmp_path)])
     monkeypatch.delitem(sys.modules, "worked", False)
-    monkeypatch.setattr(cli.logging, "basicConfig", lambda **options: None)
-    from tornado_unblock import jobs
-
-    monkeypatch.setattr(jobs.default, "_jobs", {})
-    monkeypatch.setattr(jobs.default, "_engine", None)
     assert cli.main(arguments) == 2
     assert text in capsys.readouterr().err
 
@@ -204,3 +201,42 @@ def test_workers_are_a_number(workers, capsys):
     with pytest.raises(SystemExit):
         cli.main(["worked", "--workers", workers])
     assert "a whole number from 1 on" in capsys.readouterr().err
+
+
+@pytest.fixture
+def default_app(monkeypatch):
+    """Return the application of the module's functions, as it is at first."""
+    from tornado_unblock import jobs
+
+    monkeypatch.setattr(cli.logging, "basicConfig", lambda **options: None)
+    for name, value in [("_jobs", {}), ("_periodic", {}), ("_engine", None)]:
+        monkeypatch.setattr(jobs.default, name, value)
+    return jobs.default
+
+
+@pytest.fixture
+def kept_signals():
+    """Put back the handlers that huey sets."""
+    numbers = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
+    before = {number: signal.getsignal(number) for number in numbers}
+    yield
+    for number, handler in before.items():
+        signal.signal(number, handler)
+
+
+def test_in_this_process(url, default_app, kept_signals, tmp_path, monkeypatch):
+    """The command runs until a signal comes, one of its own jobs' here."""
+    source = (
+        "import os, signal\nfrom tornado_unblock import jobs\n\n@jobs.job\n"
+        "def end():\n    os.kill(os.getpid(), signal.SIGTERM)\n"
+    )
+    (tmp_path / "ending.py").write_text(source)
+    monkeypatch.setattr(sys, "path", [*sys.path, str(tmp_path)])
+    monkeypatch.delitem(sys.modules, "ending", False)
+    other = Jobs()
+    other.configure(url)
+    ticket = other.job(name="ending.end")(print).later()
+    assert cli.main(["ending", "--url", url, "--workers", "1"]) == 0
+    assert other.state(ticket.id).state == "done"
+    other.engine.store.close()
+    default_app.engine.store.close()

@@ -16,7 +16,6 @@ from tornado_unblock import (
     statistics,
 )
 from tornado_unblock._errors import JobStoreError
-from tornado_unblock._loop.portal import current_portal
 from tornado_unblock.jobs import server as server_module
 
 WAIT = 20.0
@@ -76,7 +75,7 @@ def test_jobs_are_run(app):
 
     assert serving(app, main) == [2, 3]
     assert all("jobs" in name for name in threads)
-    assert statistics()["jobs"].routes["add.one"].completed == 2
+    assert statistics()["jobs"].endpoints["add.one"].completed == 2
 
 
 def test_as_many_as_there_are_workers(app):
@@ -127,7 +126,7 @@ def test_after_the_deadline(app, expect_log):
         ticket = await job.later.aio()
         await gate.wait()
         (left,) = await shutdown(deadline=0)
-        assert (left.route, left.running) == ("gate", True)
+        assert (left.endpoint, left.running) == ("gate", True)
         return ticket
 
     expect_log("tornado.application", "gate: still running")
@@ -198,18 +197,16 @@ def test_taken_when_the_drain_begins(app, monkeypatch):
     assert (state.state, state.attempts) == ("queued", 0)
 
 
-def test_begun_in_a_drain(app):
+def test_begun_in_a_drain(app, monkeypatch):
     """What is handed over after the drain began is left for the thread to put back."""
     job = app.job(name="late")(lambda: None)
 
     async def main(server):
         ticket = await job.later.aio()
         await ended(app, ticket)
-        portal = current_portal()
-        portal.locals[server_module.Drain] = object()
+        monkeypatch.setattr(server_module, "is_draining", lambda portal: True)
         again = await run_in_executor(job.later)
         await until(lambda: server._stopping)
-        del portal.locals[server_module.Drain]
         await server.stop()
         return again
 
@@ -252,7 +249,7 @@ def test_others_on_its_executor(app):
     """Where they leave no worker, the job goes back, and is run when they are gone."""
     gate = Gate()
     job = app.job(name="patient")(lambda: "done")
-    configure("shared", max_workers=1, max_route_share=1.0, max_waiting=0)
+    configure("shared", max_workers=1, max_endpoint_share=1.0, max_waiting=0)
 
     async def main():
         other = run_in_executor(gate, executor="shared")
