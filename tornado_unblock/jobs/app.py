@@ -234,7 +234,7 @@ class Jobs:
 
     # -- asking for jobs -----------------------------------------------------------
 
-    def put(self, new: NewJob, options: LaterOptions) -> Ticket:
+    def enqueue(self, new: NewJob, options: LaterOptions) -> Ticket:
         """Put a job into the store; any thread that may block."""
         store = self.engine.store
         if options.within is not None:

@@ -172,7 +172,7 @@ class Later(Generic[_P]):
             key=options.key,
             once=options.once,
         )
-        return job.app.put(new, options)
+        return job.app.enqueue(new, options)
 
 
 def _name_of(fn: Callable[..., Any]) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import signal
 import subprocess
@@ -16,6 +17,8 @@ import psycopg
 import pytest
 
 from tornado_unblock.jobs import Jobs
+from tornado_unblock.jobs.postgresql import PostgresStore
+from tornado_unblock.jobs.sqlite import SqliteStore
 
 WAIT = 30.0
 
@@ -51,6 +54,33 @@ def schema_url(postgresql_url: str) -> Iterator[str]:
     with psycopg.connect(postgresql_url, autocommit=True) as connection:
         connection.execute("set client_min_messages = error")
         connection.execute(f"drop schema {name} cascade")
+
+
+@pytest.fixture
+def path(tmp_path):
+    return str(tmp_path / "jobs.db")
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def make(request, path):
+    """Return what makes stores: two of them are two processes' of one place."""
+    if request.param == "sqlite":
+        make, place = SqliteStore, path
+    else:
+        make, place = PostgresStore, request.getfixturevalue("schema_url")
+    with contextlib.ExitStack() as stack:
+
+        def made(queue="default", keep=60.0):
+            store = make(place, queue, keep)
+            stack.callback(store.close)
+            return store
+
+        yield made
+
+
+@pytest.fixture
+def store(make):
+    return make()
 
 
 class Consumer:

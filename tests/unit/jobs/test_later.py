@@ -46,8 +46,13 @@ def test_later(app, place):
 def test_in_a_coroutine(app):
     """On the loop thread later says what to write, and that does not block."""
     job, threads = app.job(add), []
-    put = app.put
-    app.put = lambda *args: threads.append(threading.current_thread()) or put(*args)
+    enqueue = app.enqueue
+
+    def noted(*args):
+        threads.append(threading.current_thread())
+        return enqueue(*args)
+
+    app.enqueue = noted
 
     async def main():
         with pytest.raises(LoopThreadError, match=r"await add\.later\.aio"):

@@ -2,56 +2,18 @@
 
 from __future__ import annotations
 
-import contextlib
-import os
 import threading
 import time
 
 import pytest
 
-from tornado_unblock._errors import JobStoreError
-from tornado_unblock.jobs import storage
-from tornado_unblock.jobs.postgresql import PostgresStore
-from tornado_unblock.jobs.records import Counts, NewJob, Outcome
-from tornado_unblock.jobs.sqlite import SqliteStore
+from tests.unit.jobs.stores import job, state_of
+from tornado_unblock.jobs import owners, storage
+from tornado_unblock.jobs.records import Counts, Outcome
 
 WAIT = 10.0
 #: A process that is gone, by its name: of this boot, with an id that never was.
 GONE = "{}:{}:4194999:1"
-
-
-def job(id="a", **options):
-    return NewJob(id, "f", "{}", **{"max_attempts": 3, **options})
-
-
-@pytest.fixture
-def path(tmp_path):
-    return str(tmp_path / "jobs.db")
-
-
-@pytest.fixture(params=["sqlite", "postgresql"])
-def make(request, path):
-    """Return what makes stores: two of them are two processes' of one place."""
-    if request.param == "sqlite":
-        make, place = SqliteStore, path
-    else:
-        make, place = PostgresStore, request.getfixturevalue("schema_url")
-    with contextlib.ExitStack() as stack:
-
-        def made(queue="default", keep=60.0):
-            store = make(place, queue, keep)
-            stack.callback(store.close)
-            return store
-
-        yield made
-
-
-on_sqlite = pytest.mark.parametrize("make", ["sqlite"], indirect=True)
-
-
-@pytest.fixture
-def store(make):
-    return make()
 
 
 def in_flight_of(store, owner):
@@ -61,10 +23,6 @@ def in_flight_of(store, owner):
     with store.db(commit=True) as cursor:
         store.run(cursor, "update {p}inflight set owner = ?", owner)
     return owner
-
-
-def state_of(store, id="a"):
-    return store.row(id)[2]
 
 
 _IN = "select j.id from {{p}}{} t join {{p}}job j on j.seq = t.seq"
@@ -77,13 +35,6 @@ def everywhere(store):
             table: [row[0] for row in store.run(cursor, _IN.format(table))]
             for table in ("queue", "schedule", "inflight")
         }
-
-
-@on_sqlite
-def test_nothing_is_opened_before_use(path, make):
-    """A store that nobody used has made no file."""
-    make()
-    assert not os.path.exists(path)
 
 
 def test_a_job_goes_from_table_to_table(store):
@@ -105,15 +56,6 @@ def test_hueys_name_for_it(store):
     store.put_job(job())
     assert store.dequeue() == "{}"
     assert store.dequeue() is None
-
-
-@on_sqlite
-def test_durable(store):
-    """A commit is on the disk when it returns."""
-    with store.db():
-        (journal,) = store.conn.execute("pragma journal_mode").fetchone()
-        (synchronous,) = store.conn.execute("pragma synchronous").fetchone()
-    assert (journal, synchronous) == ("wal", 2)
 
 
 def test_priorities(store):
@@ -210,7 +152,7 @@ def test_the_living_keep_what_they_have(store):
     store.put_job(job())
     store.take()
     store.tick()
-    in_flight_of(store, "{}:{}:1:" + storage.owners._started(1))
+    in_flight_of(store, "{}:{}:1:" + owners._started(1))
     store.tick()
     assert everywhere(store)["inflight"] == ["a"]
 
@@ -451,64 +393,6 @@ def test_two_clocks_at_once(make):
     go.set()
     thread.join(WAIT)
     assert count == [0]
-
-
-def test_a_newer_schema_is_refused(make, path):
-    """Older code does not touch what it does not know, and says what to do."""
-    store = make()
-    with store.db(commit=True) as cursor:
-        store.run(cursor, "update {p}meta set value = '99'")
-    with pytest.raises(JobStoreError, match=r"version 99, .* Upgrade"):
-        make().take()
-
-
-def test_a_transaction_is_whole_or_not_there(store):
-    """What is interrupted, by whatever, is undone, and the file is free again."""
-
-    def interrupted():
-        with store.db(commit=True) as cursor:
-            store.put_with(cursor, job())
-            raise KeyboardInterrupt
-
-    with pytest.raises(KeyboardInterrupt):
-        interrupted()
-    assert store.row("a") is None
-    store.put_job(job())
-
-
-def test_schema_and_rollback(make, monkeypatch):
-    """What fails while the tables are made leaves no table."""
-    monkeypatch.setattr(storage, "TABLES", (*storage.TABLES[:1], "create nonsense"))
-    store = make()
-    with pytest.raises(JobStoreError, match="syntax"):
-        store.take()
-    monkeypatch.undo()
-    assert store.take() is None
-
-
-@pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork")
-def test_a_forked_child_opens_its_own(store):
-    """The parent's connection is left alone, and the child is another owner."""
-    store.put_job(job())
-    store.put_job(job("b"))
-    parent = store.take()
-    read, write = os.pipe()
-    pid = os.fork()
-    if pid == 0:  # pragma: no cover - in the child
-        try:
-            taken = store.take()
-            store.finish(taken, Outcome("done"))
-            os.write(write, store.owner.encode())
-        finally:
-            os._exit(0)
-    os.close(write)
-    with open(read) as pipe:
-        owner = pipe.read()
-    os.waitpid(pid, 0)
-    assert owner.split(":")[2] == str(pid)
-    store.finish(parent, Outcome("done"))
-    assert state_of(store) == state_of(store, "b") == "done"
-    store.tick()
 
 
 def test_who_waits_is_woken(store):
