@@ -16,12 +16,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Callable, Optional, TypeVar, Union, overload
 from urllib.parse import urlsplit
 
-from tornado_unblock._errors import ConfigurationError
+from tornado_unblock._errors import ConfigurationError, JobStoreError
 from tornado_unblock._executors.functions import describe
 from tornado_unblock._executors.options import check_seconds
 from tornado_unblock.jobs import periodic
 from tornado_unblock.jobs.later import Job
 from tornado_unblock.jobs.options import JobOptions, LaterOptions
+from tornado_unblock.jobs.outbox import Outbox
 from tornado_unblock.jobs.records import DEAD, Counts, NewJob, State, Ticket
 from tornado_unblock.shim._crossing.dual import dual
 
@@ -65,6 +66,7 @@ class Jobs:
         self._periodic: dict[str, _Periodic] = {}
         self._engine: Optional[Engine] = None
         self._box: Optional[Box] = None
+        self._outbox: Optional[Outbox] = None
 
     def configure(
         self,
@@ -72,6 +74,7 @@ class Jobs:
         *,
         keep: float = _DAY,
         secret: Optional[Union[str, bytes]] = None,
+        outbox: Optional[str] = None,
     ) -> None:
         """Say where the jobs are kept; any thread, before the first is asked for.
 
@@ -83,13 +86,18 @@ class Jobs:
             keep: Seconds for which a job that is done, and its result, can be asked
                 for; a day by default. Dead ones stay until somebody decides.
             secret: Sign what is kept with it, and refuse what is not so signed.
+            outbox: A file, ``"sqlite:///outbox.db"``, in which jobs are kept while the
+                database is away. They are sent with the next job that gets through,
+                and once a second where `start` runs.
 
         Raises:
             ConfigurationError: An argument makes no sense, or a package is missing.
         """
         check_seconds("keep", keep)
+        box = None if outbox is None else Outbox(_file(outbox), self.name)
         store = _store(url, self.name, keep)
         self._install(store, secret, (store.place, url, keep, secret))
+        self._outbox = box
 
     def configure_as(self, settings: Any) -> None:
         """In a process of a server's: be configured as the server is."""
@@ -242,16 +250,30 @@ class Jobs:
         if options.on_commit is not None:
             from tornado_unblock.jobs.on_commit import after_commit
 
-            after_commit(options.on_commit, lambda: store.put_job(new))
+            after_commit(options.on_commit, lambda: self._put(store, new))
             return Ticket(new.id)
-        ticket = Ticket(*store.put_job(new))
         if self._box is not None:
+            ticket = Ticket(*store.put_job(new))
             self._box.was_put(ticket)
-        return ticket
+            return ticket
+        return self._put(store, new)
+
+    def _put(self, store: Any, new: NewJob) -> Ticket:
+        outbox = self._outbox
+        if outbox is None:
+            return Ticket(*store.put_job(new))
+        try:
+            outbox.send(store)
+            return Ticket(*store.put_job(new))
+        except JobStoreError:
+            outbox.keep(new)
+            return Ticket(new.id)
 
     def tick(self) -> None:
         """Do what is to be done once a second, where there are workers; any thread."""
         store = self.engine.store
+        if self._outbox is not None:
+            self._outbox.send(store)
         store.tick()
         for each in list(self._periodic.values()):
             store.put_periodic(
@@ -416,6 +438,11 @@ def _store(url: object, queue: str, keep: float) -> Any:
 def _sqlite(url: str, queue: str, keep: float) -> Any:
     from tornado_unblock.jobs.sqlite import SqliteStore
 
+    return SqliteStore(_file(url), queue, keep)
+
+
+def _file(url: str) -> str:
+    """Return the file that a URL of SQLite names."""
     path = url[len("sqlite:///") :]
     if not url.startswith("sqlite:///") or path in ("", ":memory:"):
         raise ConfigurationError(
@@ -423,4 +450,4 @@ def _sqlite(url: str, queue: str, keep: float) -> Any:
             "'sqlite:////var/lib/app/jobs.db' for one elsewhere; for tests there is "
             "jobs.testing()"
         )
-    return SqliteStore(str(Path(path).absolute()), queue, keep)
+    return str(Path(path).absolute())
