@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import contextlib
 import os
 import select
 import signal
@@ -20,10 +21,11 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any, Callable
 
+import psycopg
 from huey import SqliteHuey
 from huey.api import logger
 
@@ -212,6 +214,17 @@ def _line(process: subprocess.Popen[bytes], wanted: bytes) -> None:
         pass
 
 
+@contextlib.contextmanager
+def schema(url: str) -> Iterator[str]:
+    """Give the URL of a schema that is there meanwhile."""
+    name = f"bench_{os.getpid()}"
+    with psycopg.connect(url, autocommit=True) as connection:
+        connection.execute(f"create schema {name}")
+        yield f"{url}?options=-csearch_path%3D{name}"
+        connection.execute("set client_min_messages = error")
+        connection.execute(f"drop schema {name} cascade")
+
+
 def drain(directory: Path, url: str) -> list[str]:
     """Measure the memory of a consumer that has much to do."""
     (directory / "benched.py").write_text(MODULE.format(url=url))
@@ -258,7 +271,8 @@ def main() -> None:
         url = f"sqlite:///{directory}/jobs.db"
         lines = [*enqueue(directory), *throughput(directory), *rerun(directory, url)]
         if arguments.postgresql:
-            lines += rerun(directory, arguments.postgresql)
+            with schema(arguments.postgresql) as other:
+                lines += rerun(directory, other)
         lines += drain(directory, url)
     sys.stdout.write("\n".join(lines) + "\n")
 
