@@ -47,7 +47,7 @@ from tornado_unblock.jobs.records import (
 )
 from tornado_unblock.jobs.running import Running, run_as
 from tornado_unblock.jobs.storage import Acknowledging
-from tornado_unblock.jobs.values import Sealer, check
+from tornado_unblock.jobs.values import Sealer, check, plain_text
 
 _OURS = (__file__, run_as.__code__.co_filename)
 
@@ -206,16 +206,16 @@ class AcknowledgingHuey(Huey):  # type: ignore[misc]
         """Say what becomes of an attempt that failed: huey asks for an exception."""
         taken: Taken = task.taken
         outcome: Outcome = task.outcome
-        outcome.error = f"{type(error).__name__}: {error}"
-        outcome.traceback = "".join(
-            traceback.format_exception(type(error), error, _from_the_job(error))
-        )
+        # Whatever goes wrong from here on, it is not run for ever.
+        outcome.state = DEAD
+        outcome.error = plain_text(f"{type(error).__name__}: {_said(error)}")
+        lines = traceback.format_exception(type(error), error, _from_the_job(error))
+        outcome.traceback = plain_text("".join(lines))
         if isinstance(error, JobCancelledError) and not running.timed_out():
             outcome.state = CANCELLED
             return
         pause = job.options.pause(taken.failures + 1, error)
         if pause is None:
-            outcome.state = DEAD
             raise error
         outcome.state, outcome.run_at = FAILED, time.time() + pause
         app_log.warning(
@@ -248,7 +248,7 @@ class AcknowledgingHuey(Huey):  # type: ignore[misc]
             )
 
     def _park(self, taken: Taken, error: Exception) -> None:
-        reason = f"it cannot be run here: {error}"
+        reason = plain_text(f"it cannot be run here: {error}")
         app_log.error(
             "Job %s (%s) is on the dead list: %s", taken.id, taken.name, reason
         )
@@ -261,6 +261,13 @@ def _from_the_job(error: BaseException) -> Optional[types.TracebackType]:
     while trace is not None and trace.tb_frame.f_code.co_filename in _OURS:
         trace = trace.tb_next
     return trace
+
+
+def _said(error: BaseException) -> str:
+    try:
+        return str(error)
+    except Exception as failure:
+        return f"(its str() raises {type(failure).__name__})"
 
 
 def _is_interrupt(error: BaseException) -> bool:
@@ -305,7 +312,12 @@ class Engine:
         state = State(*row)
         if state.result is None:
             return state
-        return dataclasses.replace(state, result=self._sealer.open(state.result))
+        try:
+            return dataclasses.replace(state, result=self._sealer.open(state.result))
+        except ValueError as error:
+            raise JobStoreError(
+                f"the result of job {state.id} cannot be read: {error}"
+            ) from None
 
     def new_periodic(self, job: Job[[], Any]) -> NewJob:
         """Return one more run of a periodic job."""

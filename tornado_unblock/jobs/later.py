@@ -125,9 +125,16 @@ class Later(Generic[_P]):
             JobArgumentError: An argument cannot be kept as JSON.
             TypeError: The function takes other arguments.
             JobStoreError: The job could not be written.
-            ConfigurationError: `configure` was not called.
+            ConfigurationError: `configure` was not called, or ``within`` or
+                ``on_commit`` was given: they belong to a thread.
             RejectedError: More than a thousand others are being written.
         """
+        for name in ("within", "on_commit"):
+            if getattr(self._options, name) is not None:
+                raise ConfigurationError(
+                    f"{name}= is for later(), in the thread that has the transaction; "
+                    "later.aio() writes in another one"
+                )
         put = functools.partial(self._put, args, kwargs)
         return await run_in_executor(put, executor=ENQUEUE)
 
@@ -168,7 +175,7 @@ class Later(Generic[_P]):
             data=job.app.engine.huey.message(job, id, args, kwargs),
             max_attempts=job.options.attempts,
             run_at=options.run_at,
-            priority=job.options.priority if priority is None else priority,
+            priority=float(job.options.priority if priority is None else priority),
             key=options.key,
             once=options.once,
         )

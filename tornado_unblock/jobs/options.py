@@ -10,6 +10,7 @@ from typing import Any, Optional, Union
 
 from tornado_unblock._errors import ConfigurationError
 from tornado_unblock._executors.options import check_seconds, is_number
+from tornado_unblock.jobs.values import plain_text
 
 _Errors = Union[type[BaseException], tuple[type[BaseException], ...]]
 
@@ -86,8 +87,9 @@ class LaterOptions:
         if self.delay != 0 or isinstance(self.delay, bool):
             check_seconds("delay", self.delay)
         _check_at(self.at)
-        if self.key is not None and not isinstance(self.key, str):
-            raise ConfigurationError(f"key must be a str, not {self.key!r}")
+        if self.delay is not None and self.delay == float("inf"):
+            raise ConfigurationError("delay must be an end of waiting, not infinite")
+        _check_key(self.key)
         if self.once and self.key is None:
             raise ConfigurationError("once=True needs key=: once for what?")
         if self.priority is not None:
@@ -105,8 +107,15 @@ class LaterOptions:
 
 def check_priority(priority: object) -> None:
     """Raise `ConfigurationError` unless it is a number."""
-    if not is_number(priority) or priority != priority:
-        raise ConfigurationError(f"priority must be a number, not {priority!r}")
+    if not is_number(priority) or not abs(priority) < 1e300:  # type: ignore[arg-type]
+        raise ConfigurationError(f"priority must be a finite number, not {priority!r}")
+
+
+def _check_key(key: object) -> None:
+    if key is None:
+        return
+    if not isinstance(key, str) or plain_text(key) != key:
+        raise ConfigurationError(f"key must be a str that can be stored, not {key!r}")
 
 
 def _check_at(at: object) -> None:

@@ -87,7 +87,8 @@ class Running:
         now = time.monotonic()
         if now - self._noted_at >= _NOTE or done == of:
             self._noted_at = now
-            self._store.set_progress(self.id, done, of)
+            total = None if of is None else float(of)
+            self._store.set_progress(self.id, float(done), total)
 
     def timed_out(self) -> bool:
         """Whether its timeout has passed."""

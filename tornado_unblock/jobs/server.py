@@ -130,6 +130,10 @@ class Server:
             except JobStoreError as error:
                 app_log.error("No jobs are taken for now: %s", error)
                 self._wake.wait(_TICK)
+            except Exception:
+                # Without this thread nothing would be run, and nobody would know.
+                app_log.error("No jobs are taken for now", exc_info=True)
+                self._wake.wait(_TICK)
             self._wake.wait(_POLL)
         self._leave()
         self._post(self._end)

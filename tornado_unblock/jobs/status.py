@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import inspect
 import json
+import re
 from collections.abc import Awaitable
 from typing import TYPE_CHECKING, Any, Callable, Optional, Union
 
@@ -23,6 +24,8 @@ if TYPE_CHECKING:
 # times without news something is sent, so that proxies keep the connection.
 _POLL = 0.5
 _QUIET = 30
+
+_is_id = re.compile("[0-9a-f-]{36}").fullmatch
 
 Authorize = Callable[[RequestHandler, str], Union[bool, Awaitable[bool]]]
 
@@ -73,7 +76,8 @@ class Status(RequestHandler):
         if allowed is not True:
             raise HTTPError(403)
         self.set_header("Cache-Control", "no-store")
-        state = await self._state(job_id)
+        # What a client has made up does not reach the database.
+        state = await self._state(job_id) if _is_id(job_id) else None
         if state is None:
             raise HTTPError(404)
         if "text/event-stream" in self.request.headers.get("Accept", ""):

@@ -129,6 +129,7 @@ class Acknowledging(Database):
 
     def take(self) -> Optional[Taken]:
         """Take the next job that is due: from now on it is in flight."""
+        self.write_unwritten()
         if not self._has_work():
             self.move_due()
             if not self._has_work():
@@ -274,9 +275,10 @@ class Acknowledging(Database):
 
     def write_unwritten(self) -> None:
         """Write the ends that could not be written when they came."""
-        while self.unwritten:
-            self.finish(*self.unwritten[0])
-            self.unwritten.pop(0)
+        with self.lock:  # each once, whoever comes by
+            while self.unwritten:
+                self.finish(*self.unwritten[0])
+                self.unwritten.pop(0)
 
     def move_due(self, everything: bool = False) -> None:
         """Move what is due into the queue, in one transaction.

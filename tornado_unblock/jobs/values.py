@@ -51,9 +51,15 @@ def check(value: object, where: str, depth: int = 0) -> None:
         )
 
 
+def plain_text(text: str) -> str:
+    """Return a text as every database takes it: no NUL, and no half of a character."""
+    text = text.replace("\0", "\\x00")
+    return text.encode("utf-8", "backslashreplace").decode()
+
+
 def dumps(value: object) -> str:
     """Return ``value``, which `check` has let pass, as JSON."""
-    return json.dumps(value, separators=(",", ":"), ensure_ascii=False)
+    return json.dumps(value, separators=(",", ":"))
 
 
 class Sealer:

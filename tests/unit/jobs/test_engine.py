@@ -82,6 +82,33 @@ def test_what_would_end_a_worker(run, expect_log, error):
     assert state.error.startswith("BodyExitError: it raised")
 
 
+class UnsaidError(Exception):
+    def __str__(self):
+        raise RuntimeError
+
+
+def test_errors_that_cannot_be_said(run, expect_log):
+    """It is dead like any other, and not run for ever."""
+    expect_log("huey", "Unhandled exception")
+    state = run(raising(UnsaidError()))
+    assert (state.state, state.attempts) == ("dead", 1)
+    assert state.error == "UnsaidError: (its str() raises RuntimeError)"
+
+
+def test_errors_with_bytes_that_no_database_takes(run, expect_log):
+    """They are kept, written out."""
+    expect_log("huey", "Unhandled exception")
+    assert run(raising(ValueError("a\0\ud800"))).error == r"ValueError: a\x00\ud800"
+
+
+def test_a_result_of_another_secret(app, run):
+    """It cannot be read, and says so."""
+    state = run(lambda: 7)
+    app.configure(app.engine.settings[1], secret="new")
+    with pytest.raises(JobStoreError, match="cannot be read"):
+        app.state(state.id)
+
+
 def test_an_interrupt(run, expect_log):
     """Ctrl-C is no failure: the job is queued as before."""
     expect_log("huey", "Received exit signal")

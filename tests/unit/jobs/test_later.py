@@ -114,6 +114,14 @@ def test_within(app, tmp_path):
     assert app.state(ticket.id).state == "queued"
 
 
+@pytest.mark.parametrize("name", ["within", "on_commit"])
+def test_transactions_belong_to_a_thread(app, name):
+    """later.aio writes in another one, so it refuses them."""
+    later = app.job(add).later.options(**{name: object()})
+    with pytest.raises(ConfigurationError, match=f"{name}= is for later"):
+        asyncio.run(later.aio(1))
+
+
 def test_names():
     """Workers have to find it, so it needs a name of its own in a module."""
     app = Jobs()

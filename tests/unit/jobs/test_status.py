@@ -65,7 +65,9 @@ def test_authorize(job, server, expect_log):
 def test_unknown(server, expect_log):
     """404 for those who might see it."""
     expect_log("tornado.access", "^404")
-    assert server.get("/jobs/nowhere?as=me").status == 404
+    paths = ["nowhere", "%00", "0" * 36, "x/y"]
+    answers = [server.get(f"/jobs/{path}?as=me").status for path in paths]
+    assert answers == [404] * 4
 
 
 def test_authorize_has_to_be_there():

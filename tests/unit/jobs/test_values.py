@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tornado_unblock._errors import JobArgumentError
-from tornado_unblock.jobs.values import Sealer, check
+from tornado_unblock.jobs.values import Sealer, check, plain_text
 
 PLAIN = st.recursive(
     st.none()
@@ -71,3 +71,12 @@ def test_a_secret_is_not_another():
     """What one secret has signed, another does not open."""
     with pytest.raises(ValueError, match="another one"):
         Sealer("b").open(Sealer("a").seal([1]))
+
+
+@given(st.text(st.characters()))
+def test_plain_text(text):
+    """Every database takes it; what was so already is left as it is."""
+    made = plain_text(text + "\0\ud800")
+    assert made.encode()
+    assert "\0" not in made
+    assert plain_text(made) == made
