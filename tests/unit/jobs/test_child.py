@@ -65,7 +65,8 @@ def crash():
 def test_they_are_run_in_processes(tmp_path, run_program):
     """Each in another process; one that is killed is run again."""
     (tmp_path / "computed.py").write_text(COMPUTED.format(directory=tmp_path))
-    pid, states = json.loads(run_program(SERVER.format(directory=str(tmp_path))))
+    printed = run_program(SERVER.format(directory=str(tmp_path)))
+    pid, states = json.loads(printed.splitlines()[-1])
     results = [result for _, _, result in states[:3]]
     assert [state for state, _, _ in states] == ["done"] * 4
     assert [n for n, _, _ in results] == [0, 1, 2]
