@@ -22,6 +22,9 @@ __all__ = [
     "BodyExitError",
     "ClientGoneError",
     "ConfigurationError",
+    "JobArgumentError",
+    "JobCancelledError",
+    "JobStoreError",
     "LoopClosedError",
     "LoopThreadError",
     "RejectedError",
@@ -73,6 +76,21 @@ class StallError(UnblockError, AssertionError):
 
     An `AssertionError`, so a test fails with it rather than end with an error.
     """
+
+
+class JobArgumentError(UnblockError, TypeError):
+    """An argument, or the result, of a job cannot be kept as JSON.
+
+    The message names it: ``argument 'order'['lines'][2]``.
+    """
+
+
+class JobStoreError(UnblockError, RuntimeError):
+    """Where jobs are kept cannot be reached, is full, or is of a newer version."""
+
+
+class JobCancelledError(UnblockError, RuntimeError):
+    """Raised by ``jobs.current().check()``: the job is to end now."""
 
 
 class ClientGoneError(UnblockError, Finish):
