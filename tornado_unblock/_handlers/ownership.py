@@ -103,6 +103,8 @@ class Ownership:
             self.right.revoke("its body has ended, and its response with it")
             self.writer.ended = True
             handler.request.connection = self.writer.connection
+            # What another thread has begun to send in its place is lost.
+            handler._headers_written = self.writer.sent
         elif not (self._ended or handler._finished):
             between = requests_between_hops(self._portal)
             self._between = weakref.ref(self, between.discard)
