@@ -222,12 +222,12 @@ class Ownership:
         Returns:
             False when a worker has finished it already.
         """
-        self._parted = True
+        parted, self._parted = self._parted, True
         running = [o for o in self.running if o.handler is handler]
         kept = [offload for offload in running if not offload.abandon(why)]
         if kept:
             return False
-        if running:
+        if running and not parted:
             on_finish = handler.on_finish
             shown.on_finish = _nothing  # type: ignore[method-assign]
             left = list(range(len(running)))

@@ -322,6 +322,11 @@ class Offload(Lease):
         self._limiter.take_again(self.endpoint)
         self._start_timer()
 
+    def _stop_timer(self) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+
     def _start_timer(self) -> None:
         if self.timeout is not None:
             self._timer = self.portal.loop.call_later(self.timeout, self._time_out)
@@ -382,6 +387,7 @@ class Offload(Lease):
         self.revoked = why
         self.state = ABANDONED
         self.endpoint.abandoned += 1
+        self._stop_timer()
         if self.awaiting is not None:
             self.awaiting.cancel()
         return True
