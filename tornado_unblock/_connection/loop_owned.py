@@ -37,6 +37,7 @@ from tornado.http1connection import HTTP1Connection
 from tornado.httputil import HTTPHeaders, ResponseStartLine
 from tornado.iostream import StreamClosedError
 
+from tornado_unblock._connection.request_connection import RequestConnection
 from tornado_unblock._connection.response import (
     NO_HEAD,
     RESPONSE_ENDED,
@@ -387,9 +388,17 @@ def _closed_error() -> Exception:
     return WebSocketClosedError()
 
 
+def _check_right(handler: WebSocketHandler) -> None:
+    """Raise `AbandonedError` where the socket was taken from the body that has it."""
+    connection: Any = handler.request.connection
+    if type(connection) is RequestConnection:
+        connection.check()
+
+
 def _handler_write(
     own: _Own, handler: WebSocketHandler, *args: Any, **kwargs: Any
 ) -> Any:
+    _check_right(handler)
     # Once: the loop thread may take it away at any time.
     protocol: Any = handler.ws_connection
     if not _is_open(protocol):
@@ -398,6 +407,7 @@ def _handler_write(
 
 
 def _handler_ping(own: _Own, handler: WebSocketHandler, data: Any = b"") -> None:
+    _check_right(handler)
     protocol: Any = handler.ws_connection
     data = utf8(data)
     if not _is_open(protocol):
@@ -411,6 +421,7 @@ def _handler_close(
     code: Optional[int] = None,
     reason: Optional[str] = None,
 ) -> None:
+    _check_right(handler)
     protocol: Any = handler.ws_connection
     if protocol is None or protocol.stream is None:
         return  # as on the loop thread, of a socket that is not open yet
@@ -424,6 +435,7 @@ def _handler_close(
 
 
 def _handler_set_nodelay(own: _Own, handler: WebSocketHandler, value: bool) -> None:
+    _check_right(handler)
     protocol: Any = handler.ws_connection
     if not _is_open(protocol):
         raise _closed_error()
