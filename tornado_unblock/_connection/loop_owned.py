@@ -45,6 +45,7 @@ from tornado_unblock._connection.response import (
     harmless,
     snapshot,
 )
+from tornado_unblock._connection.websocket import install_reading_on
 from tornado_unblock._errors import AbandonedError, LoopThreadError, log
 from tornado_unblock._loop.futures import for_this_thread
 from tornado_unblock._loop.lease import running_loop
@@ -619,10 +620,13 @@ def guard_tornado() -> None:
         if _installed:
             return
         _install(GUARDED)
-        wrapt.register_post_import_hook(
-            lambda module: _install(guarded_sockets(module)), "tornado.websocket"
-        )
+        wrapt.register_post_import_hook(_guard_websocket, "tornado.websocket")
         _installed = True
+
+
+def _guard_websocket(module: ModuleType) -> None:
+    install_reading_on(module)
+    _install(guarded_sockets(module))
 
 
 def _install(table: _Table) -> None:
