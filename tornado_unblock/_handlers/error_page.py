@@ -4,11 +4,12 @@ Of such a handler the loop thread may believe nothing: its ``_headers_written`` 
 ``_finished`` say what the body has asked for, not what has left. So the page is made by
 a copy of it, which is told what has been sent.
 
-# Threads: the loop thread.
+# Threads: the loop thread; `answer_error` where the handler is held.
 """
 
 from __future__ import annotations
 
+import logging
 from typing import Any
 
 from tornado.util import ObjectDict
@@ -16,7 +17,9 @@ from tornado.web import RequestHandler
 
 from tornado_unblock._connection.request_connection import RequestConnection
 from tornado_unblock._connection.response import ResponseWriter
+from tornado_unblock._errors import log, safe_repr
 from tornado_unblock._handlers.hooks import Hook
+from tornado_unblock._loop.lease import running_loop
 
 
 def copy_for_error_page(
@@ -63,3 +66,35 @@ def _copy_slots(handler: object, twin: object) -> None:
                 setattr(twin, name, getattr(handler, name))
             except AttributeError:
                 pass  # it has no value
+
+
+def answer_error(handler: RequestHandler, error: BaseException) -> None:
+    """Have Tornado answer ``error``, and its client answered whatever that raises.
+
+    Tornado logs an `Exception` of ``log_exception`` and ``write_error``, and goes on.
+    So it is here with `SystemExit` and the like, which must end no more than a request.
+
+    Args:
+        handler: Held by the calling thread.
+        error: What its method raised.
+    """
+    try:
+        type(handler)._handle_request_exception(handler, error)
+    except Exception as failure:
+        log(logging.ERROR, "Exception in exception handler", error=failure)
+    except BaseException as failure:
+        if issubclass(type(failure), KeyboardInterrupt) and running_loop() is not None:
+            raise  # Ctrl-C, on the loop thread
+        name, what = type(handler).__qualname__, safe_repr(failure)
+        message = "%s raised %s for an error page; only its request ends"
+        log(logging.ERROR, message, name, what, error=failure)
+        _answer_plainly(handler)
+
+
+def _answer_plainly(handler: RequestHandler) -> None:
+    if handler._finished:
+        return
+    if not handler._headers_written:
+        handler.clear()
+        handler.set_status(500)
+    handler.finish()
