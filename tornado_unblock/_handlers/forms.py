@@ -12,14 +12,14 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Awaitable
-from typing import Any, Callable, Optional
+from typing import Any, Callable
 
 from tornado.httputil import HTTPInputError, HTTPServerRequest
 from tornado.log import app_log
 from tornado.web import HTTPError, RequestHandler
 
 from tornado_unblock._handlers.in_turn import dispatch
-from tornado_unblock._limits.placement import Placement
+from tornado_unblock._handlers.loop_view import LoopView
 from tornado_unblock._loop.portal import current_portal
 
 LARGE = 262144
@@ -49,21 +49,9 @@ def _defer(request: HTTPServerRequest) -> None:  # pragma: no cover - before 6.5
         request._parse_body()
 
 
-def parse_first(
-    handler: RequestHandler, where: Placement, execute: Execute
-) -> Optional[Execute]:
-    """Return what runs ``execute`` once the form is parsed; None: nothing is to parse.
-
-    Args:
-        handler: Just made.
-        where: Where the form is parsed.
-        execute: Tornado's ``_execute`` of ``handler``.
-    """
-    request = handler.request
-    is_due = _IN_EXECUTE or vars(request).pop(_DUE, False)
-    if not is_due or not _is_large(request):
-        return None
-    return functools.partial(_execute, handler, where, execute)
+def has_large_form(request: HTTPServerRequest) -> bool:
+    """Whether `parse_first` has something to do; before ``_execute``."""
+    return (_IN_EXECUTE or _DUE in vars(request)) and _is_large(request)
 
 
 def _is_large(request: HTTPServerRequest) -> bool:
@@ -75,22 +63,27 @@ def _is_large(request: HTTPServerRequest) -> bool:
     )
 
 
-async def _execute(
-    handler: RequestHandler,
-    where: Placement,
-    execute: Execute,
-    transforms: Any,
-    *args: bytes,
-    **kwargs: bytes,
+async def parse_first(
+    view: LoopView, execute: Execute, transforms: Any, *args: bytes, **kwargs: bytes
 ) -> None:
-    """Parse the form, then go on as Tornado does."""
+    """Parse the form of a request, then go on as Tornado does.
+
+    Args:
+        view: Of its handler.
+        execute: Tornado's ``_execute``, bound.
+        transforms: As for that.
+        *args: As for that.
+        **kwargs: As for that.
+    """
+    handler, where = view._unblock_target, view._unblock_plan.step.placement
     request = handler.request
+    vars(request).pop(_DUE, None)
+    body = functools.partial(_parse, request)
     try:
-        body = functools.partial(_parse, request)
         await dispatch(current_portal(), handler, where, body, direct=True)
     except Exception as error:
         handler._transforms = transforms
-        _answer(handler, error)
+        _answer(view, error)
         return
     vars(request)["_parse_body"] = functools.partial(_parsed, request)
     await execute(transforms, *args, **kwargs)
@@ -109,8 +102,8 @@ def _parsed(request: HTTPServerRequest) -> None:
     vars(request).pop("_parse_body", None)
 
 
-def _answer(handler: RequestHandler, error: Exception) -> None:
+def _answer(view: Any, error: Exception) -> None:
     try:
-        handler._handle_request_exception(error)
+        view._handle_request_exception(error)
     except Exception:
         app_log.error("Exception in exception handler", exc_info=True)

@@ -90,7 +90,7 @@ class Ownership:
         """``offload`` has ended, or will not start."""
         handler: RequestHandler = offload.handler
         self.running.remove(offload)
-        if isinstance(error, RejectedError):
+        if issubclass(type(error), RejectedError):
             self.retry_after = error.retry_after
         if self.running:
             return

@@ -46,15 +46,8 @@ class FailingLate(Failing):
         raise self.exit()
 
 
-class FailingAsync(Failing):
-    """The error comes from a coroutine, its page from a worker."""
-
-    async def get(self) -> None:  # type: ignore[override]
-        raise LookupError
-
-
 @pytest.mark.parametrize("exit", [SystemExit, KeyboardInterrupt, RudeExit])
-@pytest.mark.parametrize("cls", [Failing, FailingEarly, FailingLate, FailingAsync])
+@pytest.mark.parametrize("cls", [Failing, FailingEarly, FailingLate])
 def test_exit_from_an_error_page(make_server, allow_log, cls, exit):
     """The client gets its 500, or the end of what had begun; the server lives."""
     allow_log("tornado", "(?s)Uncaught exception GET /.*|for an error page|500 GET /")

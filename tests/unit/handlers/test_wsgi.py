@@ -229,6 +229,7 @@ def test_fallback_that_is_no_container(serve):
     assert serve(Application([("/", Inner)])).get("/").body == b"inner"
 
 
+@pytest.mark.allow_threads(r"Thread-\d+ \(_thread\)")  # sentry_sdk's, if it is there
 def test_flask(serve):
     """A real framework: a view that blocks, a streamed answer, a form."""
     flask = pytest.importorskip("flask")
