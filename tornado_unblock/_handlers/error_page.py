@@ -9,6 +9,7 @@ a copy of it, which is told what has been sent.
 
 from __future__ import annotations
 
+import contextlib
 import logging
 from typing import Any
 
@@ -17,7 +18,7 @@ from tornado.web import RequestHandler
 
 from tornado_unblock._connection.request_connection import RequestConnection
 from tornado_unblock._connection.response import ResponseWriter
-from tornado_unblock._errors import log, safe_repr
+from tornado_unblock._errors import AbandonedError, log, safe_repr
 from tornado_unblock._handlers.hooks import Hook
 from tornado_unblock._loop.lease import running_loop
 
@@ -71,8 +72,9 @@ def _copy_slots(handler: object, twin: object) -> None:
 def answer_error(handler: RequestHandler, error: BaseException) -> None:
     """Have Tornado answer ``error``, and its client answered whatever that raises.
 
-    Tornado logs an `Exception` of ``log_exception`` and ``write_error``, and goes on.
-    So it is here with `SystemExit` and the like, which must end no more than a request.
+    Tornado logs what ``log_exception`` and ``write_error`` raise, and goes on. So it is
+    here with what Tornado lets through: errors of ``send_error``, errors that refuse to
+    be asked what they are, and `SystemExit`, which must not end more than a request.
 
     Args:
         handler: Held by the calling thread.
@@ -80,15 +82,18 @@ def answer_error(handler: RequestHandler, error: BaseException) -> None:
     """
     try:
         type(handler)._handle_request_exception(handler, error)
-    except Exception as failure:
-        log(logging.ERROR, "Exception in exception handler", error=failure)
     except BaseException as failure:
-        if issubclass(type(failure), KeyboardInterrupt) and running_loop() is not None:
+        kind = type(failure)
+        if issubclass(kind, KeyboardInterrupt) and running_loop() is not None:
             raise  # Ctrl-C, on the loop thread
-        name, what = type(handler).__qualname__, safe_repr(failure)
-        message = "%s raised %s for an error page; only its request ends"
-        log(logging.ERROR, message, name, what, error=failure)
-        _answer_plainly(handler)
+        if issubclass(kind, Exception):
+            log(logging.ERROR, "Exception in exception handler", error=failure)
+        else:
+            name, what = type(handler).__qualname__, safe_repr(failure)
+            message = "%s raised %s for an error page; only its request ends"
+            log(logging.ERROR, message, name, what, error=failure)
+        with contextlib.suppress(AbandonedError):
+            _answer_plainly(handler)
 
 
 def _answer_plainly(handler: RequestHandler) -> None:

@@ -91,7 +91,7 @@ class Ownership:
         handler: RequestHandler = offload.handler
         self.running.remove(offload)
         if issubclass(type(error), RejectedError):
-            self.retry_after = error.retry_after
+            self.retry_after = cast(RejectedError, error).retry_after
         if self.running:
             return
         self._parted = False

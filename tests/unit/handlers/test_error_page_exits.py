@@ -97,26 +97,26 @@ def test_ctrl_c_on_the_loop_thread(make_server):
 
 
 @pytest.mark.parametrize("finished", [True, False])
-def test_errors_of_the_error_page(make_server, expect_log, allow_log, finished):
-    """An `Exception` is logged as Tornado does; what is finished stays so."""
+@pytest.mark.parametrize("exit", [SystemExit, LookupError])
+def test_what_was_finished_stays_so(make_server, expect_log, allow_log, exit, finished):
+    """What is not gets a plain 500; an `Exception` is logged in Tornado's words."""
     allow_log("tornado.access", "")
 
     class Handler(RequestHandler):
         def get(self) -> None:
             answer_error(self, HTTPError(500))
-            if not finished:
-                self.finish()
 
         def send_error(self, status_code: int = 500, **kwargs: Any) -> None:
             if finished:
                 self.finish("page")
-                raise SystemExit
-            raise LookupError
+            raise exit
 
         def log_exception(self, *args: Any) -> None:
             """Nothing."""
 
-    message = "for an error page" if finished else "Exception in exception handler"
+    plain = exit is LookupError
+    message = "Exception in exception handler" if plain else "for an error page"
     expect_log("tornado.application", message)
     answer = make_server(("/", Handler)).get("/")
+    assert answer.status == (200 if finished else 500)
     assert answer.body == (b"page" if finished else b"")
