@@ -20,6 +20,7 @@ from tornado_unblock._connection.request_connection import RequestConnection
 from tornado_unblock._connection.response import ResponseWriter
 from tornado_unblock._errors import AbandonedError, log, safe_repr
 from tornado_unblock._handlers.hooks import Hook
+from tornado_unblock._handlers.results import client_gone
 from tornado_unblock._loop.lease import running_loop
 
 
@@ -97,7 +98,7 @@ def answer_error(handler: RequestHandler, error: BaseException) -> None:
 
 
 def _answer_plainly(handler: RequestHandler) -> None:
-    if handler._finished:
+    if handler._finished or client_gone(handler):
         return
     if not handler._headers_written:
         handler.clear()

@@ -12,10 +12,9 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Awaitable
-from typing import Any, Callable
+from typing import Any, Callable, cast
 
 from tornado.httputil import HTTPInputError, HTTPServerRequest
-from tornado.log import app_log
 from tornado.web import HTTPError, RequestHandler
 
 from tornado_unblock._handlers.in_turn import dispatch
@@ -83,7 +82,8 @@ async def parse_first(
         await dispatch(current_portal(), handler, where, body, direct=True)
     except Exception as error:
         handler._transforms = transforms
-        _answer(view, error)
+        # On the view: where it may raise, it is answered by whom nothing stops.
+        cast(Any, view)._handle_request_exception(error)
         return
     vars(request)["_parse_body"] = functools.partial(_parsed, request)
     await execute(transforms, *args, **kwargs)
@@ -100,10 +100,3 @@ def _parse(request: HTTPServerRequest) -> None:
 def _parsed(request: HTTPServerRequest) -> None:
     """Stand for Tornado's parsing, once."""
     vars(request).pop("_parse_body", None)
-
-
-def _answer(view: Any, error: Exception) -> None:
-    try:
-        view._handle_request_exception(error)
-    except Exception:
-        app_log.error("Exception in exception handler", exc_info=True)
