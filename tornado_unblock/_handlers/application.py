@@ -18,6 +18,7 @@ from tornado.web import RequestHandler, _HandlerDelegate
 
 from tornado_unblock._connection.loop_owned import guard_tornado
 from tornado_unblock._errors import ConfigurationError
+from tornado_unblock._handlers.forms import defer_form
 from tornado_unblock._handlers.options import BodyOptions, body_options, class_options
 from tornado_unblock._handlers.whole_request import begin
 
@@ -60,6 +61,7 @@ class Unblocking:
         if isinstance(delegate, _HandlerDelegate) and isinstance(cls, type):
             options = self.options_for(request.path or "", cls)
             if options is not None:
+                defer_form(delegate.request)
                 make = functools.partial(_make, cls, options)
                 delegate.handler_class = make  # type: ignore[assignment]
         return delegate

@@ -36,6 +36,11 @@ from tornado_unblock._handlers.running_loop import shows_loop
 from tornado_unblock._limits.placement import Placement, placement
 from tornado_unblock._loop.portal import Portal
 
+_PASSES_ON = (
+    "it passes the request on; a WSGI application runs in a worker, if nobody has "
+    "given its container an executor"
+)
+
 
 class Decision(NamedTuple):
     """What of a class hops when it serves a verb, and why; always built by keyword."""
@@ -49,6 +54,8 @@ class Decision(NamedTuple):
     driven: bool = False
     # Whether sync hooks and error pages hop, too.
     others_hop: bool = True
+    # Whether it has Tornado's own `prepare` of a FallbackHandler.
+    passes_on: bool = False
 
 
 @dataclasses.dataclass(frozen=True)
@@ -98,6 +105,7 @@ class RequestPlan:
         """Whether anything hops."""
         return bool(
             self.decision.prepare_hops
+            or self.decision.passes_on
             or self.decision.verb_hops
             or self.hooks
             or self.errors_hop
@@ -221,7 +229,8 @@ def verb_of(cls: type[RequestHandler], method: Optional[str]) -> str:
 def decide(cls: type[RequestHandler], verb: str) -> Decision:
     """Decide where ``prepare`` and the verb of ``cls`` run, and say why; any thread."""
     if issubclass(cls, web.FallbackHandler):
-        return Decision("it passes the request on", others_hop=False)
+        own = cls.prepare is web.FallbackHandler.prepare
+        return Decision(_PASSES_ON, others_hop=False, passes_on=own)
     if is_socket_class(cls):
         return _decide_socket(cls)
     if getattr(cls, verb, None) is None:

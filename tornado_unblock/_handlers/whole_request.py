@@ -26,11 +26,12 @@ import inspect
 from collections.abc import Awaitable, Mapping
 from typing import Any, Callable, NamedTuple, Optional
 
-from tornado.log import app_log
 from tornado.web import RequestHandler
 
 from tornado_unblock._errors import ClientGoneError, RejectedError
 from tornado_unblock._executors.functions import is_async
+from tornado_unblock._handlers.error_page import answer_error
+from tornado_unblock._handlers.forms import has_large_form, parse_first
 from tornado_unblock._handlers.in_turn import (
     dispatch,
     dispatch_in_line,
@@ -57,6 +58,7 @@ from tornado_unblock._handlers.websocket import (
     ask_ahead,
     socket_hops,
 )
+from tornado_unblock._handlers.wsgi import answer_by_wsgi
 from tornado_unblock._loop.lease import check_lease, current_lease, running_loop
 from tornado_unblock._loop.per_loop import PerLoop
 from tornado_unblock._loop.portal import Portal, current_portal
@@ -92,7 +94,7 @@ def begin(
     portal = current_portal()
     key = (options, type(handler), handler.request.method)
     known = _known.of(portal).get(key) or _learn(portal, handler, options, held)
-    if not known.plan.moves:
+    if not known.plan.moves and not has_large_form(handler.request):
         return None
     view = LoopView(handler, known.plan, known.hops)
     if known.by_handler:
@@ -107,8 +109,10 @@ def execute(
     kwargs: Mapping[str, object],
 ) -> Awaitable[None]:
     """Run the ``_execute`` that is bound to ``view``, and what is due at its end."""
-    running = own(*args, **kwargs)
     plan = view._unblock_plan
+    if has_large_form(view._unblock_target.request):
+        own = functools.partial(parse_first, view, own)
+    running = own(*args, **kwargs)
     if plan.thread_bound or plan.hooks:
         return _execute(view, running)
     return running
@@ -147,7 +151,9 @@ def _hops(cls: type[RequestHandler], plan: RequestPlan) -> dict[str, HopFunction
     hops: dict[str, HopFunction] = {"_execute": _execute_on_view}
     if plan.socket:
         hops.update(socket_hops(cls))
-    if plan.decision.prepare_hops:
+    if plan.decision.passes_on:
+        hops["prepare"] = _hop_fallback
+    elif plan.decision.prepare_hops:
         run = _run_together if plan.decision.together else _run_prepare
         hops["prepare"] = functools.partial(_hop, run)
     elif plan.errors_hop and is_async(cls.prepare):
@@ -200,6 +206,12 @@ def _hop(
     return _answered(view, future) if plan.errors_hop else future
 
 
+def _hop_fallback(view: LoopView, name: str) -> Any:
+    handler, where = view._unblock_target, view._unblock_plan.step.placement
+    answer = answer_by_wsgi(handler, where)
+    return getattr(handler, name)() if answer is None else answer
+
+
 def _hop_verb(view: LoopView, name: str, /, *args: Any, **kwargs: Any) -> Any:
     if view._unblock_ran:
         return None  # in the hop of prepare
@@ -234,7 +246,7 @@ def _for_worker(view: LoopView, error: BaseException) -> bool:
     """Whether a worker is to answer ``error``, and there may be one."""
     return not (
         running_loop() is None
-        or isinstance(error, (RejectedError, ClientGoneError))
+        or issubclass(type(error), (RejectedError, ClientGoneError))
         or is_held(view._unblock_target)
     )
 
@@ -243,7 +255,7 @@ def _hop_error(view: LoopView, name: str, error: BaseException) -> None:
     handler, plan = view._unblock_target, view._unblock_plan
     if not _for_worker(view, error):
         # Without a worker there is only the loop thread to say so.
-        getattr(handler, name)(error)
+        answer_error(handler, error)
         return
     body = functools.partial(_run_error, view, error)
     dispatch_not_awaited(current_portal(), handler, plan.step.placement, body)
@@ -353,10 +365,7 @@ def _handle(view: LoopView, error: BaseException) -> None:
     if lease is not None and lease.revoked is not None:
         raise error
     handler = view._unblock_target
-    try:
-        type(handler)._handle_request_exception(handler, error)
-    except Exception:
-        app_log.error("Exception in exception handler", exc_info=True)
+    answer_error(handler, error)
     # After an error Tornado leaves an unfinished request alone.
     handler._auto_finish = False
 
