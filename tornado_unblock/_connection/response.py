@@ -337,8 +337,10 @@ class ResponseWriter:
         return result
 
     def _perform_finish(self, right: Right, lease: Optional[Lease]) -> None:
-        self._perform(right, lease, self.connection.finish)
-        self.ended = True
+        # Lost, it has ended nothing: whoever answers instead does.
+        if not self._is_lost(right, lease):
+            self._perform(right, lease, self.connection.finish)
+            self.ended = True
 
     def _perform(
         self,

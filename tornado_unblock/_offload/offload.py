@@ -325,9 +325,9 @@ class Offload(Lease):
         self._start_timer()
 
     def _stop_timer(self) -> None:
-        if self._timer is not None:
-            self._timer.cancel()
-            self._timer = None
+        timer, self._timer = self._timer, None
+        if timer is not None:
+            timer.cancel()
 
     def _start_timer(self) -> None:
         if self.timeout is not None:
@@ -650,9 +650,7 @@ class Offload(Lease):
         """
         self._fn = None
         try:
-            if self._timer is not None:
-                timer, self._timer = self._timer, None
-                timer.cancel()
+            self._stop_timer()
             if self.before_settle is not None:
                 self.before_settle()
                 self.before_settle = None
