@@ -103,7 +103,7 @@ class Lane:
 
     # --- loop thread -----------------------------------------------------
 
-    def open(self, holder: Optional[Lease], wait: Optional[Wait] = None) -> None:
+    def open(self, holder: Optional[Lease] = None, wait: Optional[Wait] = None) -> None:
         """Take jobs from now on; a thread serves, or will at once.
 
         Args:
