@@ -130,10 +130,14 @@ class Dual(_Function, Generic[_P, _R]):
             owner: Optional[type] = None,
         ) -> Dual[_Q, _R]: ...
         @overload
-        def __get__(self, instance: None, owner: Optional[type] = None) -> Dual[_P, _R]: ...
+        def __get__(
+            self, instance: None, owner: Optional[type] = None
+        ) -> Dual[_P, _R]: ...
         @overload
         def __get__(
-            self: Dual[Concatenate[Any, _Q], _R], instance: object, owner: Optional[type] = None
+            self: Dual[Concatenate[Any, _Q], _R],
+            instance: object,
+            owner: Optional[type] = None,
         ) -> Dual[_Q, _R]: ...
         def __get__(self, instance: Any, owner: Optional[type] = None) -> Any: ...
 

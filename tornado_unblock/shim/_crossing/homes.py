@@ -169,7 +169,7 @@ class TaskHome:
                 return
             self._next = loop.create_future()
             self._inflow.bring(self._outside, step.context)
-            if step.lane is not None:
+            if step.lane is not None:  # pragma: no branch - open while its thread waits
                 step.lane.make_current()
             value, error = None, None
             try:

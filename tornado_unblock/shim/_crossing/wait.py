@@ -226,16 +226,18 @@ class Crossing(Generic[_T]):
                 self._error = self._failure
             self._drop()  # cancelled before it began
         self._task = self._failure = None
-        if self._lane.is_stuck and isinstance(self._holder, Offload):
-            self._answer_for(self._holder)
+        if self._lane.is_stuck and self._error is not None:
+            self._error = self._told_to_all(self._error)
         self._lane.shut()
 
-    def _answer_for(self, body: Offload) -> None:
-        """Let nobody wait for a thread that does not come back to hear of an error."""
-        if self._error is not None:
-            body.fail(self._error, "what it waited for failed, and it is blocked")
-            if body.revoked is not None:
-                self._error = AbandonedError(body.revoked)
+    def _told_to_all(self, error: BaseException) -> BaseException:
+        """Let nobody wait for a thread that does not come back to hear of ``error``."""
+        body = self._holder
+        if isinstance(body, Offload):
+            body.fail(error, "what it waited for failed, and it is blocked")
+        if body is not None and body.revoked is not None:
+            return AbandonedError(body.revoked)
+        return error
 
     def _cancel(self) -> None:
         if self._task is not None:
