@@ -296,6 +296,7 @@ def test_in_a_script_the_error_comes_once_the_thread_is_free():
             await leaf.aio()
         finally:
             release.set()
+            assert not slow.cancelled()
 
     with pytest.raises(RejectedError, match="take turns"):
         both()
