@@ -21,7 +21,12 @@ TREES = {path: ast.parse((PACKAGE / path).read_text()) for path in MODULES}
 USUAL_FUNCTION_LINES = 25
 #: The ways between the loop thread and the workers, and who may use them.
 DOORS = {
-    "call_soon_threadsafe": {"_loop.portal", "_shutdown.signals", "_stalls.clock"},
+    "call_soon_threadsafe": {
+        "_loop.futures",
+        "_loop.portal",
+        "_shutdown.signals",
+        "_stalls.clock",
+    },
     "run_coroutine_threadsafe": set(),
     "run_in_executor": set(),
     "submit": {"_executors.processes", "_offload.offload", "_offload.remote"},
