@@ -240,8 +240,9 @@ def test_filter_that_raises(serve, capfd):
 # --- a failure at every step ---------------------------------------------------------
 
 
+@pytest.mark.parametrize("fails", [False, True])
 @pytest.mark.parametrize("error", [Injected, InjectedExit])
-def test_every_step_after_a_body(serve, error, any_log):
+def test_every_step_after_a_body(serve, error, fails, any_log):
     """The n-th call that the worker's half makes after the body fails, for every n."""
     hooks: list[FailNth] = []
 
@@ -249,6 +250,8 @@ def test_every_step_after_a_body(serve, error, any_log):
         def get(self) -> None:
             self.write("whole")
             sys.setprofile(hooks[-1])
+            if fails:
+                raise SystemExit
 
     server = serve(Handler)
     for n in range(1, 200):
@@ -261,7 +264,7 @@ def test_every_step_after_a_body(serve, error, any_log):
         check_one_answer(answer)
         check_clean(server, "one")
     assert len(hooks) > 5
-    assert answer.body == b"whole"
+    assert answer.status == (500 if fails else 200)
 
 
 def check_one_answer(answer: Response) -> None:
