@@ -7,7 +7,7 @@ from typing import Any, Callable
 
 import pytest
 
-from tests.unit.scan.fix_pairs import check, pair, run_both
+from tests.unit.scan.fixes.pairs import check, pair, run_both
 
 RUNS = pair(
     """
