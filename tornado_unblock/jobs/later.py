@@ -89,7 +89,7 @@ class Job(Generic[_P, _R]):
 
 
 class Later(Generic[_P]):
-    """The way to ask for a job; see `Job.later`."""
+    """The way to ask for a job: ``f.later``."""
 
     def __init__(self, job: Job[_P, Any], options: LaterOptions) -> None:
         self._job, self._options = job, options
