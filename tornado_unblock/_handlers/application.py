@@ -22,6 +22,7 @@ from tornado_unblock._executors.registry import AnyExecutor, JSONEncoder
 from tornado_unblock._handlers.forms import defer_form
 from tornado_unblock._handlers.options import BodyOptions, body_options, class_options
 from tornado_unblock._handlers.routes import is_known, may_meet, routes_of
+from tornado_unblock._handlers.thread_bound import warn_of_initialize
 from tornado_unblock._handlers.whole_request import begin
 
 _App = TypeVar("_App", bound=Router)
@@ -129,6 +130,7 @@ def unblock_application(
     ]
     _check_routes(app, routes or {})
     unblocking = Unblocking(others, choices)
+    _warn_of_initialize(app, unblocking)
     guard_tornado()
     own = app.find_handler
     app.find_handler = functools.partial(  # type: ignore[method-assign]
@@ -165,6 +167,18 @@ def _check_routes(app: Router, asked: Iterable[Target]) -> None:
                 f"are {', '.join(map(repr, there))}; if its own is added later, call "
                 "unblock_application after that"
             )
+
+
+def _warn_of_initialize(app: Router, unblocking: Unblocking) -> None:
+    classes = {
+        route.target: None
+        for route in routes_of(app)
+        if isinstance(route.target, type)
+        and issubclass(route.target, RequestHandler)
+        and unblocking.options_for(route.sample(), route.target) is not None
+    }
+    for cls in classes:
+        warn_of_initialize(cls, stacklevel=3)
 
 
 def _choice(target: Target, options: Optional[BodyOptions]) -> _Choice:

@@ -29,6 +29,7 @@ from tornado_unblock._handlers.methods import VERBS, overridden
 from tornado_unblock._handlers.one_method import hand_over
 from tornado_unblock._handlers.options import BodyOptions, body_options, check_method
 from tornado_unblock._handlers.plan import decorated_options
+from tornado_unblock._handlers.thread_bound import warn_of_initialize
 from tornado_unblock._handlers.whole_request import begin, execute
 from tornado_unblock._loop.lease import running_loop
 
@@ -220,6 +221,7 @@ def _unblock_class(cls: type, options: BodyOptions) -> type:
             f"unblock expects a subclass of tornado.web.RequestHandler, not {cls!r}; "
             "for the methods of other classes use run_in_executor"
         )
+    warn_of_initialize(cls, stacklevel=4)
     target: Any = cls
     target._execute = _execute_of(cls, options)
     return cls
