@@ -8,6 +8,7 @@ thread there, all requests share, and their bodies do not find it.
 
 from __future__ import annotations
 
+import dis
 import inspect
 import sys
 import threading
@@ -47,7 +48,8 @@ def warn_of_initialize(cls: type[RequestHandler], stacklevel: int) -> None:
 
 def _thread_bound(method: types.FunctionType) -> Iterator[str]:
     used = method.__code__.co_names
-    for name in used:
+    steps = dis.get_instructions(method.__code__)
+    for name in {step.argval for step in steps if step.opname == "LOAD_GLOBAL"}:
         value = method.__globals__.get(name)
         if isinstance(value, types.ModuleType):
             if value is sys.modules.get("sqlite3") and "connect" in used:
