@@ -9,7 +9,7 @@ from tornado.web import FallbackHandler, RequestHandler
 
 from tornado_unblock._executors.functions import describe
 from tornado_unblock._executors.options import DEFAULT
-from tornado_unblock._executors.registry import executor_name
+from tornado_unblock._executors.registry import AnyExecutor, executor_name
 from tornado_unblock._handlers.application import Unblocking
 from tornado_unblock._handlers.methods import VERBS, is_socket_class
 from tornado_unblock._handlers.options import BodyOptions, class_options
@@ -20,6 +20,7 @@ from tornado_unblock._handlers.plan import (
     options_of_method,
 )
 from tornado_unblock._handlers.routes import Route, routes_of
+from tornado_unblock._handlers.wsgi import is_on_loop
 
 _ON_LOOP = "on the loop, because"
 
@@ -67,20 +68,42 @@ def _rows(unblocking: Optional[Unblocking], route: Route) -> list[RouteReport]:
     if not (isinstance(cls, type) and issubclass(cls, RequestHandler)):
         why = f"{_ON_LOOP} it is no RequestHandler"
         return [_row(route, describe(cls), "*", why=why)]
-    if issubclass(cls, FallbackHandler):
-        fallback = route.kwargs.get("fallback")
-        why = f"{_ON_LOOP} it passes the request on to {type(fallback).__name__}"
-        return [_row(route, cls.__qualname__, "*", why=why)]
     options = class_options(cls)
     if options is None and unblocking is not None:
         options = unblocking.options_for(route.sample(), cls)
     left_out = "it is not unblocked" if unblocking is None else "it is left out"
+    if issubclass(cls, FallbackHandler):
+        return [_fallback_row(route, cls, options, left_out)]
     verbs = [
         verb
         for verb in sorted(VERBS)
         if getattr(cls, verb) is not RequestHandler._unimplemented_method
     ]
     return [_verb_row(route, cls, verb, options, left_out) for verb in verbs or ["*"]]
+
+
+def _fallback_row(
+    route: Route,
+    cls: type[FallbackHandler],
+    options: Optional[BodyOptions],
+    left_out: str,
+) -> RouteReport:
+    fallback = route.kwargs.get("fallback")
+    name = cls.__qualname__
+    if options is None:
+        return _row(route, name, "*", why=f"{_ON_LOOP} {left_out}")
+    if decide(cls, "get").passes_on and is_on_loop(fallback):
+        why = "its WSGI application runs in a worker"
+        executor = _executor_name(options.executor)
+        return _row(route, name, "*", why=why, body="worker", executor=executor)
+    why = f"{_ON_LOOP} it passes the request on to {type(fallback).__name__}"
+    return _row(route, name, "*", why=why)
+
+
+def _executor_name(executor: Optional[AnyExecutor]) -> str:
+    if executor is None or isinstance(executor, str):
+        return executor or DEFAULT
+    return executor_name(executor)
 
 
 def _verb_row(
@@ -105,16 +128,14 @@ def _verb_row(
     if own is not None and not decision.verb_hops:
         why = "@unblock is on the method"
     chosen = options_of_method(cls, verb) or own or options
-    executor: object = chosen.executor if chosen is not None else None
-    if executor is not None and not isinstance(executor, str):
-        executor = executor_name(chosen.executor)  # type: ignore[union-attr, arg-type]
+    executor = _executor_name(chosen.executor if chosen is not None else None)
     return _row(
         route,
         cls.__qualname__,
         verb.upper(),
         prepare="worker" if prepare else "loop",
         body="worker" if body else "loop",
-        executor=str(executor or DEFAULT) if prepare or body else "",
+        executor=executor if prepare or body else "",
         why=why,
     )
 

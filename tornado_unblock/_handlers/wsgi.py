@@ -52,10 +52,10 @@ def answer_by_wsgi(
     if not issubclass(cls, FallbackHandler) or cls.prepare is not _PREPARE:
         return None
     container: Any = handler.fallback  # type: ignore[attr-defined]
-    return _answer(handler, container, where) if _is_on_loop(container) else None
+    return _answer(handler, container, where) if is_on_loop(container) else None
 
 
-def _is_on_loop(container: object) -> bool:
+def is_on_loop(container: object) -> bool:
     """Whether it is a container that runs its application on the loop thread."""
     wsgi: Optional[ModuleType] = sys.modules.get("tornado.wsgi")
     if wsgi is None or not issubclass(type(container), wsgi.WSGIContainer):

@@ -128,6 +128,7 @@ def test_every_route_and_every_form():
             (r"/static/(.*)", StaticFileHandler, {"path": "."}),
             ("/prepares", Prepares),
             ("/wsgi/.*", FallbackHandler, {"fallback": WSGIContainer(answer)}),
+            ("/other", FallbackHandler, {"fallback": answer}),
             ("/function", answer),
         ]
     )
@@ -142,6 +143,7 @@ def test_every_route_and_every_form():
     assert found["/decorated", "POST"] == ("worker", "worker", "default", by_method)
     assert found["/decorated", "PUT"] == ("worker", "loop", "default", alone)
     assert found["/moved", "GET"] == ("loop", "loop", "", alone)
+    assert found["/wsgi/.*", "*"] == ("loop", "loop", "", alone)
     unblock_application(app)
     found = rows()
     sync = ("worker", "worker", "default", "all of it is sync")
@@ -149,8 +151,11 @@ def test_every_route_and_every_form():
     assert found["/moved", "GET"] == found[r"/static/(.*)", "HEAD"] == sync
     assert found["/prepares", "*"] == sync
     assert found["/wsgi/.*", "*"] == (
-        *("loop", "loop", ""),
-        "on the loop, because it passes the request on to WSGIContainer",
+        *("loop", "worker", "default"),
+        "its WSGI application runs in a worker",
+    )
+    assert found["/other", "*"][3] == (
+        "on the loop, because it passes the request on to function"
     )
     assert found["/function", "*"] == (
         *("loop", "loop", ""),
