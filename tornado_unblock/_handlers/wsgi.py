@@ -47,10 +47,10 @@ def answer_by_wsgi(
         that runs its application on the loop thread.
     """
     container: Any = handler.fallback
-    return _answer(handler, container, where) if _is_on_loop(container) else None
+    return _answer(handler, container, where) if is_on_loop(container) else None
 
 
-def _is_on_loop(container: object) -> bool:
+def is_on_loop(container: object) -> bool:
     """Whether it is a container that runs its application on the loop thread."""
     wsgi: Optional[ModuleType] = sys.modules.get("tornado.wsgi")
     if wsgi is None or not issubclass(type(container), wsgi.WSGIContainer):
