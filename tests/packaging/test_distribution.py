@@ -96,6 +96,7 @@ def test_wheel_files(wheel: Path) -> None:
             "METADATA",
             "RECORD",
             "WHEEL",
+            "entry_points.txt",
             "top_level.txt",
             "licenses/LICENSE",
         )
