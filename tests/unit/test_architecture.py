@@ -206,10 +206,7 @@ ABOUT_THE_PACKAGE = {"test_architecture", "test_pytest_plugin"}
 #: What shows only as a whole is tested as a whole; keep it short.
 TESTED_TOGETHER = {
     # Source goes in at one end, findings come out at the other: marked files say which.
-    "scan/test_corpus": [
-        *("attention", "findings", "frames", "handlers", "project", "reach", "routes"),
-        *("rules", "scopes", "values"),
-    ],
+    "scan/test_corpus": ["findings", "frames", "rules", "scopes", "values"],
     # A blocked loop and two threads that look at it; what one sees the other tells.
     "stalls/test_watching": [
         *("clock", "frames", "held", "hooks", "records", "settings", "story"),
