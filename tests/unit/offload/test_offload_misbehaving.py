@@ -22,6 +22,7 @@ from tests.unit.conftest import WAIT, Response, Server, all_quiet
 from tests.unit.test_errors import OfRudeType, Rude, RudeExit, slotted
 from tornado_unblock import configure, run_in_executor, unblock, unblock_application
 from tornado_unblock._executors.registry import get_executor
+from tornado_unblock._loop import thread_loop
 from tornado_unblock._loop.lease import current_lease, innermost_lease
 
 PACKAGE = str(Path(tornado_unblock.__file__).parent)
@@ -83,7 +84,7 @@ def on_the_worker(executor: str, fn: Callable[[], Any]) -> Any:
 def look() -> dict[str, Any]:
     """Return what a body may have left behind in this thread."""
     try:
-        loop: Any = asyncio.get_event_loop_policy().get_event_loop()
+        loop: Any = thread_loop._get_policy().get_event_loop()
     except RuntimeError:
         loop = None
     return {
