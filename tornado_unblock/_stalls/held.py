@@ -33,6 +33,7 @@ class HeldDump:
     def __init__(self, seconds: float) -> None:
         self._seconds = seconds
         self._file = tempfile.TemporaryFile()  # noqa: SIM115 - `close` closes it
+        self.rearm()
 
     def rearm(self) -> Dumps:
         """Put the timer off, and return what it has written since the last time."""

@@ -52,8 +52,8 @@ class _Watched:
     def read(self, stood: float) -> Optional[Reading]:
         """Read what the system has counted of its thread."""
         thread = self.clock.thread
-        if thread is None:
-            return None
+        if thread is None:  # nobody runs the loop now; its last thread may be there
+            return self.counts.read(stood) if self.counts is not None else None
         if self.counts is None or self.counts.thread != thread:
             if self.counts is not None:
                 self.counts.close()
@@ -137,12 +137,14 @@ class Watcher:
             known = self._watched.get(id(loop))
             if self._stopping or (known is not None and known.clock.loop is loop):
                 return
+            # First: to wait for a thread to start is no stall of the program's.
+            self._start()
             clock = LoopClock(
                 loop, self.settings.threshold, self._wake_up, self.settings.look
             )
-            self._watched[id(loop)] = _Watched(clock)
+            one = self._watched[id(loop)] = _Watched(clock)
+            one.before = one.read(0.0)
             clocks.append(clock)
-            self._start()
 
     def after_fork(self) -> None:
         """Begin anew in a forked child: the thread starts when a loop has turned."""
@@ -276,10 +278,11 @@ class Watcher:
         began = clock.stalled_since()
         story = one.story
         if story is not None and story.began != began:
-            one.story = one.stall = None  # it was shorter than the threshold
+            if not any(turn.began == story.began for turn in clock.ended):
+                one.story = one.stall = None  # it was shorter than the threshold
         elif story is not None and reading is not None:
             self._go_on(one, story, reading)
-        if one.story is None and reading is not None:
+        if reading is not None and one.story is None and not clock.ended:
             one.before = reading
             clock.name = _thread_name(clock)
 
@@ -292,7 +295,9 @@ class Watcher:
     ) -> None:
         """Report the turns that have ended, and began ``before`` some time."""
         ended = one.clock.ended
-        while ended and ended[0].began < before:
+        # Those that have ended since the counts were read are for the next look.
+        until = reading.at if reading is not None else math.inf
+        while ended and ended[0].began < before and ended[0].ended <= until:
             self._finish(one, ended.popleft(), reading, held)
 
     def _go_on(self, one: _Watched, story: Story, reading: Reading) -> None:
@@ -301,7 +306,7 @@ class Watcher:
         if seconds < self.settings.threshold:
             return
         before = one.before or reading
-        verdict = evidence.judge(seconds, before, reading)
+        verdict = _judge(story.began, reading.at, before, reading)
         if verdict.active < self.settings.threshold:
             return
         computed = reading.computed - before.computed
@@ -340,7 +345,7 @@ class Watcher:
             story.add(frames.from_dump(held, turn.owner), turn.ended, False)
         verdict = evidence.Verdict(seconds, 0.0, False)
         if one.before is not None and reading is not None:
-            verdict = evidence.judge(seconds, one.before, reading)
+            verdict = _judge(turn.began, turn.ended, one.before, reading)
         if verdict.active < self.settings.threshold and not story.is_stall:
             one.starved += seconds
             return
@@ -360,6 +365,13 @@ class Watcher:
             self._tell(stall)
         if self._log:
             self._reporter.after(stall, story.announced)
+
+
+def _judge(
+    began: float, ended: float, before: Reading, after: Reading
+) -> evidence.Verdict:
+    """Judge as much of a turn as there are counts for."""
+    return evidence.judge(max(0.0, ended - max(began, before.at)), before, after)
 
 
 def _held_lock() -> threading.Lock:

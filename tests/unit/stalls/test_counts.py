@@ -10,7 +10,7 @@ from tornado_unblock import Place, Stall
 from tornado_unblock._stalls import counts
 from tornado_unblock._stalls.counts import OTHERS, StallCounts
 
-PLACE = Place("orders.py", 7, "load", "time.sleep(1)")
+PLACE = Place("orders.py", 7, "load", "query()")
 STALL = Stall(
     seconds=1.0,
     over=True,

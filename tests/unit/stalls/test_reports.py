@@ -28,7 +28,7 @@ def test_all_that_is_known() -> None:
     """One line for who, and one for each thing known of it."""
     assert describe(FULL).splitlines() == [
         r"Orders.get (GET /orders/7, route /orders/(\d+), request r-1)",
-        "  at orders.py:7 in load: time.sleep(1)",
+        "  at orders.py:7 in load: query()",
         "  through Orders.get (web.py:3) > load (orders.py:7)",
         "  time went to 70% orders.py:7, 30% db.py:4",
         "  it was a sleep",
