@@ -7,7 +7,6 @@
 
 from __future__ import annotations
 
-import ast
 import asyncio
 import builtins
 import contextvars
@@ -18,9 +17,8 @@ import linecache
 import os
 import re
 import sys
-import textwrap
 import types
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from typing import Any, Callable, NamedTuple, Optional
 
 import tornado
@@ -39,6 +37,12 @@ _MAKE_HANDLER = _HandlerDelegate.execute.__code__
 _LIBRARY = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 _TORNADO = os.path.dirname(os.path.abspath(tornado.__file__))
 _STANDARD = os.path.join(os.path.dirname(os.path.realpath(os.__file__)), "")
+# What stands before the first name, a name, a call in a line, and what may hide or
+# close a bracket.
+_LEADING = re.compile(r"^(?:[\s(]|(?:async|await|with|not|yield|from|return)\b)+")
+_NAME = re.compile(r"\s*\.?\s*([^\W\d]\w*)")
+_CALLS = re.compile(r"[^\W\d][\w.]*(?=\()|(?<=\bwith )[^\W\d][\w.]*(?=:)")
+_BRACKETS = re.compile(r"[()\[\]{}]|\"(?:\\.|[^\"\\])*\"|'(?:\\.|[^'\\])*'")
 _LOOP_METHODS = ("_run_once", "run_forever", "run_until_complete", "run", "_run")
 # Methods of a socket's handler that the socket's own task calls.
 SOCKET_METHODS = frozenset(
@@ -279,24 +283,17 @@ def _called(at: _At) -> tuple[str, ...]:
     """Return what the innermost frame may be calling, as ``module.name``.
 
     C functions have no frame: the source says which one it is, and the names in it
-    are looked up as the interpreter would, but without running anything.
+    are looked up as the interpreter would, but without running anything. It is read
+    by hand: CPython's `ast` is not safe beside another thread that parses.
     """
-    try:
-        text, exact = _expression(at)
-        names = [
-            _resolve(node, at)
-            for node in ast.walk(ast.parse(text))
-            if isinstance(node, (ast.Call, ast.withitem))
-        ]
-    except (SyntaxError, ValueError, RecursionError, RuntimeError):
-        return ()
-    known = [name for name in names if name]
-    return tuple(known[:1] if exact else known)
+    text, exact = _expression(at)
+    texts = [text] if exact else _CALLS.findall(text)
+    return tuple(filter(None, (_resolve(_chain(part), at) for part in texts)))
 
 
 def _expression(at: _At) -> tuple[str, bool]:
     """Return the source of what the frame is at, and whether it is just that."""
-    code, line = at.code, at.line
+    code = at.code
     if hasattr(code, "co_positions"):  # Python 3.11 on
         positions = list(code.co_positions())
         start, end, left, right = positions[at.last_instruction // 2]
@@ -305,49 +302,57 @@ def _expression(at: _At) -> tuple[str, bool]:
             if lines:
                 lines[-1] = lines[-1].encode()[:right].decode(errors="replace")
                 lines[0] = lines[0].encode()[left:].decode(errors="replace")
-                text = "".join(lines)
-                return (f"({text})", True) if _parses(f"({text})") else (text, True)
-    text = textwrap.dedent(linecache.getline(code.co_filename, line)).strip()
-    if not _parses(text):
-        # The head of a block, or one line of several: the calls in it will do.
-        text = "\n".join(re.findall(r"[\w.]+\(", text)).replace("(", "()")
-    return text, False
+                return "".join(lines), True
+    return linecache.getline(code.co_filename, at.line), False
 
 
-def _parses(text: str) -> bool:
-    try:
-        ast.parse(text)
-    except SyntaxError:
-        return False
-    return True
+def _chain(text: str) -> list[str]:
+    """Return the links of ``a.b(...).c``: names, and "()" for what is in brackets."""
+    text = _LEADING.sub("", text)
+    links: list[str] = []
+    position = 0
+    while position < len(text):
+        name = _NAME.match(text, position)
+        if name is not None:
+            links.append(name[1])
+            position = name.end()
+        elif links and text[position] in "([":
+            links.append("()")
+            position = _after_bracket(text, position)
+        else:
+            break
+    if links and links[-1] == "()":
+        links.pop()  # the call itself
+    return links
 
 
-def _resolve(node: Any, at: _At) -> str:
-    target = node.func if isinstance(node, ast.Call) else node.context_expr
-    names = list(_names(target))[::-1]
-    if not names[0]:
-        # What a call returns is not known, but whose call it was.
-        while isinstance(target, ast.Attribute):
-            target = target.value
-        made_by = _resolve(target, at) if isinstance(target, ast.Call) else "?"
-        return ".".join([f"{made_by}()", *names[1:]])
-    value = _look_up(names[0], at)
-    for index, name in enumerate(names[1:], 1):
+def _after_bracket(text: str, position: int) -> int:
+    """Return where the bracket that opens at ``position`` has been closed."""
+    depth = 0
+    for found in _BRACKETS.finditer(text, position):
+        depth += (found[0] in "([{") - (found[0] in ")]}")
+        if not depth:
+            return found.end()
+    return len(text)
+
+
+def _resolve(links: list[str], at: _At) -> str:
+    """Return whose function the links lead to; what a call returns is not known."""
+    if not links:
+        return ""
+    if "()" in links:
+        last = links.index("()")
+        rest = "".join(link if link == "()" else f".{link}" for link in links[last:])
+        return _resolve(links[:last], at) + rest
+    value = _look_up(links[0], at)
+    for index, name in enumerate(links[1:], 1):
         inner = inspect.getattr_static(value, name, None)
         if isinstance(inner, (types.MemberDescriptorType, types.GetSetDescriptorType)):
             inner = None
-        if inner is None or index == len(names) - 1:
+        if inner is None or index == len(links) - 1:
             return _describe(value, inner, name)
         value = inner
-    return _describe(None, value, names[0])
-
-
-def _names(node: ast.expr) -> Iterator[str]:
-    """Yield the names of ``a.b.c`` from the right; "" first where it is no name."""
-    while isinstance(node, ast.Attribute):
-        yield node.attr
-        node = node.value
-    yield node.id if isinstance(node, ast.Name) else ""
+    return _describe(None, value, links[0])
 
 
 def _look_up(name: str, at: _At) -> Any:

@@ -266,6 +266,8 @@ class Watcher:
     ) -> None:
         clock = one.clock
         reading = one.read(stood)
+        if one.before is None:
+            one.before = reading
         held = dumps.get(clock.run or 0)
         seen = samples.get(id(clock.loop))
         if seen is not None and (one.story is None or one.story.began != seen[0]):
