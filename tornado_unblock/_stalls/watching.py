@@ -82,8 +82,7 @@ def watch(
     ``tornado_unblock.stalls`` gets a warning while it is, and a record when it is over,
     with the endpoint, the line of your code, and what to do. `stalls` adds them up.
 
-    Call it once, from any thread, before or after the loop starts. It costs a request
-    less than a hundredth of the time that a trivial one takes.
+    Call it once, from any thread, before or after the loop starts.
 
     Args:
         threshold: Seconds.
