@@ -2,6 +2,7 @@
 #
 #   PYTHON=python3.12          the interpreter to build environments with
 #   ARGS="tests/x.py -k name"  passed on to pytest, or to the demo
+#   JOBS=2                     how many tests run at a time
 #   CELLS="3.9-lowest *-latest"  which cells `make test-all` runs
 
 SHELL := /bin/bash
@@ -9,7 +10,7 @@ SHELL := /bin/bash
 .DELETE_ON_ERROR:
 .DEFAULT_GOAL := help
 .PHONY: help demo bench-app bench bench-quick bench-guard env lint format test
-.PHONY: test-debug test-all conformance stress docs dist clean
+.PHONY: test-full test-debug test-all conformance stress docs dist clean
 
 # What a shell may carry must not decide which code is tested.
 unexport PYTHONPATH PYTHONHOME PYTHONWARNINGS
@@ -19,6 +20,7 @@ PYTHON = $(eval PYTHON := $(shell tools/find-python))$(PYTHON)
 endif
 ARGS ?=
 CELLS ?=
+JOBS ?= 2
 export DATABASE
 
 TEST_ENV := .venvs/test
@@ -26,10 +28,15 @@ BIN := $(TEST_ENV)/bin
 # What the gate on coverage is about: the library's own tests.
 COVERED := tests/unit tests/differential
 COVERAGE := --cov --cov-report=term-missing:skip-covered $(COVERED)
-REST := $(filter-out $(COVERED) tests/stress,$(patsubst %/,%,$(wildcard tests/*/)))
-# The suite then insists on testing the built wheel: tests/packaging.
+# The pages without the site that is made of them.
+PAGES := $(filter-out %/test_site.py,$(wildcard tests/docs/test_*.py))
+FOLDERS := $(patsubst %/,%,$(wildcard tests/*/))
+REST := tests/docs/test_site.py $(filter-out $(COVERED) tests/docs tests/stress,$(FOLDERS))
+# The suite then insists on testing the built wheel: tests/packaging. Files stay whole:
+# some of their fixtures serve all their tests.
 PYTEST := TORNADO_UNBLOCK_DIST="$(CURDIR)/dist" $(BIN)/pytest
-TYPED := tornado_unblock tools $(wildcard tests/packaging/typing_checks.py)
+PARALLEL := -n $(JOBS) --dist loadfile
+TYPED := tornado_unblock tools
 
 help: ## List the tasks
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) \
@@ -72,18 +79,21 @@ lint: env ## Check style, formatting and types
 	$(BIN)/ruff format --check .
 	$(BIN)/lint-imports
 	$(BIN)/mypy --strict $(TYPED)
-	$(if $(filter %.py,$(TYPED)),$(BIN)/basedpyright --pythonpath $(BIN)/python $(filter %.py,$(TYPED)))
 
 format: env ## Rewrite the sources the way lint wants them
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 
-test: lint ## Lint, then test the built wheel, with branch coverage of the library
-	$(if $(ARGS),,$(PYTEST) $(COVERAGE))
+test: lint ## Lint, then test the library and the code in its documentation (4 minutes)
+	$(if $(ARGS),$(PYTEST) $(ARGS),$(PYTEST) $(PARALLEL) $(COVERAGE))
+	$(if $(ARGS),,$(PYTEST) $(PARALLEL) $(PAGES))
+
+test-full: env ## All other tests: examples, benchmarks, packaging, Tornado's own, …
 	TORNADO_UNBLOCK_DOCS=required $(PYTEST) $(or $(ARGS),$(REST))
+	$(if $(ARGS),,$(PYTEST) --timeout=600 tests/stress -m quick)
 
 test-debug: env ## The library's own tests under asyncio's debug mode
-	PYTHONASYNCIODEBUG=1 $(PYTEST) $(or $(ARGS),$(COVERED))
+	PYTHONASYNCIODEBUG=1 $(PYTEST) $(or $(ARGS),$(PARALLEL) $(COVERED))
 
 test-all: ## The tests on every Python found, lowest and latest versions (CELLS=…)
 	@test -n "$(PYTHON)"
@@ -94,7 +104,8 @@ conformance: env ## Only Tornado's own tests, with bodies moved to workers
 	$(PYTEST) tests/conformance $(ARGS)
 
 stress: env ## The stress tests: a crash proves a bug, a clean run proves little
-	$(PYTEST) --timeout=600 tests/stress $(ARGS)
+	TORNADO_UNBLOCK_STRESS_SECONDS=$${TORNADO_UNBLOCK_STRESS_SECONDS:-300} \
+	  $(PYTEST) --timeout=3600 tests/stress $(ARGS)
 
 docs: env ## Build the documentation into build/docs
 	$(BIN)/python -m sphinx -W --keep-going -n -q -b html docs build/docs

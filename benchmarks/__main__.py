@@ -1,7 +1,5 @@
 """`python -m benchmarks`: measure what the documentation claims. See `--help`."""
 
-# ruff: noqa: T201 - it speaks to people
-
 import sys
 
 try:

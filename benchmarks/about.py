@@ -11,8 +11,8 @@ import subprocess
 from pathlib import Path
 from typing import Any
 
-from examples.bench_app.machine import description
-from examples.order_service.load import version as version_of_load
+from benchmarks.harness.machine import description
+from benchmarks.harness.wrk import version
 
 PACKAGES = (
     "tornado-unblock",
@@ -20,13 +20,25 @@ PACKAGES = (
     "wrapt",
     "asgiref",
     "anyio",
+    "uvloop",
     "fastapi",
+    "starlette",
     "uvicorn",
     "httptools",
+    "quart",
+    "hypercorn",
+    "aiohttp",
     "flask",
+    "django",
     "waitress",
     "gunicorn",
     "gevent",
+    "granian",
+    "sqlalchemy",
+    "psycopg2-binary",
+    "PyMySQL",
+    "asyncpg",
+    "aiomysql",
 )
 
 
@@ -43,7 +55,7 @@ def describe() -> dict[str, Any]:
 
 def versions() -> dict[str, str | None]:
     """Return the versions of all that takes part; None for what is not installed."""
-    wrk = version_of_load("wrk") if shutil.which("wrk") else None
+    wrk = version() if shutil.which("wrk") else None
     packages = {package: _installed(package) for package in PACKAGES}
     return {"Python": platform.python_version(), **packages, "wrk": wrk}
 

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from benchmarks.contenders import CONTENDERS
-from benchmarks.kinds import Scenario
-from benchmarks.results import Results
+from benchmarks.contenders import CONTENDERS, contender_named
+from benchmarks.harness.drawing import Bar, bars
+from benchmarks.harness.kinds import Scenario
+from benchmarks.harness.results import Results
 from benchmarks.scenarios import SCENARIOS
-from examples.bench_app.drawing import BLUE, horizontal_bars
+from benchmarks.table import base_of, heading_of
 
 NAME = "benchmarks-{}.svg"
 
@@ -22,36 +23,29 @@ def write_charts(results: Results, folder: Path) -> dict[str, Path]:
     folder.mkdir(parents=True, exist_ok=True)
     written = {}
     for scenario in SCENARIOS:
-        bars = _bars(results, scenario)
-        if len(bars) > 1:
+        shown = _bars(results, scenario) if scenario.chart else []
+        if len(shown) > 1:
+            base = contender_named(base_of(results, scenario.name))
+            what = f"requests per second, {base.title.replace('`', '')} = 1"
             written[scenario.name] = folder / NAME.format(scenario.name)
-            _write(scenario, bars, written[scenario.name])
+            title = f"{heading_of(scenario)}: {what}"
+            _write(title, shown, written[scenario.name])
     return written
 
 
-def _bars(results: Results, scenario: Scenario) -> list[tuple[str, float]]:
-    bars = []
+def _bars(results: Results, scenario: Scenario) -> list[Bar]:
+    shown = []
+    base = base_of(results, scenario.name)
     for contender in CONTENDERS:
-        found = results.figure(scenario.name, contender.name, scenario.shown)
-        if found is not None and scenario.shown in ("rate", "seconds"):
-            bars.append((contender.title.replace("`", ""), found.median))
-    return bars
+        found = results.ratio(scenario.name, contender.name, base, "rate")
+        if found is not None:
+            text = f"{found.median:.2f} ({found.low:.2f} to {found.high:.2f})"
+            ours = contender.name.startswith("unblock")
+            name = contender.title.replace("`", "")
+            shown.append(Bar(name, found.median, text, "a" if ours else "b"))
+    return shown
 
 
-def _write(scenario: Scenario, bars: list[tuple[str, float]], path: Path) -> None:
-    unit = {"rate": "requests per second", "seconds": "seconds, less is better"}
-    chart = horizontal_bars(
-        len(bars),
-        (BLUE,),
-        title=f"{scenario.title}: {unit[scenario.shown]}",
-        print_values=True,
-        show_legend=False,
-        width=760,
-        no_prefix=True,  # the usual one is random: the file would change each time
-    )
-    upwards = bars[::-1]  # the first bar is drawn at the bottom
-    chart.x_labels = [title for title, _ in upwards]
-    digits = 0 if scenario.shown == "rate" else 1
-    shown = [value for _, value in upwards]
-    chart.add("", shown, formatter=f"{{:,.{digits}f}}".format)
-    chart.render_to_file(str(path))
+def _write(title: str, shown: list[Bar], path: Path) -> None:
+    legend = (("this library", "a"), ("others", "b"))
+    path.write_text(bars(title, shown, legend), encoding="utf-8")

@@ -1,24 +1,25 @@
 """The command line: options in, measurements out, and an exit code."""
 
-# ruff: noqa: T201 - it speaks to people
-
 from __future__ import annotations
 
 import argparse
+import dataclasses
 import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from benchmarks import charts, compare, docs, results, table, wrk
+from benchmarks import charts, compare, docs, table
 from benchmarks.about import describe
-from benchmarks.contenders import CONTENDERS, contender_named
+from benchmarks.contenders import CONTENDERS, command_of, contender_named
 from benchmarks.goals import asked_for
-from benchmarks.kinds import Scenario
-from benchmarks.results import Results
-from benchmarks.runner import QUICK_ROUNDS, ROUNDS, Plan, Progress, Runner
-from benchmarks.scenarios import SCENARIOS
-from examples.order_service.errors import DemoError, SetupError
-from examples.order_service.interrupts import Interrupts
+from benchmarks.harness import results, wrk
+from benchmarks.harness.errors import DemoError, SetupError
+from benchmarks.harness.interrupts import Interrupts
+from benchmarks.harness.kinds import Crowd, Scenario, Throughput
+from benchmarks.harness.results import Results
+from benchmarks.harness.runner import QUICK_ROUNDS, ROUNDS, Plan, Progress, Runner
+from benchmarks.scenarios import GATE, SCENARIOS
+from benchmarks.world import world
 
 DESCRIPTION = """Measure what a hop costs, against native async and the other ways to
 serve blocking code. Exit status: 0, 1 if a cell has no number because not every request
@@ -53,11 +54,26 @@ def plan(given: argparse.Namespace) -> Plan:
     scenarios = selected(given.only)
     every = [contender.name for contender in CONTENDERS]
     names = tuple(given.contenders or every)
-    asked = Plan(scenarios, names, given.rounds, given.quick)
-    for scenario in scenarios:
+    asked = gated(Plan(scenarios, names, given.rounds, given.quick, given.everyone))
+    for scenario in asked.scenarios:
         for name in asked.taking_part(scenario):
             contender_named(name).require()
     return asked
+
+
+def gated(plan: Plan) -> Plan:
+    """Put the gate before the others, for those whose servers are measured."""
+    others = [scenario for scenario in plan.scenarios if scenario.name != GATE.name]
+    measured = {
+        name
+        for scenario in others
+        if isinstance(scenario, (Throughput, Crowd))
+        for name in plan.taking_part(scenario)
+    }
+    names = tuple(name for name in GATE.contenders if name in measured)
+    gate = dataclasses.replace(GATE, contenders=names)
+    first = (gate,) if names else ()
+    return dataclasses.replace(plan, scenarios=(*first, *others))
 
 
 def selected(names: Sequence[str]) -> tuple[Scenario, ...]:
@@ -89,12 +105,12 @@ def _measured(given: argparse.Namespace) -> Results:
     found, progress = Results(about), Progress(asked)
     progress.say(f"About {asked.seconds() / 60:.0f} minutes.")
     with Interrupts() as interrupts:
-        Runner(asked, interrupts, progress, found).run()
+        Runner(asked, interrupts, command_of, world, progress, found).run()
     return found
 
 
 def _write(found: Results, given: argparse.Namespace) -> None:
-    text = table.markdown(found)
+    text = table.markdown(found, given.ratios)
     print(f"\n{docs.about(found)}\n\n{text}")
     if not given.read:
         results.write(given.json, found.as_json())
@@ -107,7 +123,7 @@ def _write(found: Results, given: argparse.Namespace) -> None:
         written = charts.write_charts(found, folder)
         print(f"Charts: {len(written)} in {folder.resolve()}")
         if given.docs:
-            docs.update(PAGE, found, written)
+            docs.update(PAGE, found, written, given.ratios)
             print(f"Page: {PAGE.resolve()}")
 
 
@@ -125,7 +141,8 @@ def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser("python -m benchmarks", description=DESCRIPTION)
     names = [contender.name for contender in CONTENDERS]
     option = parser.add_argument
-    option("--quick", action="store_true", help="two minutes; what the goals need")
+    option("--quick", action="store_true", help="a few minutes; what the goals need")
+    option("--everyone", action="store_true", help="with --quick: leave nobody out")
     option("--only", metavar="NAME", nargs="+", default=[], help="these scenarios")
     option("--contenders", nargs="+", choices=names, metavar="NAME", help="only these")
     option(
@@ -140,5 +157,6 @@ def _parser() -> argparse.ArgumentParser:
     option("--markdown", type=Path, help="file for the tables")
     option("--charts", type=Path, metavar="FOLDER", help="folder for the SVG charts")
     option("--docs", action="store_true", help=f"write {PAGE} and its charts")
+    option("--ratios", action="store_true", help="show ratios only")
     option("--note", default="", help="a sentence to go with the numbers")
     return parser

@@ -8,7 +8,7 @@ from __future__ import annotations
 from typing import NamedTuple
 
 from benchmarks.goals import GOALS
-from benchmarks.results import Figure, Results
+from benchmarks.harness.results import Figure, Results
 from benchmarks.scenarios import SCENARIOS
 from benchmarks.table import aligned
 

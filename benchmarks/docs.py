@@ -6,19 +6,21 @@ import re
 from collections.abc import Mapping
 from pathlib import Path
 
-from benchmarks import results as files
-from benchmarks.results import Results
+from benchmarks.harness import results as files
+from benchmarks.harness.errors import SetupError
+from benchmarks.harness.results import Results
 from benchmarks.scenarios import scenario_named
 from benchmarks.table import heading_of, markdown
-from examples.order_service.errors import SetupError
 
 BEGIN = "<!-- results: written by `python -m benchmarks --docs` -->"
 END = "<!-- end of results -->"
 _BETWEEN = re.compile(re.escape(BEGIN) + ".*" + re.escape(END), re.DOTALL)
 
 
-def update(page: Path, results: Results, charts: Mapping[str, Path]) -> None:
-    """Write the results into the page.
+def update(
+    page: Path, results: Results, charts: Mapping[str, Path], ratios: bool = False
+) -> None:
+    """Write the results into the page; with `ratios`, nothing but ratios.
 
     Raises:
         SetupError: The page or its marks are not there.
@@ -30,7 +32,8 @@ def update(page: Path, results: Results, charts: Mapping[str, Path]) -> None:
         raise SetupError(f"Cannot read {page}: {error.strerror}.") from error
     if not _BETWEEN.search(text):
         raise SetupError(f"{page} has no place for the results: {BEGIN} … {END}")
-    new = f"{BEGIN}\n\n{about(results)}\n\n{_illustrated(results, page, charts)}\n{END}"
+    tables = _illustrated(results, page, charts, ratios)
+    new = f"{BEGIN}\n\n{about(results)}\n\n{tables}\n{END}"
     files.write(page, _BETWEEN.sub(lambda _: new, text))
 
 
@@ -49,8 +52,10 @@ def about(results: Results) -> str:
     )
 
 
-def _illustrated(results: Results, page: Path, charts: Mapping[str, Path]) -> str:
-    text = markdown(results)
+def _illustrated(
+    results: Results, page: Path, charts: Mapping[str, Path], ratios: bool
+) -> str:
+    text = markdown(results, ratios)
     for name, path in charts.items():
         title = heading_of(scenario_named(name))
         try:

@@ -6,8 +6,6 @@ one stored for this version of Python. Exit status: 0, 1 if the hop has become m
 than 10 % dearer, 2 if it cannot be told (1 where CI is set).
 """
 
-# ruff: noqa: T201 - it prints a report
-
 from __future__ import annotations
 
 import argparse
@@ -23,8 +21,8 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from benchmarks.about import versions
-from benchmarks.results import write
-from examples.order_service.errors import DemoError, SetupError
+from benchmarks.harness.errors import DemoError, SetupError
+from benchmarks.harness.results import write
 
 STORED = Path(__file__).with_name("guard.json")
 ROOT = Path(__file__).resolve().parents[1]

@@ -4,8 +4,6 @@ Run under callgrind. `getppid`, which nothing else calls here, marks where a cou
 begins and ends: callgrind writes one down whenever it is entered.
 """
 
-# ruff: noqa: T201 - it says how many requests it made
-
 from __future__ import annotations
 
 import asyncio
@@ -16,7 +14,7 @@ import sys
 from tornado.web import Application
 
 from benchmarks.contenders import native, unblock
-from benchmarks.inprocess import request
+from benchmarks.harness.inprocess import request
 
 WARM_UP = 60  # requests; the interpreter adapts its code to what it sees
 REQUESTS = 300

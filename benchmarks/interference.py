@@ -12,8 +12,6 @@ moment a request was due, so that a stall is not measured once instead of many t
 A cell some of whose requests failed shows how many instead of a number.
 """
 
-# ruff: noqa: T201 - it prints a report
-
 from __future__ import annotations
 
 import argparse

@@ -3,8 +3,6 @@
 Each runs in a fresh process and prints one line of JSON.
 """
 
-# ruff: noqa: T201 - its standard output is its result
-
 from __future__ import annotations
 
 import argparse
@@ -92,7 +90,7 @@ class Line:
         return (time.process_time() - begun) / (times * depth)
 
     async def _batch(self, depth: int) -> None:
-        from benchmarks.inprocess import all_well, request
+        from benchmarks.harness.inprocess import all_well, request
 
         few = ["/wait/0.0001", *["/trivial"] * 9]
         first = f"/wait/{0.01 + 2 * depth * self._pace:.4f}"
@@ -115,8 +113,8 @@ def memory(contender: str, quick: bool) -> Figures:
 
 
 async def _memory(contender: str, queued: int) -> Figures:
-    from benchmarks.inprocess import all_well, request
-    from benchmarks.meter import own_memory
+    from benchmarks.harness.inprocess import all_well, request
+    from benchmarks.harness.usage import own_memory
 
     app = _application(contender, IDLE_WORKERS)
     await all_well([request(app, "/trivial") for _ in range(IDLE_WORKERS)])

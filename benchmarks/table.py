@@ -2,15 +2,30 @@
 
 from __future__ import annotations
 
-from benchmarks.contenders import CONTENDERS
+from benchmarks.contenders import CONTENDERS, contender_named
 from benchmarks.goals import Goal, asked_for
-from benchmarks.kinds import Scenario
-from benchmarks.results import Figure, Results
+from benchmarks.harness.kinds import Scenario
+from benchmarks.harness.results import Figure, Results
 from benchmarks.scenarios import SCENARIOS
 
 VERDICTS = {True: "met", False: "**missed**", None: "no number"}
 # How the figures of the scenarios that are no throughput are written.
+COLUMNS = {
+    "rate": "requests/s",
+    "p50": "p50",
+    "p99": "p99",
+    "cpu": "CPU per request",
+    "memory": "memory",
+    "threads": "threads",
+}
 UNITS = {
+    "rate": (1, ""),
+    "mean": (1e3, "ms"),
+    "p50": (1e3, "ms"),
+    "p99": (1e3, "ms"),
+    "one": (1e3, "ms"),
+    "by hand": (1, ""),
+    "memory": (1 / 2**20, "MiB"),
     "cpu": (1e6, "µs"),
     "seconds": (1, "s"),
     "threads": (1, ""),
@@ -22,19 +37,22 @@ UNITS = {
 }
 
 
-def markdown(results: Results) -> str:
-    """Return all tables."""
-    parts = [_goals(results)]
+def markdown(results: Results, ratios: bool = False) -> str:
+    """Return all tables; with `ratios` no figure of this machine alone."""
+    parts = [_goals(results, ratios)]
     for scenario in SCENARIOS:
-        if scenario.name in results.cells:
+        if scenario.name in results.cells and not (ratios and scenario.absolute):
             heading = f"### {heading_of(scenario)}"
-            parts.append(f"{heading}\n\n{_cells(results, scenario)}")
+            cells = _cells(results, scenario, ratios)
+            parts.append(f"{heading}\n\n{cells}{_problems(results, scenario.name)}")
     return "\n\n".join(parts) + "\n"
 
 
-def _goals(results: Results) -> str:
+def _goals(results: Results, ratios: bool) -> str:
     rows = [["work", "goal", "measured", "middle half", ""]]
     for goal in asked_for(results):
+        if ratios and goal.unit in ("µs", "ms"):
+            continue
         found = goal.measure(results)
         shown = ("", "") if found is None else _both(goal, found)
         rows.append([goal.work, goal.goal(), *shown, VERDICTS[goal.met(results)]])
@@ -46,12 +64,12 @@ def _both(goal: Goal, found: Figure) -> tuple[str, str]:
     return goal.shown(found.median), middle
 
 
-def _cells(results: Results, scenario: Scenario) -> str:
+def _cells(results: Results, scenario: Scenario, ratios: bool) -> str:
     row = results.cells[scenario.name]
     by_name = {one.name: one.title for one in CONTENDERS}
     names = [name for name in by_name if name in row]
-    if any("rate" in found for name in names for found in row[name].rounds):
-        return _rates(results, scenario, names, by_name)
+    if any("mean" in found for name in names for found in row[name].rounds):
+        return _rates(results, scenario, names, ratios)
     metrics: list[str] = []
     for name in names:
         for found in row[name].rounds[:1]:
@@ -60,41 +78,67 @@ def _cells(results: Results, scenario: Scenario) -> str:
     for name in names:
         shown = [_figure(results, scenario.name, name, metric) for metric in metrics]
         problem = row[name].problem
-        rows.append([by_name[name], *([problem] if problem else shown)])
+        rows.append([by_name[name], *(["not reported"] if problem else shown)])
     return aligned(rows)
 
 
-def _rates(
-    results: Results, scenario: Scenario, names: list[str], titles: dict[str, str]
-) -> str:
-    base = "native" if "native" in names else names[0]
-    head = ["", "requests/s", f"÷ {titles[base]}", "middle half", "mean", "p99"]
-    counted = bool(results.values(scenario.name, names[0], "threads"))
-    rows = [[*head, "CPU per request", *["threads"] * counted]]
+def _rates(results: Results, scenario: Scenario, names: list[str], ratios: bool) -> str:
+    base = base_of(results, scenario.name)
+    columns = [
+        metric
+        for metric in COLUMNS
+        if results.values(scenario.name, base, metric)
+        and not (ratios and metric == "rate")
+    ]
+    unit = f" ÷ {contender_named(base).title}"
+    heads = [COLUMNS[metric] + unit * ratios for metric in columns]
+    rows = [["", f"requests/s{unit}", "middle half", *heads]]
     for name in names:
+        title = contender_named(name).title
         problem = results.cells[scenario.name][name].problem
         if problem:
-            rows.append([titles[name], f"not reported: {problem}"])
+            rows.append([title, "not reported"])
             continue
         ratio = results.ratio(scenario.name, name, base, "rate")
-        rows.append(
-            [
-                titles[name],
-                f"{_median(results, scenario.name, name, 'rate'):,.0f}",
-                f"{ratio.median:.2f}" if ratio else "",
-                f"{ratio.low:.2f} to {ratio.high:.2f}" if ratio else "",
-                f"{_median(results, scenario.name, name, 'mean') * 1000:.1f} ms",
-                f"{_median(results, scenario.name, name, 'p99') * 1000:.1f} ms",
-                _figure(results, scenario.name, name, "cpu"),
-                *[_figure(results, scenario.name, name, "threads")] * counted,
-            ]
-        )
+        middle = f"{ratio.low:.2f} to {ratio.high:.2f}" if ratio else ""
+        cells = [
+            _compared(results, scenario.name, name, base, metric, ratios)
+            for metric in columns
+        ]
+        rows.append([title, _two(ratio), middle, *cells])
     return aligned(rows)
 
 
-def _median(results: Results, scenario: str, contender: str, metric: str) -> float:
-    found = results.figure(scenario, contender, metric)
-    return found.median if found else 0.0
+def base_of(results: Results, scenario: str) -> str:
+    """Return the contender that the others of a scenario are compared with."""
+    found = [c.name for c in CONTENDERS if results.values(scenario, c.name, "rate")]
+    return found[0] if found else "native"
+
+
+def _compared(
+    results: Results, scenario: str, name: str, base: str, metric: str, ratios: bool
+) -> str:
+    if ratios:
+        return _two(results.ratio(scenario, name, base, metric))
+    return _figure(results, scenario, name, metric)
+
+
+def _two(found: Figure | None) -> str:
+    return f"{found.median:.2f}" if found else ""
+
+
+def _problems(results: Results, scenario: str) -> str:
+    lines = [
+        f"* {contender_named(name).title} is not reported: {_brief(cell.problem)}"
+        for name, cell in results.cells[scenario].items()
+        if cell.problem
+    ]
+    return "\n\n" * bool(lines) + "\n".join(lines)
+
+
+def _brief(problem: str) -> str:
+    """Return the first line of a problem: a table has no room for a traceback."""
+    return problem.partition("\n")[0]
 
 
 def _figure(results: Results, scenario: str, contender: str, metric: str) -> str:
@@ -106,7 +150,7 @@ def _figure(results: Results, scenario: str, contender: str, metric: str) -> str
     if scenario == "import" and metric == "seconds":
         factor, unit = UNITS["tornado"]
     digits = 1 if unit else 0
-    return f"{found.median * factor:.{digits}f} {unit}".strip()
+    return f"{found.median * factor:,.{digits}f} {unit}".strip()
 
 
 def aligned(rows: list[list[str]]) -> str:

@@ -288,7 +288,7 @@ def child_env(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
     child's working directory is not the tree.
     """
     directory = tmp_path_factory.mktemp("path")
-    for name in ("examples", "tests"):
+    for name in ("benchmarks", "examples", "tests"):
         (directory / name).symlink_to(ROOT / name, target_is_directory=True)
     return {**os.environ, "PYTHONPATH": str(directory)}
 

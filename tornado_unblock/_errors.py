@@ -1,4 +1,4 @@
-"""Every exception the library raises, and nothing else.
+"""Every exception the library raises, and how it treats what users raise.
 
 Those that end a request also derive from `tornado.web.HTTPError`, so Tornado
 renders them through the handler's own ``write_error`` unaided.
@@ -7,9 +7,12 @@ renders them through the handler's own ``write_error`` unaided.
 from __future__ import annotations
 
 import asyncio
-from typing import Optional
+import contextlib
+import traceback
+from typing import Any, Optional
 
 from tornado import util
+from tornado.log import app_log
 from tornado.web import Finish, HTTPError
 
 __all__ = [
@@ -144,28 +147,88 @@ _ADVICE = {
 }
 
 
+# --- what users raise -------------------------------------------------------------
+#
+# Any object of a user may raise when it is asked for its text, its attributes or its
+# truth, and any filter of a logger when something is logged. What stands below never
+# runs such code unguarded: types are asked, not instances.
+
+_traceback_of = BaseException.__dict__["__traceback__"].__get__
+_name_of_type = type.__dict__["__qualname__"].__get__
+
+
 def is_failure(error: BaseException) -> bool:
-    """Whether a body that ends with ``error`` has failed."""
-    if isinstance(error, HTTPError):
-        return error.status_code >= 500
+    """Whether a body that ends with ``error`` has failed; never raises."""
+    kind = type(error)
+    if issubclass(kind, HTTPError):
+        return _is_server_error(error)
     # The latter is how an abandoned body ends.
-    return not isinstance(error, (Finish, AbandonedError))
+    return not issubclass(kind, (Finish, AbandonedError))
+
+
+def _is_server_error(error: Any) -> bool:
+    try:
+        return bool(int(error.status_code) >= 500)
+    except Exception:
+        return True  # Tornado cannot send such a status either: it sends 500
 
 
 def crossing_error(error: BaseException, endpoint: str) -> Exception:
-    """Return what can be raised on the loop thread for ``error``.
+    """Return what can be raised on the loop thread for ``error``; never raises.
 
     `SystemExit` and `KeyboardInterrupt` there stop the server, and a Future
     cannot carry `StopIteration`.
     """
-    if not isinstance(error, Exception) or isinstance(error, StopIteration):
+    kind = type(error)
+    if not issubclass(kind, Exception) or issubclass(kind, StopIteration):
         exit_error = BodyExitError(
-            f"{endpoint} raised {error!r} in a worker; only its request ends"
+            f"{endpoint} raised {safe_repr(error)} in a worker; only its request ends"
         )
         exit_error.__cause__ = error
         return exit_error
-    if isinstance(error, (RuntimeError, asyncio.InvalidStateError)):
-        advice = _ADVICE.get(str(error))
+    if kind is RuntimeError or kind is asyncio.InvalidStateError:
+        _advise(error)
+    return error  # type: ignore[return-value] # its type is a subclass of Exception
+
+
+def _advise(error: BaseException) -> None:
+    """Say what to do instead, where asyncio itself raised ``error``."""
+    args = error.args
+    if len(args) == 1 and type(args[0]) is str:
+        advice = _ADVICE.get(args[0])
         if advice is not None:
-            error.args = (f"{error}: {advice}",)
-    return error
+            error.args = (f"{args[0]}: {advice}",)
+
+
+def safe_repr(value: object) -> str:
+    """Return ``repr(value)``, or what can be said without it; never raises."""
+    try:
+        return str.__str__(repr(value))  # a plain str, with no methods of others
+    except BaseException:
+        return f"<{_name_of_type(type(value))} whose repr raises>"
+
+
+def log(
+    level: int, message: str, *args: object, error: Optional[BaseException] = None
+) -> None:
+    """Log to ``tornado.application``; any thread.
+
+    What filters and handlers raise is printed, as `logging` does with what goes wrong
+    within a handler: bookkeeping must not end there.
+
+    Args:
+        level: As for `logging.log`.
+        message: As for `logging.log`.
+        *args: As for `logging.log`.
+        error: What to add with its traceback.
+    """
+    caught = None
+    if error is not None:
+        caught = (type(error), error, _traceback_of(error))
+    try:
+        app_log.log(level, message, *args, exc_info=caught)
+    except Exception:
+        with contextlib.suppress(Exception):
+            traceback.print_exc()
+    finally:
+        del caught, error  # traceback -> this frame -> error: no cycle

@@ -8,7 +8,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 from tornado.web import Application, RequestHandler
 
-from benchmarks.contenders import DONE, pages
+from benchmarks.contenders import DONE, imported, pages
 
 
 def work(seconds: float = 0.0) -> str:
@@ -36,6 +36,15 @@ class Wait(RequestHandler):
         self.write(await loop.run_in_executor(pool, work, float(seconds)))
 
 
+class Body(RequestHandler):
+    """A body as users have it."""
+
+    async def get(self, name: str) -> None:
+        """Answer."""
+        loop, pool = asyncio.get_running_loop(), self.settings["pool"]
+        self.write(await loop.run_in_executor(pool, imported("bodies").answer, name))
+
+
 def application(workers: int) -> Application:
     """Return the application, with a pool of its own."""
-    return Application(pages(Trivial, Wait), pool=ThreadPoolExecutor(workers))
+    return Application(pages(Trivial, Wait, Body), pool=ThreadPoolExecutor(workers))

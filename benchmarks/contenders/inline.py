@@ -7,7 +7,7 @@ from pathlib import Path
 
 from tornado.web import Application, RequestHandler
 
-from benchmarks.contenders import DONE, pages
+from benchmarks.contenders import DONE, imported, pages
 
 FOLDER = Path(__file__).parent
 ORDERS = [{"number": n, "title": f"Order <{n}>", "cents": 199 * n} for n in range(10)]
@@ -28,6 +28,14 @@ class Wait(RequestHandler):
         """Answer after so many seconds."""
         time.sleep(float(seconds))
         self.write(DONE)
+
+
+class Body(RequestHandler):
+    """A body as users have it."""
+
+    def get(self, name: str) -> None:
+        """Answer."""
+        self.write(imported("bodies").answer(name))
 
 
 class Hooks(RequestHandler):
@@ -59,5 +67,5 @@ class Legacy(RequestHandler):
 
 def application(workers: int) -> Application:
     """Return the application; it has no workers."""
-    handlers = pages(Trivial, Wait, Hooks, Legacy)
+    handlers = pages(Trivial, Wait, Body, Hooks, Legacy)
     return Application(handlers, template_path=str(FOLDER))

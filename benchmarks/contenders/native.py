@@ -6,7 +6,7 @@ import asyncio
 
 from tornado.web import Application, RequestHandler
 
-from benchmarks.contenders import DONE, pages
+from benchmarks.contenders import DONE, imported, pages
 
 
 class Trivial(RequestHandler):
@@ -26,6 +26,14 @@ class Wait(RequestHandler):
         self.write(DONE)
 
 
+class Body(RequestHandler):
+    """A body as users have it, rewritten with asynchronous drivers."""
+
+    async def get(self, name: str) -> None:
+        """Answer."""
+        self.write(await imported("async_bodies").answer(name))
+
+
 def application(workers: int) -> Application:
     """Return the application; it has no workers."""
-    return Application(pages(Trivial, Wait))
+    return Application(pages(Trivial, Wait, Body))

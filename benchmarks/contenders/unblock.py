@@ -6,7 +6,7 @@ import time
 
 from tornado.web import Application, RequestHandler
 
-from benchmarks.contenders import DONE, pages
+from benchmarks.contenders import DONE, imported, pages
 from benchmarks.contenders.inline import FOLDER, ORDERS
 from tornado_unblock import configure, unblock
 
@@ -28,6 +28,15 @@ class Wait(RequestHandler):
         """Answer after so many seconds."""
         time.sleep(float(seconds))
         self.write(DONE)
+
+
+class Body(RequestHandler):
+    """A body as users have it."""
+
+    @unblock
+    def get(self, name: str) -> None:
+        """Answer."""
+        self.write(imported("bodies").answer(name))
 
 
 class Hooks(RequestHandler):
@@ -64,5 +73,5 @@ class Legacy(RequestHandler):
 def application(workers: int) -> Application:
     """Return the application; limits, fairness and statistics are on."""
     configure(max_workers=workers)
-    handlers = pages(Trivial, Wait, Hooks, Legacy)
+    handlers = pages(Trivial, Wait, Body, Hooks, Legacy)
     return Application(handlers, template_path=str(FOLDER))

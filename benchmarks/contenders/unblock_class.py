@@ -19,6 +19,11 @@ class Wait(inline.Wait):
 
 
 @unblock
+class Body(inline.Body):
+    """As it was written."""
+
+
+@unblock
 class Hooks(inline.Hooks):
     """As it was written."""
 
@@ -31,5 +36,5 @@ class Legacy(inline.Legacy):
 def application(workers: int) -> Application:
     """Return the application; limits, fairness and statistics are on."""
     configure(max_workers=workers)
-    handlers = pages(Trivial, Wait, Hooks, Legacy)
+    handlers = pages(Trivial, Wait, Body, Hooks, Legacy)
     return Application(handlers, template_path=str(inline.FOLDER))

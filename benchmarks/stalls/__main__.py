@@ -6,8 +6,6 @@ function that blocks; for this library the very line, the endpoint, and what kin
 call it is.
 """
 
-# ruff: noqa: T201 - it prints a table
-
 from __future__ import annotations
 
 import argparse

@@ -4,8 +4,6 @@ A server of its own process answers trivial requests on keep-alive connections, 
 watched and not. Its processor time for each request is compared, batch by batch.
 """
 
-# ruff: noqa: T201 - it prints its result
-
 from __future__ import annotations
 
 import argparse

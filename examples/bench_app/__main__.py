@@ -2,14 +2,6 @@
 
 import sys
 
-try:
-    from examples.bench_app.cli import main
-except ModuleNotFoundError as missing:
-    print(
-        f"bench_app: the package {missing.name} is not installed: "
-        "pip install 'tornado-unblock[examples]'",
-        file=sys.stderr,
-    )
-    sys.exit(2)
+from benchmarks.harness.entry import main
 
-sys.exit(main())
+sys.exit(main("bench_app", "examples.bench_app.cli"))

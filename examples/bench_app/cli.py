@@ -10,16 +10,18 @@ from pathlib import Path
 
 from rich.console import Console
 
-from examples.bench_app import display, machine
-from examples.bench_app.page import page
-from examples.bench_app.runner import STORIES, Outcome, run
-from examples.bench_app.story import command
-from examples.order_service.interrupts import Interrupts
+from benchmarks.harness import machine
+from benchmarks.harness.interrupts import Interrupts
+from benchmarks.harness.page import page
+from benchmarks.harness.story import typed_again
+from benchmarks.harness.story_process import STORIES, Outcome, run
+from examples.bench_app import display
 
 PROGRAM = "python -m examples.bench_app"
 DESCRIPTION = """Run all stories, one after the other, and write one page about them."""
 OUTPUT_HELP = "folder for the page and the results (%(default)s)"
 STORIES_HELP = """which to run (all); a name with a dot is a module of your own"""
+CHECK_HELP = "fail if the machine was too slow for what is expected"
 LIMIT_HELP = "seconds after which a story is stopped (%(default)s)"
 
 
@@ -31,7 +33,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         given.output.mkdir(parents=True, exist_ok=True)
         outcomes = _run_all(given, console)
-        file = _write(outcomes, given.output, command(PROGRAM, typed))
+        file = _write(outcomes, given.output, typed_again(PROGRAM, typed))
     except OSError as error:
         print(f"bench_app: Cannot write to {given.output}: {error}", file=sys.stderr)
         return 2
@@ -50,9 +52,13 @@ def _run_all(given: argparse.Namespace, console: Console) -> list[Outcome]:
             total = len(given.stories)
             with display.progress(console, name, number, total) as show:
                 outcomes.append(
-                    run(name, results, given.quick, given.limit, interrupts, show)
+                    run(name, results, _options(given), given.limit, interrupts, show)
                 )
     return outcomes
+
+
+def _options(given: argparse.Namespace) -> list[str]:
+    return [f"--{name}" for name in ("quick", "check") if getattr(given, name)]
 
 
 def _write(outcomes: Sequence[Outcome], folder: Path, again: str) -> Path:
@@ -67,6 +73,7 @@ def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(PROGRAM, description=DESCRIPTION)
     option = parser.add_argument
     option("--quick", action="store_true", help="shorter measurements")
+    option("--check", action="store_true", help=CHECK_HELP)
     option("--output", type=Path, default=Path("build/bench_app"), help=OUTPUT_HELP)
     option("--stories", nargs="+", default=STORIES, metavar="NAME", help=STORIES_HELP)
     option("--limit", type=float, default=600, help=LIMIT_HELP)

@@ -12,8 +12,8 @@ import rich.table
 from rich.console import Console
 from rich.text import Text
 
-from examples.bench_app.runner import Outcome
-from examples.bench_app.story import NOT_HELD
+from benchmarks.harness.story import NOT_HELD
+from benchmarks.harness.story_process import Outcome
 
 FINDINGS = 4  # of each story; the failed ones first
 FAILED_LINES = 12  # of a failed story's output, below the table

@@ -1,15 +1,7 @@
-"""`python -m examples.cpu_bodies`: measure the variants. See `--help`."""
+"""`python -m examples.cpu_bodies`: measure it. See `--help`."""
 
 import sys
 
-try:
-    from examples.cpu_bodies.cli import main
-except ModuleNotFoundError as missing:
-    print(
-        f"cpu_bodies: the package {missing.name} is not installed: "
-        "pip install 'tornado-unblock[examples]'",
-        file=sys.stderr,
-    )
-    sys.exit(2)
+from benchmarks.harness.entry import main
 
-sys.exit(main())
+sys.exit(main("cpu_bodies"))

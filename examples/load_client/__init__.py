@@ -1,12 +1,5 @@
-"""A load test with impatient clients: what share of the requests succeeds?
+"""A report that takes its time, asked for by clients that do not wait for ever.
 
-Four servers have the same body; a client is a process that does not wait for ever:
-
-    settings, cli, __main__    what a run is asked to do, and its exit code
-    server                     the body behind each of the servers
-    client                     one client
-    crowd                      many of them, and what came of their requests
-    runner                     one case after the other, one server after the other
-    results                    the numbers of one server
-    report, display            checks, tables, charts, JSON
+`server.py` has the handler, inline and unblocked, and the limits. How clients and
+servers are run and measured is in `benchmarks/stories/load_client`.
 """

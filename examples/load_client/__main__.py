@@ -1,15 +1,7 @@
-"""`python -m examples.load_client`: measure the servers. See `--help`."""
+"""`python -m examples.load_client`: measure it. See `--help`."""
 
 import sys
 
-try:
-    from examples.load_client.cli import main
-except ModuleNotFoundError as missing:
-    print(
-        f"load_client: the package {missing.name} is not installed: "
-        "pip install 'tornado-unblock[examples]'",
-        file=sys.stderr,
-    )
-    sys.exit(2)
+from benchmarks.harness.entry import main
 
-sys.exit(main())
+sys.exit(main("load_client"))

@@ -1,15 +1,7 @@
-"""`python -m examples.order_service`: measure the stages. See `--help`."""
+"""`python -m examples.order_service`: measure it. See `--help`."""
 
 import sys
 
-try:
-    from examples.order_service.cli import main
-except ModuleNotFoundError as missing:
-    print(
-        f"order_service: the package {missing.name} is not installed: "
-        "pip install 'tornado-unblock[examples]'",
-        file=sys.stderr,
-    )
-    sys.exit(2)
+from benchmarks.harness.entry import main
 
-sys.exit(main())
+sys.exit(main("order_service"))

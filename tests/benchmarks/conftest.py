@@ -4,24 +4,16 @@ from __future__ import annotations
 
 import os
 import shutil
-from pathlib import Path
 
 import pytest
 
-from benchmarks.results import Cell, Results
-
-ROOT = Path(__file__).resolve().parents[2]
+from benchmarks.harness.results import Cell, Results
 
 
 @pytest.fixture(scope="session")
-def bench_env(
-    child_env: dict[str, str], tmp_path_factory: pytest.TempPathFactory
-) -> dict[str, str]:
-    """Return an environment in which a child process also finds the suite."""
-    directory = tmp_path_factory.mktemp("benchmarks")
-    (directory / "benchmarks").symlink_to(ROOT / "benchmarks", True)
-    path = f"{directory}{os.pathsep}{child_env['PYTHONPATH']}"
-    return {**child_env, "PYTHONPATH": path}
+def bench_env(child_env: dict[str, str]) -> dict[str, str]:
+    """Return an environment in which a child process finds the suite."""
+    return child_env
 
 
 @pytest.fixture(scope="session")

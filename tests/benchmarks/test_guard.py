@@ -11,7 +11,7 @@ import pytest
 from benchmarks import guard
 from benchmarks.guard import Cost
 from benchmarks.guard_scenario import REQUESTS
-from examples.order_service.errors import DemoError
+from benchmarks.harness.errors import DemoError
 
 # What callgrind wrote at the three marks of one run, without the costs by function.
 RECORDED = Path(__file__).with_name("callgrind")

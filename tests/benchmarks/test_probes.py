@@ -8,12 +8,12 @@ from pathlib import Path
 import pytest
 
 from benchmarks.contenders import contender_named
-from benchmarks.kinds import Probe
+from benchmarks.harness.errors import DemoError
+from benchmarks.harness.interrupts import Interrupts
+from benchmarks.harness.kinds import Probe
+from benchmarks.harness.processes import Children
+from benchmarks.harness.servers import Servers, Setup
 from benchmarks.probe import Line, imports
-from benchmarks.servers import Servers, Setup
-from examples.order_service.errors import DemoError
-from examples.order_service.interrupts import Interrupts
-from examples.order_service.processes import Children
 
 
 @pytest.fixture

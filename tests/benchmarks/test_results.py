@@ -9,10 +9,10 @@ from xml.etree import ElementTree
 import pytest
 
 from benchmarks import charts, compare, docs, goals, table
-from benchmarks import results as files
-from benchmarks.results import Figure, Results, figure
+from benchmarks.harness import results as files
+from benchmarks.harness.errors import DemoError, SetupError
+from benchmarks.harness.results import Figure, Results, figure
 from benchmarks.scenarios import scenario_named
-from examples.order_service.errors import DemoError, SetupError
 from tests.benchmarks.conftest import made_up
 
 

@@ -10,13 +10,13 @@ from pathlib import Path
 
 import pytest
 
-from benchmarks import crowd, meter, wrk
 from benchmarks.contenders import CONTENDERS, Contender, contender_named
-from benchmarks.inprocess import all_well, request
-from benchmarks.servers import Servers, Setup, check
-from examples.order_service.errors import DemoError, SetupError
-from examples.order_service.interrupts import Interrupts
-from examples.order_service.processes import Children
+from benchmarks.harness import crowd, usage, wrk
+from benchmarks.harness.errors import DemoError, SetupError
+from benchmarks.harness.inprocess import all_well, request
+from benchmarks.harness.interrupts import Interrupts
+from benchmarks.harness.processes import Children
+from benchmarks.harness.servers import Servers, Setup, check
 
 PAGES = ["/trivial", "/wait/0"]
 MORE = ["/hooks", "/legacy"]
@@ -50,8 +50,8 @@ def test_contender_serves(contender: Contender, servers: Servers) -> None:
     for page in PAGES + MORE * (contender.name in WITH_ALL):
         check(server, page)
     assert servers.get(contender.name) is server
-    assert meter.cpu_seconds(server.pid) > 0
-    assert meter.threads(server.pid) > 1
+    assert usage.cpu_seconds(server.pid) > 0
+    assert usage.threads(server.pid) > 1
 
 
 def test_wrong_answer(servers: Servers) -> None:
@@ -149,5 +149,5 @@ def test_requests_without_sockets(name: str) -> None:
 
 def test_family_of_a_process() -> None:
     """A process without children is its own family."""
-    assert os.getpid() in meter.family(os.getppid())
-    assert meter.own_memory() > 1_000_000
+    assert os.getpid() in usage.family(os.getppid())
+    assert usage.own_memory() > 1_000_000

@@ -12,15 +12,16 @@ from pathlib import Path
 
 import pytest
 
-from benchmarks import cli, runner
+from benchmarks import cli
 from benchmarks.contenders import CONTENDERS
-from benchmarks.kinds import Figures, RefusedError, Scenario
-from benchmarks.results import Results
-from benchmarks.runner import Plan, Progress, Runner, rotated
+from benchmarks.harness import runner
+from benchmarks.harness.errors import SetupError
+from benchmarks.harness.interrupts import Interrupts
+from benchmarks.harness.kinds import Figures, RefusedError, Scenario
+from benchmarks.harness.results import Results
+from benchmarks.harness.runner import Plan, Progress, Runner, rotated
+from benchmarks.harness.servers import Servers
 from benchmarks.scenarios import SCENARIOS
-from benchmarks.servers import Servers
-from examples.order_service.errors import SetupError
-from examples.order_service.interrupts import Interrupts
 
 SMALLEST = ["--quick", "--rounds", "1", "--contenders", "native", "unblock"]
 

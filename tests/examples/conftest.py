@@ -8,8 +8,8 @@ from typing import Callable
 
 import pytest
 
-from examples.order_service.database import Database
-from examples.order_service.interrupts import Interrupts
+from benchmarks.harness.interrupts import Interrupts
+from benchmarks.stories.order_service.database import Database
 
 INFORMATION_SCHEMA = "information_schema.tables WHERE table_name LIKE %s"
 TABLES = {

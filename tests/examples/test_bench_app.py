@@ -12,9 +12,9 @@ from typing import Any
 
 import pytest
 
-from examples.bench_app import machine, page, runner, story
-from examples.bench_app.runner import Outcome
-from examples.bench_app.story import Chart, Check, NoStoryError, Published, Story, Table
+from benchmarks.harness import machine, page, story, story_process
+from benchmarks.harness.story import Chart, Check, NoStoryError, Published, Story, Table
+from benchmarks.harness.story_process import Outcome
 from tests.examples.test_load_client_run import Program
 
 SVG = (
@@ -40,6 +40,7 @@ PRELUDE = """
 import argparse, json, pathlib, sys, threading
 parser = argparse.ArgumentParser()
 parser.add_argument("--quick", action="store_true")
+parser.add_argument("--check", action="store_true")
 parser.add_argument("--json", type=pathlib.Path)
 given = parser.parse_args()
 story = json.loads(pathlib.Path(__file__).with_name("story.json").read_text())
@@ -54,7 +55,7 @@ FAKES = {
     "misshapen": "given.json.write_text('[]')",
     "liar": "given.json.write_text(json.dumps(story))\nsys.exit(3)",
     "stuck": "print('stuck now', flush=True)\nthreading.Event().wait()",
-    "quick": "story['title'] = f'quick: {given.quick}'\n"
+    "quick": "story['title'] = f'quick: {given.quick}, check: {given.check}'\n"
     "given.json.write_text(json.dumps(story))",
 }
 
@@ -99,7 +100,9 @@ def test_good_stories(program: Program) -> None:
 def test_quick(program: Program) -> None:
     """Stories are told to be quick, and the page says how to repeat that."""
     _, _, text = run(program, "quick", options=("--quick",))
-    assert "quick: True" in text
+    assert "quick: True, check: False" in text
+    _, _, strict = run(program, "quick", options=("--check",))
+    assert "quick: False, check: True" in strict
     assert "python -m examples.bench_app --stories fakes.quick" in text
 
 
@@ -214,13 +217,13 @@ def test_failed_checks_say_so() -> None:
 )
 def test_command(arguments: list[str], again: str) -> None:
     """What repeats a run does not write over its results."""
-    assert story.command("python x", arguments) == again
+    assert story.typed_again("python x", arguments) == again
 
 
 def test_names_of_stories() -> None:
     """A name is an example's; with a dot it is a module."""
-    assert runner.module("load_client") == "examples.load_client"
-    assert runner.module("mine.own") == "mine.own"
+    assert story_process.module("load_client") == "examples.load_client"
+    assert story_process.module("mine.own") == "mine.own"
 
 
 # -- the page ----------------------------------------------------------------------

@@ -8,9 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from examples.bench_app import story
-from examples.bench_app.story import NOT_HELD
-from examples.cpu_bodies.variants import INLINE, LOKY, PROCESSES
+from benchmarks.harness import story
+from benchmarks.harness.story import NOT_HELD
+from benchmarks.stories.cpu_bodies.settings import INLINE, LOKY, PROCESSES
 from tests.examples.test_load_client_run import Program
 
 SMALL = ["--seconds", "0.5", "--connections", "2", "--body", "0.02"]
@@ -26,7 +26,7 @@ def test_run(program: Program) -> None:
     """It ends in a table and a document; processes of processes are gone as well."""
     results = program.folder / "deep" / "results.json"
     chosen = (INLINE, PROCESSES, LOKY)
-    options = [*SMALL, "--variants", *(variant.name for variant in chosen)]
+    options = [*SMALL, "--check", "--variants", *(variant.name for variant in chosen)]
     code, out, err = program.run(*options, "--json", str(results))
     assert err == ""
     told = story.read(results)
@@ -81,7 +81,7 @@ def test_run_that_cannot_begin(
 
 def test_results_that_cannot_be_written(program: Program) -> None:
     """The table is shown before that fails."""
-    options = [*SMALL, "--variants", "inline"]
+    options = [*SMALL, "--check", "--variants", "inline"]
     code, out, err = program.run(*options, "--json", f"{os.devnull}/results.json")
     assert code == 1
     assert INLINE.title in out

@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from examples.load_client.settings import WAYS
+from benchmarks.stories.load_client.settings import WAYS
 
 # All are served, however slow the machine: nobody has to leave.
 SMALL = ["--requests", "6", "--clients", "3", "--body", "0.1", "--timeout", "30"]
@@ -112,8 +112,8 @@ def test_run_that_is_interrupted(program: Program, number: signal.Signals) -> No
 @pytest.mark.parametrize(
     ("option", "value", "message"),
     [
-        ("--clients", "0", "must be at least 1"),
-        ("--body", "0", "must be above 0"),
+        ("--clients", "0", "must be from 1 to"),
+        ("--body", "0", "must be more than 0"),
         ("--servers", "nginx", "invalid choice"),
     ],
 )

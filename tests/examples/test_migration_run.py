@@ -8,13 +8,13 @@ from pathlib import Path
 
 import pytest
 
-from examples.bench_app import story
-from examples.bench_app.story import NOT_HELD
-from examples.cpu_bodies.meter import Measured, Pings
-from examples.migration.settings import Settings
-from examples.migration.steps import INLINE, NATIVE, STEPS, UNBLOCKED
-from examples.migration.telling import tell
-from examples.order_service.results import Load
+from benchmarks.harness import story
+from benchmarks.harness.figures import Load
+from benchmarks.harness.neighbour import Measured, Pings
+from benchmarks.harness.story import NOT_HELD
+from benchmarks.stories.migration.settings import Settings
+from benchmarks.stories.migration.steps import INLINE, NATIVE, STEPS, UNBLOCKED
+from benchmarks.stories.migration.telling import tell
 from tests.examples.test_load_client_run import Program
 
 SMALL = ["--seconds", "0.5", "--connections", "3", "--delay", "0.01"]
@@ -29,7 +29,7 @@ def program(child_env: dict[str, str], tmp_path: Path) -> Program:
 def test_run(program: Program) -> None:
     """It ends in a table and a document, and nothing of it stays."""
     results = program.folder / "deep" / "results.json"
-    code, out, err = program.run(*SMALL, "--json", str(results))
+    code, out, err = program.run(*SMALL, "--check", "--json", str(results))
     assert err == ""
     told = story.read(results)
     assert code == (0 if told.ok else 1)
@@ -43,7 +43,7 @@ def test_run(program: Program) -> None:
     for finding in told.findings:
         assert f"- {finding}" in out
     assert told.ok == (NOT_HELD not in out)
-    assert told.commands[0] == f"python -m examples.migration {' '.join(SMALL)}"
+    assert told.commands[0] == f"python -m examples.migration {' '.join(SMALL)} --check"
     program.assert_nothing_left()
 
 
@@ -118,8 +118,10 @@ def test_what_is_promised(
 ) -> None:
     """Each promise is checked, and a broken one is named."""
     results = {INLINE: result(10, 1.0), UNBLOCKED: unblocked, NATIVE: native}
-    told = tell(results, Settings())
+    told = tell(results, Settings(check=True))
     broken = [text for text in told.findings if text.startswith(NOT_HELD)]
     assert [text[-len(end) :] for text, end in zip(broken, wrong)] == wrong
     assert len(broken) == len(wrong)
     assert told.ok == (not wrong)
+    failed = any("requests failed" in text for text in wrong)
+    assert tell(results, Settings()).ok == (not failed)  # the machine may be slow

@@ -15,13 +15,16 @@ from typing import Callable
 
 import pytest
 
-from examples.order_service import schema, servers
-from examples.order_service.database import Database, prepared
-from examples.order_service.errors import DemoError, SetupError
-from examples.order_service.interrupts import Interrupts
-from examples.order_service.load import ORDER_PATH
-from examples.order_service.processes import Children
-from examples.order_service.stages import STAGES, Stage, as_written, unblocked
+from benchmarks.harness.errors import DemoError, SetupError
+from benchmarks.harness.interrupts import Interrupts
+from benchmarks.harness.processes import Children, address
+from benchmarks.harness.variant import Variant
+from benchmarks.stories.order_service import schema
+from benchmarks.stories.order_service.database import Database, prepared
+from benchmarks.stories.order_service.load import ORDER_PATH
+from benchmarks.stories.order_service.runner import start_logistics, start_service
+from benchmarks.stories.order_service.settings import STAGES
+from examples.order_service.stages import as_written, unblocked
 
 LAST_ORDER = schema.FIRST_ORDER + schema.ORDERS - 1
 
@@ -58,7 +61,7 @@ def services(
     interrupts: Interrupts,
     child_env: dict[str, str],
     monkeypatch: pytest.MonkeyPatch,
-) -> Iterator[dict[Stage, str]]:
+) -> Iterator[dict[Variant, str]]:
     """Start every stage on one database; provide their addresses."""
     monkeypatch.chdir(tmp_path)  # the children import the installed library
     monkeypatch.setenv("PYTHONPATH", child_env["PYTHONPATH"])
@@ -67,14 +70,16 @@ def services(
         for stage in STAGES:
             folder = tmp_path / stage.name
             children = stack.enter_context(Children(folder))
-            api = servers.address(servers.start_logistics(children, delay=0.0))
+            api = address(start_logistics(children, delay=0.0))
             log = folder / "orders.log"
-            service = servers.start_service(children, stage, database, api, log)
-            addresses[stage] = servers.address(service)
+            service = start_service(children, stage, database, api, log)
+            addresses[stage] = address(service)
         yield addresses
 
 
-def test_all_stages_answer_the_same(services: dict[Stage, str], tmp_path: Path) -> None:
+def test_all_stages_answer_the_same(
+    services: dict[Variant, str], tmp_path: Path
+) -> None:
     """Same status and same bytes, for orders there are and mistakes alike.
 
     There are more than ten calls, so that the logistics API turns one away.
@@ -96,7 +101,7 @@ def test_all_stages_answer_the_same(services: dict[Stage, str], tmp_path: Path) 
         ]
 
 
-def test_order_is_complete(services: dict[Stage, str]) -> None:
+def test_order_is_complete(services: dict[Variant, str]) -> None:
     """What the tables, the logistics API and the file say is in the answer."""
     rows = schema.rows()
     number, customer, status, placed_on = rows["orders"][0]

@@ -7,14 +7,15 @@ from typing import Any
 
 import pytest
 
-from examples.order_service import account, chart, drivers, load, schema
-from examples.order_service.cli import parse
-from examples.order_service.client import summary
-from examples.order_service.display import ping_text, plain_tables
-from examples.order_service.errors import DemoError, SetupError
-from examples.order_service.results import Load, StageResult, duration, sentence
-from examples.order_service.settings import Settings
-from examples.order_service.stages import STAGES, Stage
+from benchmarks.harness import drivers
+from benchmarks.harness.errors import DemoError, SetupError
+from benchmarks.harness.figures import Load, duration, summary
+from benchmarks.harness.variant import Variant
+from benchmarks.stories.order_service import account, load, schema, telling
+from benchmarks.stories.order_service.cli import parse
+from benchmarks.stories.order_service.results import StageResult, sentence
+from benchmarks.stories.order_service.runner import ping_text
+from benchmarks.stories.order_service.settings import STAGES, Settings
 
 WRK_OUTPUT = """\
 Running 10s test @ http://127.0.0.1:40001/api/v1/order/detail
@@ -140,17 +141,17 @@ def test_sentence(requests: int, said: str) -> None:
 
 # -- beside the published account --------------------------------------------------
 
-SIX = tuple(Stage(f"stage{number}", f"stage {number}") for number in range(6))
+SIX = tuple(Variant(f"stage{number}", f"stage {number}") for number in range(6))
 
 
 @pytest.fixture
-def six(monkeypatch: pytest.MonkeyPatch) -> tuple[Stage, ...]:
+def six(monkeypatch: pytest.MonkeyPatch) -> tuple[Variant, ...]:
     """Return six stages, which `account` takes for all there are."""
     monkeypatch.setattr(account, "STAGES", SIX)
     return SIX
 
 
-def results_of(rates: dict[Stage, int]) -> list[StageResult]:
+def results_of(rates: dict[Variant, int]) -> list[StageResult]:
     return [
         StageResult(stage, Load(rate * 10, 0, 10, 1, 2, 2), (0.5,))
         for stage, rate in rates.items()
@@ -167,7 +168,7 @@ def results_of(rates: dict[Stage, int]) -> list[StageResult]:
     ],
 )
 def test_expected_gains(
-    six: tuple[Stage, ...], rates: tuple[int, ...], held: list[bool]
+    six: tuple[Variant, ...], rates: tuple[int, ...], held: list[bool]
 ) -> None:
     """One line brings 15 times the orders, all stages together bring 50 times."""
     results = results_of(dict(zip(six, rates)))
@@ -177,7 +178,7 @@ def test_expected_gains(
 
 @pytest.mark.parametrize("other", [{"connections": 19}, {"delay": 0.09}])
 def test_gains_that_cannot_be_expected(
-    six: tuple[Stage, ...], other: dict[str, Any]
+    six: tuple[Variant, ...], other: dict[str, Any]
 ) -> None:
     """Fewer connections or shorter waits leave less to gain: nothing is checked."""
     results = results_of(dict(zip(six, [2] * 6)))
@@ -185,10 +186,10 @@ def test_gains_that_cannot_be_expected(
     assert account.checks(results[1:], Settings()) == []
 
 
-def test_tables_beside_the_account(six: tuple[Stage, ...]) -> None:
+def test_tables_beside_the_account(six: tuple[Variant, ...]) -> None:
     """Each stage beside the step that corresponds to it; gains over two stages."""
     results = results_of(dict(zip(six, (2, 30, 60, 80, 100, 120))))
-    numbers, beside = plain_tables(results, Settings(), "SQLite")
+    numbers, beside = telling.tables(results, "Numbers")
     for table in (numbers, beside):
         assert [row[0] for row in table.rows] == [stage.title for stage in six]
         assert {len(row) for row in table.rows} == {len(table.columns)}
@@ -206,13 +207,13 @@ def test_tables_beside_the_account(six: tuple[Stage, ...]) -> None:
 
 def test_stage_of_ones_own() -> None:
     """A stage that is not in the list has no step in the account."""
-    assert account.figures(Stage("mine", "mine")) is None
+    assert account.figures(Variant("mine", "mine")) is None
 
 
-def test_charts(six: tuple[Stage, ...]) -> None:
+def test_charts(six: tuple[Variant, ...]) -> None:
     """Every stage has a bar, and nothing is fetched from elsewhere."""
     results = results_of(dict(zip(six, (2, 30, 60, 80, 100, 120))))
-    for svg in (chart.rates(results), chart.gains(results)):
+    for svg in (telling.rates(results), telling.gains(results)):
         assert all(stage.title in svg for stage in six)
         assert not re.search(r"""(src|href)=["']|@import|url\(""", svg)
 

@@ -8,11 +8,12 @@ from pathlib import Path
 
 import pytest
 
-from examples.order_service import processes, servers
-from examples.order_service.errors import DemoError
-from examples.order_service.interrupts import Interrupts
-from examples.order_service.logistics import Turnstile
-from examples.order_service.processes import Child, Children
+from benchmarks.harness import processes
+from benchmarks.harness.errors import DemoError
+from benchmarks.harness.interrupts import Interrupts
+from benchmarks.harness.processes import Child, Children, address
+from benchmarks.harness.turnstile import Turnstile
+from benchmarks.stories.order_service.runner import start_logistics
 
 # -- the logistics API -------------------------------------------------------------
 
@@ -142,7 +143,7 @@ def test_servers_leave_with_their_parent(
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("PYTHONPATH", child_env["PYTHONPATH"])
     with Children(tmp_path) as children:
-        logistics = servers.start_logistics(children, delay=0.0)
-        assert servers.address(logistics)
+        logistics = start_logistics(children, delay=0.0)
+        assert address(logistics)
         logistics.finish(timeout=30)
         assert not logistics.running()

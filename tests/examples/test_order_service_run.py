@@ -16,11 +16,11 @@ from xml.etree import ElementTree
 
 import pytest
 
-from examples.bench_app import story
-from examples.order_service import schema
-from examples.order_service.database import Database
-from examples.order_service.load import choose
-from examples.order_service.stages import STAGES
+from benchmarks.harness import story
+from benchmarks.stories.order_service import schema
+from benchmarks.stories.order_service.database import Database
+from benchmarks.stories.order_service.load import choose
+from benchmarks.stories.order_service.settings import STAGES
 
 # Long enough to measure something, short enough to be run often.
 QUICK = ["--seconds", "1", "--connections", "4", "--delay", "0.02"]
@@ -177,7 +177,7 @@ def leave_one_order(file: Path, names: list[str]) -> None:
         ("--database", "postgres://127.0.0.1:1/test", "PostgreSQL at 127.0.0.1:1"),
         ("--database", "sqlite:///no/such/folder/x", "SQLite at /no/such/folder/x"),
         ("--database", "oracle://db/test", "No database is known by 'oracle'"),
-        ("--seconds", "0", "--seconds: must be at least 1"),
+        ("--seconds", "0", "--seconds: must be from 1"),
         ("--delay", "-1", "--delay: must be from 0"),
     ],
 )

@@ -9,9 +9,9 @@ from pathlib import Path
 
 import pytest
 
-from examples.bench_app import story
-from examples.bench_app.story import NOT_HELD
-from examples.sql_review.variants import VARIANTS
+from benchmarks.harness import story
+from benchmarks.harness.story import NOT_HELD
+from benchmarks.stories.sql_review.settings import VARIANTS
 from tests.examples.test_load_client_run import Program
 
 SMALL = ["--scale", "0.01", "--checker", "stand-in"]
@@ -26,7 +26,7 @@ def program(child_env: dict[str, str], tmp_path: Path) -> Program:
 def test_run(program: Program) -> None:
     """It ends in a table and a document; the exit code says whether all held."""
     results = program.folder / "deep" / "results.json"
-    code, out, err = program.run(*SMALL, "--json", str(results))
+    code, out, err = program.run(*SMALL, "--check", "--json", str(results))
     assert err == ""
     told = story.read(results)
     assert code == (0 if told.ok else 1)
@@ -38,7 +38,9 @@ def test_run(program: Program) -> None:
     for finding in told.findings:
         assert f"- {finding}" in out
     assert told.ok == (NOT_HELD not in out)
-    assert told.commands[0] == f"python -m examples.sql_review {' '.join(SMALL)}"
+    assert (
+        told.commands[0] == f"python -m examples.sql_review {' '.join(SMALL)} --check"
+    )
     assert told.versions["checker"].endswith("stand-in")
     assert json.loads(results.read_text(encoding="utf-8"))["ok"] is told.ok
     program.assert_nothing_left()

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
-CHECKED = ("unblock_typing.py", "shim_typing.py")
+CHECKED = ("core_typing.py", "unblock_typing.py", "shim_typing.py")
 CHECKERS = {
     "mypy": ["--strict", "--cache-dir=/dev/null"],
     "basedpyright": ["--pythonpath", sys.executable],

@@ -2,7 +2,7 @@
 
 Never run: mypy and basedpyright read it, see test_typing.py. Each line marked `ignore`
 has to be an error for both of them, since an ignore without one is an error itself.
-tests/packaging/typing_checks.py holds the common cases; here are the finer ones.
+core_typing.py holds the common cases; here are the finer ones.
 """
 
 # pyright: reportUnnecessaryTypeIgnoreComment=true

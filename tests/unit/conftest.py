@@ -19,7 +19,7 @@ from tornado.httpserver import HTTPServer
 from tornado.netutil import bind_sockets
 from tornado.web import Application
 
-from tests.unit.gates import executors_of_workers
+from tests.unit.gates import Gate, executors_of_workers
 from tornado_unblock import run_in_executor
 from tornado_unblock._executors.registry import get_executor
 from tornado_unblock._executors.threads import WorkerExecutor
@@ -28,6 +28,8 @@ from tornado_unblock._limits.placement import limiter_of
 from tornado_unblock._loop.portal import current_portal
 
 WAIT = 10.0
+# Short of pytest's own limit, so that what the program printed is shown.
+PROGRAM_SECONDS = 55.0
 
 
 async def all_quiet(*names: str) -> None:
@@ -178,7 +180,32 @@ def make_server() -> Iterator[Callable[..., Server]]:
         server.close()
 
 
+@pytest.fixture
+def serve() -> Iterator[Callable[[Application], Server]]:
+    """Return what serves an application on a loop thread of its own."""
+    servers: list[Server] = []
+
+    def start(app: Application) -> Server:
+        server = Server(False, asyncio.new_event_loop)
+        servers.append(server)
+        server.serve(app)
+        return server
+
+    yield start
+    for server in servers:
+        server.close()
+
+
+@pytest.fixture
+def gate() -> Iterator[Gate]:
+    """Return a gate that is open when the test is over."""
+    gate = Gate()
+    yield gate
+    gate.open.set()
+
+
 def uvloop() -> Any:
+    """Return a new loop of uvloop; skips the test where there is none."""
     return pytest.importorskip("uvloop").new_event_loop()
 
 
@@ -209,21 +236,24 @@ def make() -> Iterator[Callable[..., WorkerExecutor]]:
 
 
 @pytest.fixture
-def run_program(child_env: dict[str, str], tmp_path: Path) -> Callable[[str], str]:
-    """Run a program in a process of its own, and return what it prints."""
+def run_program(child_env: dict[str, str], tmp_path: Path) -> Callable[..., str]:
+    """Run a program in a process of its own, and return all that it prints."""
 
-    def run(program: str) -> str:
+    def run(program: str, *args: str, noisy: bool = False) -> str:
         script = tmp_path / "program.py"
         script.write_text(textwrap.dedent(program))
+        # Newer Pythons warn of forking a process that has threads; that is the test.
         done = subprocess.run(
-            [sys.executable, "-W", "ignore", str(script)],
+            [sys.executable, "-W", "ignore::DeprecationWarning", str(script), *args],
             env=child_env,
             cwd=tmp_path,
-            capture_output=True,
+            stdout=subprocess.PIPE,
+            # What a noisy program logs is not part of it.
+            stderr=subprocess.PIPE if noisy else subprocess.STDOUT,
             text=True,
-            timeout=55,
+            timeout=PROGRAM_SECONDS,
         )
-        assert done.returncode == 0, done.stderr
+        assert done.returncode == 0, f"{done.stdout}{done.stderr or ''}"
         return done.stdout
 
     return run

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import threading
 from collections.abc import Iterator
 from typing import Any, Callable
 
+from tornado_unblock import run_in_executor
 from tornado_unblock._executors.threads import WorkerExecutor
 
 WAIT = 10.0
@@ -24,16 +26,39 @@ class IdleList(list):  # type: ignore[type-arg]
 
 
 class Gate:
-    """A job that says when it runs, and ends when it is let."""
+    """A job, or what a body calls, that says when it is there and goes on when let.
+
+    Each call releases ``entered`` once. Notes are for whatever the test wants.
+    """
 
     def __init__(self) -> None:
-        self.running, self.open = threading.Event(), threading.Event()
+        self.entered = threading.Semaphore(0)
+        self.open, self.done = threading.Event(), threading.Event()
         self.thread: Any = None
+        self.notes: list[Any] = []
 
-    def __call__(self) -> None:
+    def hold(self) -> str:
         self.thread = threading.current_thread()
-        self.running.set()
+        self.entered.release()
         assert self.open.wait(WAIT)
+        return "held"
+
+    __call__ = hold
+
+    def wait(self) -> bool:
+        """Wait until one more has come."""
+        return self.entered.acquire(timeout=WAIT)
+
+    async def hold_worker(self, **options: Any) -> asyncio.Future[str]:
+        """Have a worker that holds; returns once it does."""
+        future = run_in_executor(self.hold, **options)
+        await run_in_executor(self.wait, executor="helpers")
+        return future
+
+
+def here() -> str:
+    """Return the name of this thread."""
+    return threading.current_thread().name
 
 
 @contextlib.contextmanager
@@ -48,6 +73,16 @@ def executors_of_workers() -> Iterator[Callable[..., WorkerExecutor]]:
             return executor
 
         yield make
+
+
+@contextlib.contextmanager
+def lending(executor: WorkerExecutor) -> Iterator[None]:
+    """While this lasts the executor has one more thread."""
+    executor.lend()
+    try:
+        yield
+    finally:
+        executor.end_loan()
 
 
 def wait_idle(executor: WorkerExecutor, times: int = 1) -> None:

@@ -195,3 +195,42 @@ def test_version():
     """The package says which version it is."""
     assert re.fullmatch(r"\d+\.\d+\.\d+(\.?\w+)*", tornado_unblock.__version__)
     assert (PACKAGE / "py.typed").exists()
+
+
+# -- the tests -----------------------------------------------------------------------
+
+UNIT = Path(__file__).parent
+#: Files of tests that are about the package as a whole.
+ABOUT_THE_PACKAGE = {"test_architecture"}
+#: One state machine, tested as one: `offload/test_offload`.
+TESTED_TOGETHER = {"offload/test_body", "offload/test_ending"}
+
+
+def where_tested(path: Path) -> str:
+    """Return the file of tests of a module: `limits/test_limiter`, and so on.
+
+    A package inside a room, as a facade of the shim may be, is one module here; only
+    the modules of `shim/_crossing` are tested one by one.
+    """
+    parts = [part.strip("_") for part in path.with_suffix("").parts]
+    if parts[:2] == ["shim", "crossing"]:
+        del parts[1]
+    *room, module = parts[:2]
+    return "/".join([*room, f"test_{module}"])
+
+
+def test_modules_have_tests_of_their_name():
+    """Each module has its file of tests, and may have more: `test_portal_end.py`."""
+    modules = {where_tested(p) for p in MODULES if not p.match("__init__.py")}
+    files = {
+        path.relative_to(UNIT).with_suffix("").as_posix()
+        for path in UNIT.rglob("test_*.py")
+    } - ABOUT_THE_PACKAGE
+    untested = {m for m in modules if not any(covers(f, m) for f in files)}
+    assert untested <= TESTED_TOGETHER, "write tests for these, in files of these names"
+    nameless = {f for f in files if not any(covers(f, m) for m in modules)}
+    assert nameless == set(), "name these after the modules that they test"
+
+
+def covers(file: str, module: str) -> bool:
+    return file == module or file.startswith(f"{module}_")

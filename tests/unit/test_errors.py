@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import inspect
+import logging
 import re
+from typing import Any
 
 import pytest
 from tornado.util import TimeoutError as TornadoTimeoutError
@@ -24,6 +26,9 @@ from tornado_unblock._errors import (
     RunTimeoutError,
     UnblockError,
     crossing_error,
+    is_failure,
+    log,
+    safe_repr,
 )
 
 TRICKY = "100 % of %s are busy: %d %(x)s {y} äö"
@@ -199,6 +204,171 @@ def test_advice(mistake, advice):
     assert advice in str(crossed)
     again = str(crossed)
     assert str(crossing_error(crossed, "endpoint")) == again
+
+
+# --- errors that misbehave ---------------------------------------------------------
+
+
+class Rude(Exception):
+    """Every question to it raises."""
+
+    def __refuse(self, *args: Any) -> Any:
+        raise LookupError("asked")
+
+    __str__ = __repr__ = __eq__ = __bool__ = __format__ = __refuse  # type: ignore[assignment]
+    __hash__ = __refuse  # type: ignore[assignment]
+    args = property(__refuse, __refuse)  # type: ignore[assignment]
+    __traceback__ = property(__refuse, __refuse)  # type: ignore[assignment]
+    __cause__ = property(__refuse, __refuse)  # type: ignore[assignment]
+    __class__ = property(__refuse)  # type: ignore[assignment]
+    __dict__ = property(__refuse)  # type: ignore[assignment]
+
+
+class RudeType(type):
+    """A class to which every question raises."""
+
+    def __refuse(cls, *args: Any) -> Any:
+        raise LookupError("asked")
+
+    __eq__ = __repr__ = __hash__ = __instancecheck__ = __refuse  # type: ignore[assignment]
+    __subclasscheck__ = __refuse
+
+
+class OfRudeType(Exception, metaclass=RudeType):
+    """Its class refuses."""
+
+
+class RudeExit(SystemExit):
+    """Not to cross, and not to be asked why."""
+
+    def __repr__(self) -> str:
+        raise SystemExit("within repr")
+
+
+class BytesExit(SystemExit):
+    """Its `repr` is no text."""
+
+    def __repr__(self) -> str:
+        return b"bytes"  # type: ignore[return-value]
+
+
+class RudeText(str):
+    """Text that is not to be formatted."""
+
+    __slots__ = ()
+
+    def __format__(self, spec: str) -> str:
+        raise LookupError("asked")
+
+    __hash__ = __str__ = __format__  # type: ignore[assignment]
+
+
+class TextExit(SystemExit):
+    """Its `repr` is no plain text."""
+
+    def __repr__(self) -> str:
+        return RudeText("text of mine")
+
+
+def slotted() -> Exception:
+    class Slotted(Exception):
+        __slots__ = ("args",)
+
+    return Slotted()
+
+
+@pytest.mark.parametrize("make", [Rude, OfRudeType, slotted])
+def test_errors_that_refuse_every_question(make):
+    """They cross as they are, and count as failures: their type is asked."""
+    error = make()
+    assert crossing_error(error, "endpoint") is error
+    assert is_failure(error)
+
+
+@pytest.mark.parametrize(
+    ("make", "said"),
+    [
+        (RudeExit, "<RudeExit whose repr raises>"),
+        (BytesExit, "<BytesExit whose repr raises>"),
+        (TextExit, "text of mine"),
+    ],
+)
+def test_exits_that_refuse_every_question(make, said):
+    """The request ends, and the message says what can be said."""
+    error = make()
+    crossed = crossing_error(error, "Orders.get")
+    expected = f"Orders.get raised {said} in a worker; only its request ends"
+    assert str(crossed) == expected
+    assert crossed.__cause__ is error
+
+
+def test_text_of_what_has_a_rude_type():
+    """Not even its name is asked of it."""
+    assert safe_repr(OfRudeType) == "<RudeType whose repr raises>"
+    assert safe_repr(Rude()) == "<Rude whose repr raises>"
+    assert safe_repr([1]) == "[1]"
+
+
+@pytest.mark.parametrize(
+    "make", [lambda: RudeText("no running event loop"), Rude, bytes]
+)
+def test_no_advice_for_what_is_no_plain_text(make):
+    """An error of the user that looks like asyncio's is left alone."""
+    text = make()
+    error = RuntimeError(text)
+    assert crossing_error(error, "endpoint") is error
+    assert error.args[0] is text
+
+
+@pytest.mark.parametrize(
+    ("status", "failed"), [(404, False), (503, True), ("404", False), (None, True)]
+)
+def test_failures_by_status(status, failed):
+    """A status that is no number cannot be sent: Tornado sends 500."""
+    error = HTTPError(500)
+    error.status_code = status
+    assert is_failure(error) is failed
+
+
+def test_status_that_refuses():
+    """It counts as a failure."""
+
+    class Refusing(HTTPError):
+        @property
+        def status_code(self) -> int:
+            raise LookupError
+
+        @status_code.setter
+        def status_code(self, value: int) -> None:
+            """It is set by Tornado's own `__init__`."""
+
+    assert is_failure(Refusing())
+    assert not is_failure(Finish())
+    assert not is_failure(AbandonedError())
+
+
+def test_cycles_of_causes_are_logged(expect_log):
+    """An error that is its own cause, with one that has a traceback of its own."""
+    seen = expect_log("tornado.application", "it went wrong: 7")
+    first, second = ValueError("first"), ValueError("second")
+    first.__cause__, second.__cause__ = second, first
+    log(logging.ERROR, "it went %s: %d", "wrong", 7, error=first)
+    assert seen.messages == ["it went wrong: 7"]
+
+
+def test_a_filter_that_raises_ends_nothing(capsys):
+    """It is printed, as what goes wrong in a handler is."""
+
+    def refuse(record: logging.LogRecord) -> bool:
+        raise LookupError("in the filter")
+
+    logger = logging.getLogger("tornado.application")
+    logger.addFilter(refuse)
+    try:
+        log(logging.ERROR, "never seen")
+    finally:
+        logger.removeFilter(refuse)
+    assert "LookupError: in the filter" in capsys.readouterr().err
 
 
 def test_all_errors_are_public():

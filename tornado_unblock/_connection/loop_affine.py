@@ -1,8 +1,8 @@
 """Objects that belong to the loop thread, usable from a worker.
 
 # Threads: any. On the loop thread each use goes straight through.
-# Guarantees: elsewhere, a method runs on the loop thread and is waited for,
-# within the time limit of `Portal.call`.
+# Guarantees: elsewhere, a method runs on the loop thread and is waited for, within the
+# time limit of `Portal.call`; a method is refused once the right to it is lost.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Callable
 
 import wrapt
 
-from tornado_unblock._loop.lease import check_lease, running_loop
+from tornado_unblock._loop.lease import running_loop
 from tornado_unblock._loop.portal import Portal
 
 if TYPE_CHECKING:
@@ -20,20 +20,29 @@ if TYPE_CHECKING:
 else:
     _Proxy = wrapt.ObjectProxy
 
+Check = Callable[[], object]
+"""Raises `AbandonedError` when the calling thread may not do it any more."""
+
 
 class LoopAffine(_Proxy):
     """Any object whose methods must run on the loop thread.
 
     Called elsewhere, a method runs there and its result is waited for.
+
+    Args:
+        wrapped: The object.
+        portal: The way to its loop.
+        check: Asked before each call, and again before it is done.
     """
 
-    def __init__(self, wrapped: Any, portal: Portal) -> None:
+    def __init__(self, wrapped: Any, portal: Portal, check: Check) -> None:
         super().__init__(wrapped)
         self._self_portal = portal
+        self._self_check = check
 
     def __getattr__(self, name: str) -> Any:
         value = getattr(self.__wrapped__, name)
-        if self._self_on_loop() or not callable(value):
+        if not callable(value):
             return value
         return functools.partial(self._self_call, value)
 
@@ -41,8 +50,16 @@ class LoopAffine(_Proxy):
         return running_loop() is self._self_portal.loop
 
     def _self_call(self, method: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
-        check_lease()
-        return self._self_portal.call(functools.partial(method, *args, **kwargs))
+        self._self_check()
+        if self._self_on_loop():
+            return method(*args, **kwargs)
+        call = functools.partial(method, *args, **kwargs)
+        return self._self_portal.call(self._self_checked, call)
+
+    def _self_checked(self, call: Callable[[], Any]) -> Any:
+        # Again: it may have been revoked while this was on its way.
+        self._self_check()
+        return call()
 
 
 class LoopAffineStream(LoopAffine):
@@ -56,4 +73,6 @@ class LoopAffineStream(LoopAffine):
     def socket(self) -> Any:
         """The stream's socket; its methods run on the loop thread too."""
         socket = self.__wrapped__.socket
-        return socket if self._self_on_loop() else LoopAffine(socket, self._self_portal)
+        if self._self_on_loop():
+            return socket
+        return LoopAffine(socket, self._self_portal, self._self_check)

@@ -1,11 +1,17 @@
-"""The connection of a handler, safe to use from any thread.
+"""The right to write one response: what stands in for the connection of a request.
 
-A handler's own state may be touched by the worker that holds it. Its
-connection, `tornado.http1connection.HTTP1Connection` as a rule, stays with the
-loop. `RequestConnection` takes its place in ``handler.request.connection``;
-what is sent through it goes to `ResponseWriter`.
+A handler's own state may be touched by the worker that holds it. Its connection,
+`tornado.http1connection.HTTP1Connection` as a rule, stays with the loop. A
+`RequestConnection` takes its place in ``handler.request.connection``; what is sent
+through it goes to the `ResponseWriter` of the response.
+
+Each stay of a handler in a worker has one of its own. When the response is taken from
+the stay, its RequestConnection is revoked: dead for whoever holds it, on any thread,
+for good. Whoever answers instead has another one.
 
 # Threads: any. On the loop thread each call goes straight through.
+# Guarantees: through one that is revoked, or whose response has ended, nothing
+# reaches the client.
 """
 
 from __future__ import annotations
@@ -16,29 +22,58 @@ from typing import Any, Callable, Optional
 from tornado.httputil import HTTPHeaders
 
 from tornado_unblock._connection.loop_affine import LoopAffine, LoopAffineStream
-from tornado_unblock._connection.response import ResponseWriter
-from tornado_unblock._loop.lease import running_loop
+from tornado_unblock._connection.response import RESPONSE_ENDED, ResponseWriter
+from tornado_unblock._errors import AbandonedError
+from tornado_unblock._loop.lease import here, running_loop
 
 
 class RequestConnection:
-    """What stands in for the connection of one request.
+    """One right to write one response.
 
-    Each request has one, and most use only what an HTTPConnection has: a plain
-    object costs a tenth of a proxy. The proxy is made for what else is asked.
+    Most of its users want only what an HTTPConnection has: a plain object costs a tenth
+    of a proxy. The proxy is made for what else is asked.
     """
 
-    __slots__ = ("__weakref__", "writer")
+    __slots__ = ("__weakref__", "loop_only", "revoked", "writer")
 
     writer: ResponseWriter
     """The response."""
+    revoked: Optional[str]
+    """Why it is dead; None while it lives. Set on the loop thread, once."""
+    loop_only: bool
+    """Whether only the loop thread may use it: a body was abandoned before."""
 
-    def __init__(self, writer: ResponseWriter) -> None:
-        object.__setattr__(self, "writer", writer)
+    def __init__(self, writer: ResponseWriter, loop_only: bool = False) -> None:
+        set_own = object.__setattr__
+        set_own(self, "writer", writer)
+        set_own(self, "revoked", None)
+        set_own(self, "loop_only", loop_only)
 
-    @property
-    def stream(self) -> Any:
-        """The connection's stream, as safe as the connection."""
-        return self._safe(self.writer.connection.stream)  # type: ignore[attr-defined]
+    def revoke(self, why: str) -> None:
+        """Make it dead for good; loop thread."""
+        object.__setattr__(self, "revoked", why)
+
+    def refusal(self) -> Optional[str]:
+        """Return why this thread may not write now, or None; any thread."""
+        if self.revoked is not None:
+            return self.revoked
+        lease = here.lease
+        if lease is not None:
+            if lease.revoked is not None and lease.response is self.writer:
+                return lease.revoked
+        elif self.loop_only and running_loop() is not self.writer.portal.loop:
+            return "its body was abandoned; only the loop thread answers now"
+        return None
+
+    def check(self) -> None:
+        """Raise unless this thread may write now; any thread.
+
+        Raises:
+            AbandonedError: The response was taken from it.
+        """
+        why = self.refusal()
+        if why is not None:
+            raise AbandonedError(why)
 
     def write_headers(
         self,
@@ -47,23 +82,33 @@ class RequestConnection:
         chunk: Optional[bytes] = None,
     ) -> asyncio.Future[None]:
         """Implements `HTTPConnection.write_headers`."""
-        return self.writer.write_headers(start_line, headers, chunk)
+        return self.writer.write_headers(self, start_line, headers, chunk)
 
     def write(self, chunk: bytes) -> asyncio.Future[None]:
         """Implements `HTTPConnection.write`."""
-        return self.writer.write(chunk)
+        return self.writer.write(self, chunk)
 
     def finish(self) -> None:
         """Implements `HTTPConnection.finish`."""
-        self.writer.finish()
+        self.writer.finish(self)
 
     def set_close_callback(self, callback: Optional[Callable[[], None]]) -> None:
         """Have ``callback`` called on the loop thread when the client leaves."""
-        self.writer.set_close_callback(callback)
+        self.writer.set_close_callback(self, callback)
 
     def detach(self) -> Any:
         """Take the stream out of the connection; it is as safe as this."""
-        return self._safe(self._all_else().detach())
+        stream = self._all_else().detach()
+        self.writer.ended = True  # what is sent from now on is no response
+        return self._safe(stream, self.check)
+
+    @property
+    def stream(self) -> Any:
+        """The connection's stream, as safe as the connection."""
+        return self._safe(
+            self.writer.connection.stream,  # type: ignore[attr-defined]
+            self._check_stream,
+        )
 
     @property  # type: ignore[misc]
     def __class__(self) -> Any:
@@ -88,11 +133,17 @@ class RequestConnection:
     def __repr__(self) -> str:
         return f"<RequestConnection of {self.writer.connection!r}>"
 
-    def _safe(self, stream: Any) -> Any:
+    def _check_stream(self) -> None:
+        self.check()
+        if self.writer.ended:
+            raise AbandonedError(RESPONSE_ENDED)
+
+    def _safe(self, stream: Any, check: Callable[[], None]) -> Any:
         portal = self.writer.portal
-        if stream is None or running_loop() is portal.loop:
+        alive_on_loop = running_loop() is portal.loop and self.revoked is None
+        if stream is None or alive_on_loop:
             return stream
-        return LoopAffineStream(stream, portal)
+        return LoopAffineStream(stream, portal, check)
 
     def _all_else(self) -> Any:
-        return LoopAffine(self.writer.connection, self.writer.portal)
+        return LoopAffine(self.writer.connection, self.writer.portal, self.check)

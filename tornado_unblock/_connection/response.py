@@ -8,7 +8,10 @@
 #   cannot fail is posted; what might waits for the loop's answer;
 # - one chunk may be on its way to the client; the next `write` waits for it;
 # - `finish` never waits;
-# - after the request was taken from a worker, its calls raise `AbandonedError`.
+# - it is finished once; what comes after its end is refused, and never becomes part of
+#   the next response of the connection;
+# - who may write is asked of the right through which it comes, not of the thread;
+# - a client that has left ends the writing: `StreamClosedError`.
 """
 
 from __future__ import annotations
@@ -22,10 +25,18 @@ from tornado.httputil import HTTPConnection, HTTPHeaders, ResponseStartLine
 from tornado.iostream import StreamClosedError
 from tornado.log import app_log
 
+from tornado_unblock._errors import AbandonedError
 from tornado_unblock._loop.futures import copy_outcome
 from tornado_unblock._loop.latch import Latch
-from tornado_unblock._loop.lease import Lease, check_lease, running_loop
+from tornado_unblock._loop.lease import Lease, here, running_loop
 from tornado_unblock._loop.portal import Portal
+
+RESPONSE_ENDED = "its response has ended; nothing more can be sent"
+NO_HEAD = "no head of this response has been sent yet; what comes before it is lost"
+SECOND_HEAD = (
+    "the head of this response has been sent already: a body and what it has handed to "
+    "other threads or callbacks write the same response at once"
+)
 
 
 class Listener(Protocol):
@@ -33,6 +44,10 @@ class Listener(Protocol):
 
     retry_after: Optional[int]
     """Seconds a 503 is to name, or None."""
+
+    @property
+    def was_abandoned(self) -> bool:
+        """Whether a body of this response was abandoned."""
 
     def closing(self) -> None:
         """The client left."""
@@ -44,12 +59,27 @@ class Listener(Protocol):
         """The response has ended."""
 
 
+class Right(Protocol):
+    """A right to write a response; see `RequestConnection`."""
+
+    revoked: Optional[str]
+
+    def check(self) -> None:
+        """Raise unless the calling thread may write now."""
+
+
 class ResponseWriter:
     """The response of one request."""
 
     __slots__ = (
-        *("_close_callback", "_held", "_remaining", "_unsent", "connection"),
-        *("predictable", "listener", "method", "portal", "sent", "complete"),
+        # Set once.
+        *("connection", "listener", "method", "portal"),
+        # The loop thread's.
+        *("_close_callback", "_deferred", "client_left", "complete", "ended", "sent"),
+        # Whose turn it is to write.
+        *("_held", "_remaining", "_unsent", "predictable"),
+        # Taken by one thread: list.pop is atomic.
+        "_right_to_finish",
     )
 
     def __init__(
@@ -63,8 +93,13 @@ class ResponseWriter:
         # Whether it is known what the connection expects; if not, each call waits.
         self.predictable = True
         # Whether any byte of the response has left, and all that Content-Length
-        # promised; the loop thread's view.
-        self.sent = self.complete = False
+        # promised; whether it has ended, so that what comes now would be part of the
+        # next one.
+        self.sent = self.complete = self.ended = False
+        self.client_left = False
+        # What has to wait for the head of the response.
+        self._deferred: list[Callable[[], object]] = []
+        self._right_to_finish = [True]
         # Bytes that Content-Length still promises; None when it is not given.
         self._remaining: Optional[int] = None
         # The latch of the chunk that is on its way, if any.
@@ -74,11 +109,44 @@ class ResponseWriter:
         # once.
         self._held: Optional[list[tuple[Callable[..., Any], Any]]] = None
 
+    # --- who finishes ------------------------------------------------------------
+
+    def take_right_to_finish(self) -> bool:
+        """Take the right to finish it; any thread, the first one gets it.
+
+        A worker takes it when it finishes, the loop thread when it takes the response
+        from a worker.
+        """
+        try:
+            return self._right_to_finish.pop()
+        except IndexError:
+            return False
+
+    def give_right_back(self) -> None:
+        """Undo a `take_right_to_finish`."""
+        self._right_to_finish.append(True)
+
+    @property
+    def may_finish(self) -> bool:
+        """Whether nobody has finished it yet; any thread."""
+        return bool(self._right_to_finish)
+
+    # --- any thread ----------------------------------------------------------------
+
     def write_headers(
-        self, start_line: Any, headers: HTTPHeaders, chunk: Optional[bytes]
+        self,
+        right: Right,
+        start_line: Any,
+        headers: HTTPHeaders,
+        chunk: Optional[bytes],
     ) -> asyncio.Future[None]:
         """See `HTTPConnection.write_headers`."""
+        right.check()
+        if self.ended:
+            raise AbandonedError(RESPONSE_ENDED)
         if running_loop() is self.portal.loop:
+            if self.sent:
+                raise RuntimeError(SECOND_HEAD)
             self.predictable = False
             self.sent = True
             self._add_retry_after(start_line, headers)
@@ -86,54 +154,68 @@ class ResponseWriter:
                 start_line, headers, chunk
             )
             return written
-        lease = check_lease()
-        self._wait_until_sent()
+        self._wait_until_sent(right)
         self._add_retry_after(start_line, headers)
         if not self.foresee(start_line, headers, chunk):
-            return self._answered("write_headers", start_line, headers, chunk)
+            return self._answered(right, "write_headers", start_line, headers, chunk)
         send = self.connection.write_headers
-        return self._post_write(lease, send, start_line, snapshot(headers), chunk)
+        return self._post_write(right, send, start_line, snapshot(headers), chunk)
 
-    def write(self, chunk: bytes) -> asyncio.Future[None]:
+    def write(self, right: Right, chunk: bytes) -> asyncio.Future[None]:
         """See `HTTPConnection.write`."""
+        right.check()
+        if self.ended:
+            return self._write_after_end(chunk)
         if running_loop() is self.portal.loop:
+            if not self.sent:
+                return self._defer(chunk)
             self.predictable = False
             written: asyncio.Future[None] = self.connection.write(chunk)
             return written
-        lease = check_lease()
-        self._wait_until_sent()
+        self._wait_until_sent(right)
         if not self.predictable or not self._fits(chunk):
-            return self._answered("write", chunk)
-        return self._post_write(lease, self.connection.write, chunk)
+            return self._answered(right, "write", chunk)
+        return self._post_write(right, self.connection.write, chunk)
 
-    def finish(self) -> None:
+    def finish(self, right: Right) -> None:
         """See `HTTPConnection.finish`."""
+        right.check()
+        if self.ended:
+            return  # as the connection does, to which this is no news
         if running_loop() is self.portal.loop:
-            self.listener.finishing()
-            self.connection.finish()
+            if self._deferred:
+                self._deferred.append(self._finish_now)
+            else:
+                self._finish_now()
             return
-        lease = check_lease()
-        if lease is not None and not lease.take_right_to_finish():
-            check_lease()
+        if self.take_right_to_finish():
+            try:
+                right.check()  # it may have been revoked just before
+            except AbandonedError:
+                self.give_right_back()
+                raise
+        lease = self._own_lease()
         if self.predictable and not self._remaining:
-            self._post(self._perform, lease, self.connection.finish)
+            self._post(self._perform_finish, right, lease)
             self._post_held()
             if lease is not None:
                 lease.before_settle = None
         else:
-            self._answered("finish")
-        if lease is None:  # a thread that is no worker; of one, its end tells
+            self._answered(right, "finish")
+        if lease is None:  # else its end tells
             self.portal.call_soon(self.listener.response_ended)
 
-    def set_close_callback(self, callback: Optional[Callable[[], None]]) -> None:
+    def set_close_callback(
+        self, right: Right, callback: Optional[Callable[[], None]]
+    ) -> None:
         """See `HTTP1Connection.set_close_callback`."""
-        self._close_callback = callback
         if running_loop() is self.portal.loop:
-            own = None if callback is None else self._closed
-            self.connection.set_close_callback(own)  # type: ignore[attr-defined]
+            self.watch_close(callback)
             return
+        right.check()
         # The connection goes on calling `_closed`, which has a new callback.
-        lease = check_lease()
+        self._close_callback = callback
+        lease = self._own_lease()
         if callback is None and self._held is None and lease is not None:
             # Tornado's `finish` begins so: what it sends leaves in one piece.
             self._held = []
@@ -177,44 +259,96 @@ class ResponseWriter:
             self.portal.call_soon(_do_all, held)
 
     def _post_write(
-        self, lease: Optional[Lease], method: Callable[..., Any], *args: Any
+        self, right: Right, method: Callable[..., Any], *args: Any
     ) -> asyncio.Future[None]:
         future: asyncio.Future[None] = self.portal.loop.create_future()
         if self._held:  # `finish` writes once: this is something else
             self._post_held()
         # Of what `finish` sends nothing is left to wait for.
         latch = self._unsent = Latch() if self._held is None else None
-        self._post(self._perform_write, future, latch, lease, method, args)
+        lease = self._own_lease()
+        self._post(self._perform_write, future, latch, right, lease, method, args)
         return future
 
-    def _answered(self, name: str, *args: Any) -> asyncio.Future[None]:
+    def _answered(self, right: Right, name: str, *args: Any) -> asyncio.Future[None]:
         self.predictable = False
         self._post_held()
-        self.sent = True
-        method = getattr(self.connection, name)
+        lease = self._own_lease()
         future: asyncio.Future[None] = self.portal.call(
-            functools.partial(method, *args)
+            self._perform_now, right, lease, name, args
         )
         return future
 
-    def _wait_until_sent(self) -> None:
+    def _wait_until_sent(self, right: Right) -> None:
         unsent = self._unsent
         if unsent is not None:
             unsent.wait(self.portal.loop)
-            check_lease()
+            right.check()
+        if self.client_left and self._held is None:
+            # As awaiting it would say; `finish` says nothing of it.
+            raise StreamClosedError
+
+    def _write_after_end(self, chunk: bytes) -> asyncio.Future[None]:
+        """Refuse what would become part of the next response."""
+        if chunk:
+            raise AbandonedError(RESPONSE_ENDED)
+        nothing: asyncio.Future[None] = self.portal.loop.create_future()
+        nothing.set_result(None)
+        return nothing
+
+    def _own_lease(self) -> Optional[Lease]:
+        """Return the lease of this thread, if it is to make this very response."""
+        lease = here.lease
+        return lease if lease is not None and lease.response is self else None
 
     # --- loop thread ----------------------------------------------------------
+
+    def watch_close(self, callback: Optional[Callable[[], None]]) -> None:
+        """Have ``callback`` called when the client leaves."""
+        self._close_callback = callback
+        own = None if callback is None else self._closed
+        self.connection.set_close_callback(own)  # type: ignore[attr-defined]
 
     def _release(self) -> None:
         """Do what was kept back, once the body has ended."""
         held, self._held = self._held, None
         _do_all(held or [])
 
-    def _perform(
-        self, lease: Optional[Lease], method: Callable[..., Any], *args: Any
+    def _is_lost(self, right: Right, lease: Optional[Lease]) -> bool:
+        """Whether what was on its way comes too late."""
+        return (
+            self.ended
+            or right.revoked is not None
+            or (lease is not None and lease.revoked is not None)
+        )
+
+    def _perform_now(
+        self, right: Right, lease: Optional[Lease], name: str, args: Any
     ) -> Any:
-        if lease is not None and lease.revoked is not None:
-            return None  # it was on its way when the request was taken
+        if self._is_lost(right, lease):
+            raise AbandonedError(right.revoked or RESPONSE_ENDED)
+        if self.sent and name == "write_headers":
+            raise RuntimeError(SECOND_HEAD)
+        self.sent = True
+        result = getattr(self.connection, name)(*args)
+        self.ended = name == "finish"
+        if self._deferred:
+            self._send_deferred()
+        return result
+
+    def _perform_finish(self, right: Right, lease: Optional[Lease]) -> None:
+        self._perform(right, lease, self.connection.finish)
+        self.ended = True
+
+    def _perform(
+        self,
+        right: Right,
+        lease: Optional[Lease],
+        method: Callable[..., Any],
+        *args: Any,
+    ) -> Any:
+        if self._is_lost(right, lease):
+            return None
         self.sent = True
         try:
             return method(*args)
@@ -228,11 +362,18 @@ class ResponseWriter:
         self,
         future: asyncio.Future[None],
         latch: Optional[Latch],
+        right: Right,
         lease: Optional[Lease],
         method: Callable[..., Any],
         args: Any,
     ) -> None:
-        sent = self._perform(lease, method, *args)
+        sent = None
+        if self.sent and len(args) > 1:  # a head, not a chunk
+            app_log.error(SECOND_HEAD)
+        else:
+            sent = self._perform(right, lease, method, *args)
+        if self._deferred and self.sent:
+            self._send_deferred()
         if sent is not None and self._unsent is latch:
             self.complete = self._remaining == 0
         if sent is None:
@@ -247,6 +388,41 @@ class ResponseWriter:
         if future.done() and not future.cancelled():
             future.exception()  # as with Tornado's own: awaiting it is optional
 
+    def _finish_now(self) -> None:
+        self.listener.finishing()
+        self.take_right_to_finish()
+        self.connection.finish()
+        self.ended = True
+
+    def _defer(self, chunk: bytes) -> asyncio.Future[None]:
+        """Send ``chunk`` after the head, which a worker is about to send.
+
+        Its handler says already that it is sent.
+        """
+        if self.listener.was_abandoned:
+            raise AbandonedError(
+                "the body that was to send the head of this response was abandoned"
+            )
+        future: asyncio.Future[None] = self.portal.loop.create_future()
+        self._deferred.append(functools.partial(self._write_deferred, chunk, future))
+        return future
+
+    def _write_deferred(self, chunk: bytes, future: asyncio.Future[None]) -> None:
+        self.predictable = False
+        copy_outcome(self.connection.write(chunk), future)
+
+    def _send_deferred(self) -> None:
+        """Do what had to wait for the head; it has been sent."""
+        deferred, self._deferred = self._deferred, []
+        for call in deferred:
+            call()
+
+    def drop_deferred(self) -> None:
+        """Give up on a head that no worker has sent; the bodies have ended."""
+        if self._deferred and not self.sent:
+            self.connection.close()  # type: ignore[attr-defined]
+        self._deferred.clear()
+
     def _add_retry_after(self, start_line: Any, headers: HTTPHeaders) -> None:
         seconds = self.listener.retry_after
         if seconds is not None and start_line.code == 503:
@@ -254,6 +430,7 @@ class ResponseWriter:
 
     def _closed(self) -> None:
         callback, self._close_callback = self._close_callback, None
+        self.client_left = True
         if self._unsent is not None:
             self._unsent.open()
         self.listener.closing()

@@ -10,7 +10,7 @@ import concurrent.futures
 import dataclasses
 import re
 from collections.abc import Mapping
-from typing import Any, Callable, Optional
+from typing import Any, Callable, Optional, Union
 
 from tornado_unblock._errors import ConfigurationError
 
@@ -114,7 +114,7 @@ def from_environment(
         text = environment.get(variable)
         if text is None or field == "factory":
             continue
-        change = {field: _parse(variable, field, text)}
+        change: dict[str, Any] = {field: _parse(variable, field, text)}
         try:
             check_default(name, change)
             if field == "max_workers":
@@ -127,7 +127,7 @@ def from_environment(
     return options
 
 
-def check_processes(before: Options, changes: Mapping[str, Any]) -> None:
+def check_processes(before: Options, changes: Mapping[str, object]) -> None:
     """Raise `ConfigurationError` where ``max_workers`` would have no effect."""
     processes = changes.get("processes", before.processes)
     if processes is None:
@@ -143,7 +143,7 @@ def check_processes(before: Options, changes: Mapping[str, Any]) -> None:
         )
 
 
-def check_default(name: str, options: Mapping[str, Any]) -> None:
+def check_default(name: str, options: Mapping[str, object]) -> None:
     """Raise `ConfigurationError` where the default executor would get processes."""
     if name == DEFAULT and (options.get("processes") or options.get("factory")):
         raise ConfigurationError(
@@ -152,7 +152,7 @@ def check_default(name: str, options: Mapping[str, Any]) -> None:
         )
 
 
-def _parse(variable: str, field: str, text: str) -> Any:
+def _parse(variable: str, field: str, text: str) -> Union[int, float, None]:
     if text.lower() == "none" and "Optional" in str(FIELDS[field].type):
         return None
     try:

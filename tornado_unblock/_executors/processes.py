@@ -15,13 +15,13 @@ from __future__ import annotations
 import concurrent.futures
 import functools
 import multiprocessing
-import os
 import threading
 import weakref
-from typing import Any, Callable, Optional, TypeVar
+from typing import Callable, Optional, TypeVar
 
 from tornado_unblock._executors.options import Factory
 from tornado_unblock._executors.threads import WorkerExecutor
+from tornado_unblock._loop.fork import Step, at_fork
 
 _T = TypeVar("_T")
 
@@ -33,7 +33,7 @@ _SUBMITTERS = 8
 _all: weakref.WeakSet[RenewedExecutor] = weakref.WeakSet()
 # In a forked child: the pools of its parent. To collect one would talk to its
 # processes.
-_of_the_parent: list[Any] = []
+_of_the_parent: list[Optional[concurrent.futures.Executor]] = []
 _lock = threading.Lock()
 _submitters: Optional[WorkerExecutor] = None
 
@@ -90,7 +90,7 @@ class RenewedExecutor(concurrent.futures.Executor):
         self._inner: Optional[concurrent.futures.Executor] = None
 
     def submit(
-        self, fn: Callable[..., _T], /, *args: Any, **kwargs: Any
+        self, fn: Callable[..., _T], /, *args: object, **kwargs: object
     ) -> concurrent.futures.Future[_T]:
         """Run ``fn(*args, **kwargs)`` in a process; any thread, may take long.
 
@@ -146,5 +146,4 @@ def _forget_parent() -> None:
         executor._start_empty()
 
 
-if hasattr(os, "register_at_fork"):  # pragma: no branch - all but Windows
-    os.register_at_fork(after_in_child=_forget_parent)
+at_fork(Step.PROCESSES, _forget_parent)

@@ -35,6 +35,7 @@ from tornado_unblock._executors.processes import (
     processes,
 )
 from tornado_unblock._executors.threads import WorkerExecutor
+from tornado_unblock._loop.fork import Step, at_fork
 
 JSONEncoder = Callable[[Any], Union[str, bytes]]
 
@@ -197,8 +198,7 @@ def _forget_parent() -> None:
     _lock = threading.Lock()
 
 
-if hasattr(os, "register_at_fork"):  # pragma: no branch - all but Windows
-    os.register_at_fork(after_in_child=_forget_parent)
+at_fork(Step.EXECUTORS, _forget_parent)
 
 
 AnyExecutor = Union[str, concurrent.futures.Executor]

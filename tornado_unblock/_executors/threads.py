@@ -21,15 +21,14 @@ from __future__ import annotations
 
 import collections
 import concurrent.futures
-import contextlib
 import itertools
-import os
 import threading
 import weakref
-from collections.abc import Iterator
-from typing import Any, Callable, Optional, TypeVar
+from typing import Callable, Generic, Optional, TypeVar
 
 from tornado.log import app_log
+
+from tornado_unblock._loop.fork import Step, at_fork
 
 _T = TypeVar("_T")
 
@@ -104,7 +103,7 @@ class WorkerExecutor(concurrent.futures.ThreadPoolExecutor):
                 self._wake_one()
 
     def submit(
-        self, fn: Callable[..., _T], /, *args: Any, **kwargs: Any
+        self, fn: Callable[..., _T], /, *args: object, **kwargs: object
     ) -> concurrent.futures.Future[_T]:
         """As `concurrent.futures.ThreadPoolExecutor.submit`; any thread."""
         future: concurrent.futures.Future[_T] = concurrent.futures.Future()
@@ -137,18 +136,17 @@ class WorkerExecutor(concurrent.futures.ThreadPoolExecutor):
         self.put(job)
         return True
 
-    @contextlib.contextmanager
-    def lend(self) -> Iterator[None]:
-        """Have one more thread while the calling worker waits for nested work."""
+    def lend(self) -> None:
+        """Have one more thread, while a worker waits for other work; any thread."""
         with self._lock:
             self._allowed += 1
             if self._jobs and not self._waking:
                 self._wake_one()
-        try:
-            yield
-        finally:
-            with self._lock:
-                self._allowed -= 1
+
+    def end_loan(self) -> None:
+        """End a `lend`: the worker goes on; any thread."""
+        with self._lock:
+            self._allowed -= 1
 
     def shutdown(self, wait: bool = True, *, cancel_futures: bool = False) -> None:
         """As `concurrent.futures.ThreadPoolExecutor.shutdown`; any thread."""
@@ -293,8 +291,7 @@ def _forget_parent() -> None:
         executor._start_empty()
 
 
-if hasattr(os, "register_at_fork"):  # pragma: no branch - all but Windows
-    os.register_at_fork(after_in_child=_forget_parent)
+at_fork(Step.THREADS, _forget_parent)
 
 
 def start_thread(target: Callable[[], object], name: str) -> threading.Thread:
@@ -375,17 +372,17 @@ def take_idle(idle: list[Worker], *, claimed_too: bool) -> Optional[Worker]:
     return worker
 
 
-class Submitted:
+class Submitted(Generic[_T]):
     """A job with a `concurrent.futures.Future` for its outcome."""
 
     __slots__ = ("args", "fn", "future", "kwargs")
 
     def __init__(
         self,
-        future: concurrent.futures.Future[Any],
-        fn: Callable[..., Any],
-        args: Any,
-        kwargs: Any,
+        future: concurrent.futures.Future[_T],
+        fn: Callable[..., _T],
+        args: tuple[object, ...],
+        kwargs: dict[str, object],
     ) -> None:
         self.future, self.fn, self.args, self.kwargs = future, fn, args, kwargs
 

@@ -16,6 +16,7 @@ from tornado.httputil import HTTPServerRequest
 from tornado.routing import Router
 from tornado.web import RequestHandler, _HandlerDelegate
 
+from tornado_unblock._connection.loop_owned import guard_tornado
 from tornado_unblock._errors import ConfigurationError
 from tornado_unblock._handlers.hooks import Hook, install_hook
 from tornado_unblock._handlers.options import BodyOptions, body_options
@@ -117,6 +118,7 @@ def unblock_application(
         for target, given in (routes or {}).items()
     ]
     unblocking = Unblocking(body_options(**options), choices)
+    guard_tornado()
     own = app.find_handler
     app.find_handler = functools.partial(  # type: ignore[method-assign]
         unblocking.find_handler, own

@@ -16,12 +16,11 @@ from typing import (
 import wrapt
 from tornado.web import RequestHandler
 
+from tornado_unblock._connection.loop_owned import guard_tornado
 from tornado_unblock._executors.functions import describe
 from tornado_unblock._executors.registry import AnyExecutor, JSONEncoder
-from tornado_unblock._handlers.methods import is_socket_class
 from tornado_unblock._handlers.one_method import hand_over
 from tornado_unblock._handlers.options import BodyOptions, _check_method, body_options
-from tornado_unblock._handlers.websocket import guard_socket_class
 from tornado_unblock._handlers.whole_request import begin
 from tornado_unblock._loop.lease import running_loop
 
@@ -108,6 +107,7 @@ def unblock(
 
 
 def _unblock(target: Any, options: BodyOptions) -> Any:
+    guard_tornado()
     if isinstance(target, type):
         return _unblock_class(target, options)
     return _unblock_method(target, options)
@@ -130,11 +130,6 @@ class _Unblocked(_Wrapper):
     """An unblocked method, in its class."""
 
     _self_unblock_options: BodyOptions
-
-    def __set_name__(self, owner: type, name: str) -> None:
-        if is_socket_class(owner):
-            # Its workers may write to sockets of others of its kind.
-            guard_socket_class(owner)
 
 
 def _call(

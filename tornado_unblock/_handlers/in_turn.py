@@ -19,7 +19,7 @@ from tornado_unblock._handlers.ownership import Ownership, ownership_of
 from tornado_unblock._limits.placement import Placement
 from tornado_unblock._loop.portal import Portal
 from tornado_unblock._offload.future import OffloadFuture
-from tornado_unblock._offload.offload import Offload
+from tornado_unblock._offload.offload import REFUSED, Offload
 
 # How it is let in, given whether its request has had a worker before.
 _Admit = Callable[[Offload, bool], OffloadFuture]
@@ -49,18 +49,10 @@ def dispatch(
     offload = Offload(portal, where, body)
     if not ownership.running:
         offload.reserved_worker = ownership.reserved_worker
+    offload.future.is_last = direct
     under_way = ownership.begun
     ownership.enter(offload, handler)
-    if not direct:
-        # Somebody else awaits it, and may give up before it ends.
-        ownership.answer_on_copy(handler)
-    try:
-        future = offload.admit(under_way)
-    except RejectedError as error:
-        ownership.offload_ended(offload, error)
-        raise
-    future.is_last = direct
-    return future
+    return offload.admit(under_way)
 
 
 def dispatch_in_line(
@@ -111,11 +103,7 @@ def _in_line(
         return future
     under_way = ownership.begun
     ownership.enter(offload, handler)
-    try:
-        return admit(offload, under_way)
-    except RejectedError as error:
-        ownership.offload_ended(offload, error)
-        raise
+    return admit(offload, under_way)
 
 
 def _follow(
@@ -124,12 +112,13 @@ def _follow(
     handler: RequestHandler,
     admit: _Admit,
 ) -> None:
+    if offload.state is REFUSED:  # cancelled while it waited
+        return
     future = offload.future
     ownership.enter(offload, handler)
     try:
         admit(offload, True)
     except RejectedError as error:
-        ownership.offload_ended(offload, error)
         future.set_exception(error)
 
 

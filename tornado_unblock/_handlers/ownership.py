@@ -1,12 +1,14 @@
-"""Who holds a handler: the loop thread, or workers.
+"""Who holds a handler, the loop thread or workers, and who answers.
 
-# Threads: `_clean_up` and `_write` run in the worker, all else on the loop
-# thread.
+# Threads: `_clean_up` runs in the worker, all else on the loop thread.
 # Guarantees:
 # - while a body runs, the loop thread does not touch its handler;
-# - once nobody waits for a body any more, nothing it does reaches the client;
-# - an error page wanted while a body still runs is rendered on a copy of the
-#   handler, and `on_finish` waits for the body's end, on its worker;
+# - each stay of a handler in a worker has a right of its own to write the response;
+#   once that is revoked, nothing the stay does reaches the client, and neither does
+#   what it has delegated to other threads and callbacks;
+# - an error page wanted while a body still runs, or after one was abandoned, is
+#   rendered on a copy of the handler; `on_finish` waits for the body's end, on its
+#   worker;
 # - a body whose client left while it waited for a worker does not start.
 """
 
@@ -15,7 +17,7 @@ from __future__ import annotations
 import asyncio
 import functools
 import weakref
-from typing import Any, Callable, Optional
+from typing import Any, Callable, Optional, cast
 
 from tornado.web import RequestHandler
 
@@ -23,15 +25,12 @@ from tornado_unblock._connection.request_connection import RequestConnection
 from tornado_unblock._connection.response import ResponseWriter
 from tornado_unblock._errors import ClientGoneError, RejectedError
 from tornado_unblock._executors.threads import ReservedWorker, reserve_worker
-from tornado_unblock._handlers.error_page import stand_in_for
-from tornado_unblock._handlers.hooks import Hook, install_hook, remove_hook
+from tornado_unblock._handlers.error_page import copy_for_error_page
 from tornado_unblock._handlers.results import client_gone
 from tornado_unblock._limits.closing import requests_between_hops, tell_closing
-from tornado_unblock._loop.lease import check_lease
+from tornado_unblock._loop.lease import running_loop
 from tornado_unblock._loop.portal import Portal
 from tornado_unblock._offload.offload import Offload
-
-_NONE: frozenset[str] = frozenset()
 
 
 class Ownership:
@@ -39,20 +38,25 @@ class Ownership:
 
     # All for the loop thread only.
     __slots__ = (
-        *("__weakref__", "_between", "_ended", "_hooked", "_parted", "_portal"),
-        *("_waiting", "begun", "reserved_worker", "retry_after", "running", "task"),
+        *("__weakref__", "_abandoned", "_between", "_ended", "_parted", "_portal"),
+        *("_waiting", "begun", "reserved_worker", "retry_after", "right"),
+        *("running", "task", "writer"),
     )
 
-    def __init__(self, portal: Portal) -> None:
+    right: RequestConnection
+    """The right of those that hold the handler now, or held it last."""
+
+    def __init__(self, portal: Portal, connection: Any) -> None:
         self._portal = portal
+        self.writer = ResponseWriter(connection, portal, self)
         # Offloads that have not ended.
         self.running: list[Offload] = []
         # The task that serves it.
         self.task = asyncio.current_task()
         # What starts those that wait for these to end.
         self._waiting: tuple[Callable[[], None], ...] = ()
-        # The methods that stand behind a hook of ours.
-        self._hooked = _NONE
+        # A handler of which nothing can be believed: its body was abandoned.
+        self._abandoned: Optional[RequestHandler] = None
         # Whether the response is made without those that run.
         self._parted = False
         # Seconds that a 503 names.
@@ -67,14 +71,20 @@ class Ownership:
         # Set in that worker, while it holds the handler.
         self.reserved_worker: Optional[ReservedWorker] = None
 
+    # --- workers come and go ------------------------------------------------------
+
     def enter(self, offload: Offload, handler: RequestHandler) -> None:
         """``offload`` takes ``handler``."""
         if self._between is not None:
             self._goes_on(self._between)
         self.begun = True
+        if not self.running:
+            self.right = RequestConnection(self.writer)
+            handler.request.connection = self.right  # type: ignore[assignment]
         self.running.append(offload)
         offload.owner = self
         offload.handler = handler
+        offload.response = self.writer
 
     def offload_ended(self, offload: Offload, error: Optional[BaseException]) -> None:
         """``offload`` has ended, or will not start."""
@@ -82,63 +92,93 @@ class Ownership:
         self.running.remove(offload)
         if isinstance(error, RejectedError):
             self.retry_after = error.retry_after
-        if self._hooked and not any(o.handler is handler for o in self.running):
-            self._parted = False
-            for name in self._hooked:
-                remove_hook(handler, name)
-            self._hooked = _NONE
         if self.running:
             return
+        self._parted = False
+        self.writer.drop_deferred()
         if self._waiting:
-            start, self._waiting = self._waiting[0], self._waiting[1:]
-            start()
+            self._start_waiting()
         elif offload.leaves_finish and offload.revoked is None:
             # No worker comes any more: nothing has to stand in for the connection.
-            stands_in: Any = handler.request.connection
-            stands_in.writer.predictable = False
-            handler.request.connection = stands_in.writer.connection
+            self.right.revoke("its body has ended, and its response with it")
+            self.writer.ended = True
+            handler.request.connection = self.writer.connection
         elif not (self._ended or handler._finished):
             between = requests_between_hops(self._portal)
             self._between = weakref.ref(self, between.discard)
             between.add(self._between)
 
+    def _start_waiting(self) -> None:
+        # One that was cancelled meanwhile does not start.
+        while self._waiting and not self.running:
+            start, self._waiting = self._waiting[0], self._waiting[1:]
+            start()
+
     def follow(self, start: Callable[[], None]) -> None:
         """Call ``start`` when what runs, and what waits already, has ended."""
         self._waiting += (start,)
-
-    def abandoned(self, offload: Offload) -> None:
-        """``offload`` runs on, and its handler with it."""
-        handler = offload.handler
-        self._hook(handler, "write", Hook(_write, handler.write))
-        self.answer_on_copy(handler)
-
-    def _hook(self, handler: RequestHandler, name: str, hook: Hook) -> None:
-        if name not in self._hooked:
-            self._hooked |= {name}
-            install_hook(handler, name, hook)
-
-    def answered(self, offload: Offload) -> None:
-        """``offload`` has sent its response, and runs on."""
-        # It is about to say so itself, or has.
-        offload.handler._finished = True
-
-    def complete(self, offload: Offload) -> bool:
-        """Finish the response of ``offload`` if all of it is sent; loop thread."""
-        handler = offload.handler
-        if not handler.request.connection.writer.complete:
-            return False
-        if offload.abandon("all of its response was sent"):
-            handler.finish()
-        return True
 
     def client_gone(self, offload: Offload) -> bool:
         """Whether the client of ``offload`` has left; any thread."""
         return client_gone(offload.handler)
 
-    def answer_on_copy(self, handler: RequestHandler) -> None:
-        """Have an error rendered on a copy while a worker holds ``handler``."""
-        hook = Hook(self._answer_on_copy, handler)
-        self._hook(handler, "_handle_request_exception", hook)
+    # --- who answers ----------------------------------------------------------------
+
+    @property
+    def was_abandoned(self) -> bool:
+        """Whether a body of this request was abandoned."""
+        return self._abandoned is not None
+
+    def revoke(self, offload: Offload, why: str) -> bool:
+        """Take the response from ``offload``; False when it has finished it."""
+        handler: RequestHandler = offload.handler
+        if not self.writer.take_right_to_finish():
+            handler._finished = True  # it is about to say so itself, or has
+            return False
+        offload.revoked = why
+        self._abandoned = handler
+        others = any(o is not offload and o.revoked is None for o in self.running)
+        is_last = offload.future.is_last
+        if is_last or not others:
+            self.right.revoke(why)
+        if not (is_last or others):
+            # Who awaits it goes on with the handler, on the loop thread.
+            self._give_to_loop(handler)
+        _refuse_abandoned_bodies()
+        # Only now: who takes it from here on sees that it is revoked.
+        self.writer.give_right_back()
+        return True
+
+    def is_answered(self, offload: Offload) -> bool:
+        """Whether the response of ``offload`` is sent, or all but its end."""
+        handler: RequestHandler = offload.handler
+        if not self.writer.may_finish:
+            handler._finished = True  # as above
+            return True
+        if not self.writer.complete:
+            return False
+        if offload.abandon("all of its response was sent"):
+            self._give_to_loop(handler)
+            handler.finish()
+        return True
+
+    def needs_copy(self, handler: RequestHandler) -> bool:
+        """Whether this is the loop thread, and may not answer with ``handler``."""
+        if running_loop() is not self._portal.loop:
+            return False  # a worker that holds it answers itself
+        return self._abandoned is handler or any(
+            offload.handler is handler for offload in self.running
+        )
+
+    def answer_on_copy(self, handler: RequestHandler, error: BaseException) -> None:
+        """Render an error while a worker holds ``handler``, or has spoilt it."""
+        twin = copy_for_error_page(handler, self.writer)
+        why = "an error was sent in its place"
+        if not self._part(handler, twin, why):
+            twin._finished = True  # a body has finished the response
+        elif self.right.revoked is None:
+            self.right.revoke(why)
+        type(twin)._handle_request_exception(twin, error)
 
     def closing(self) -> None:
         """The client left: what has not started will not."""
@@ -164,16 +204,15 @@ class Ownership:
             self._goes_on(self._between)
         tell_closing(self._portal)
 
+    def _give_to_loop(self, handler: RequestHandler) -> None:
+        """Let the loop thread, and it alone, go on with ``handler``."""
+        self.right = RequestConnection(self.writer, loop_only=True)
+        handler.request.connection = self.right  # type: ignore[assignment]
+        handler._headers_written = self.writer.sent
+
     def _goes_on(self, between: weakref.ref[Any]) -> None:
         requests_between_hops(self._portal).discard(between)
         self._between = None
-
-    def _answer_on_copy(self, handler: RequestHandler, error: BaseException) -> None:
-        """Render an error while a worker still holds ``handler``."""
-        stand_in = stand_in_for(handler)
-        if not self._part(handler, stand_in, "an error was sent in its place"):
-            stand_in._finished = True  # a body has finished the response
-        stand_in._handle_request_exception(error)
 
     def _part(self, handler: RequestHandler, shown: RequestHandler, why: str) -> bool:
         """Let workers keep ``handler`` while ``shown`` finishes the response.
@@ -186,35 +225,45 @@ class Ownership:
         kept = [offload for offload in running if not offload.abandon(why)]
         if kept:
             return False
-        on_finish = handler.on_finish
-        shown.on_finish = _nothing  # type: ignore[method-assign]
-        left = list(range(len(running)))
-        for offload in running:
-            clean_up = functools.partial(_clean_up, handler, on_finish, left)
-            if not offload.at_end(clean_up):
-                offload.after_end(clean_up)
+        if running:
+            on_finish = handler.on_finish
+            shown.on_finish = _nothing  # type: ignore[method-assign]
+            left = list(range(len(running)))
+            for offload in running:
+                offload.at_end(functools.partial(_clean_up, handler, on_finish, left))
         return True
 
 
 def ownership_of(handler: RequestHandler, portal: Portal) -> Ownership:
     """Return the ownership of ``handler``'s request, made on its first hop."""
-    connection: Any = handler.request.connection
-    if type(connection) is RequestConnection:
-        ownership = connection.writer.listener
-        assert isinstance(ownership, Ownership)
+    ownership = _ownership_if_any(handler)
+    if ownership is not None:
         return ownership
-    ownership = Ownership(portal)
-    writer = ResponseWriter(connection, portal, ownership)
+    _answer_on_copies()
+    connection: Any = handler.request.connection
+    ownership = Ownership(portal, connection)
+    writer = ownership.writer
     if handler.request.method == "HEAD":
         writer.method = "HEAD"
     if handler._headers_written:
-        writer.predictable = False
+        writer.predictable, writer.sent = False, True
     callback = getattr(connection, "_close_callback", None)
     if callback is not None:
-        writer.set_close_callback(callback)
-    safe: Any = RequestConnection(writer)
-    handler.request.connection = safe
+        writer.watch_close(callback)
     return ownership
+
+
+def _ownership_if_any(handler: RequestHandler) -> Optional[Ownership]:
+    connection: Any = handler.request.connection
+    if type(connection) is RequestConnection:
+        return cast(Ownership, connection.writer.listener)
+    return None
+
+
+def is_held(handler: RequestHandler) -> bool:
+    """Whether only a copy of ``handler`` may answer an error now; loop thread."""
+    ownership = _ownership_if_any(handler)
+    return ownership is not None and ownership.needs_copy(handler)
 
 
 def reserve_this_worker(handler: RequestHandler) -> None:
@@ -222,25 +271,56 @@ def reserve_this_worker(handler: RequestHandler) -> None:
 
     It may serve others meanwhile, when no other worker is free.
     """
-    connection: Any = handler.request.connection
-    ownership = connection.writer.listener
-    if ownership.reserved_worker is None:
+    ownership = _ownership_if_any(handler)
+    if ownership is not None and ownership.reserved_worker is None:
         ownership.reserved_worker = reserve_worker()
 
 
 def let_worker_go(handler: RequestHandler) -> None:
-    """End a `reserve_this_worker`, but for what is on its way already; any thread."""
-    connection: Any = handler.request.connection
-    if type(connection) is RequestConnection:
-        ownership = connection.writer.listener
-        assert isinstance(ownership, Ownership)
+    """End a `reserve_this_worker`, but for what is on its way; any thread."""
+    ownership = _ownership_if_any(handler)
+    if ownership is not None:
         ownership.reserved_worker = None
 
 
-def _write(own: Callable[[Any], None], chunk: Any) -> None:
-    """`write`, refused in a worker that the handler was taken from."""
-    check_lease()
-    own(chunk)
+# What follows is done to Tornado's class, once for the process and when it is first
+# needed: what stands on a handler itself, its own code could see.
+
+
+@functools.cache
+def _answer_on_copies() -> None:
+    """Have Tornado answer errors on a copy where a worker holds the handler."""
+    own = RequestHandler._handle_request_exception
+
+    @functools.wraps(own)
+    def _handle_request_exception(self: RequestHandler, e: BaseException) -> None:
+        ownership = _ownership_if_any(self)
+        if ownership is not None and ownership.needs_copy(self):
+            ownership.answer_on_copy(self, e)
+        else:
+            own(self, e)
+
+    RequestHandler._handle_request_exception = (  # type: ignore[method-assign]
+        _handle_request_exception
+    )
+
+
+@functools.cache
+def _refuse_abandoned_bodies() -> None:
+    """Have `write` and `finish` refuse who may not answer, whatever is sent already."""
+    for name in ("write", "finish"):
+        own = getattr(RequestHandler, name)
+        setattr(RequestHandler, name, functools.wraps(own)(_checked(own)))
+
+
+def _checked(own: Callable[..., Any]) -> Callable[..., Any]:
+    def method(self: RequestHandler, *args: Any, **kwargs: Any) -> Any:
+        connection: Any = self.request.connection
+        if type(connection) is RequestConnection:
+            connection.check()
+        return own(self, *args, **kwargs)
+
+    return method
 
 
 def _nothing() -> None:

@@ -18,6 +18,7 @@ import contextlib
 from collections.abc import Coroutine, Iterator
 from typing import Any
 
+from tornado.iostream import StreamClosedError
 from tornado.web import Application, RequestHandler
 
 from tornado_unblock._errors import ResultError
@@ -132,8 +133,11 @@ def _stream(handler: RequestHandler, chunks: Iterator[Any]) -> None:
         for chunk in chunks:
             if chunk is not None:
                 handler.write(chunk)
-            # Waits until the chunk before this one has left for the client.
-            handler.flush()
+            try:
+                # Waits until the chunk before this one has left for the client.
+                handler.flush()
+            except StreamClosedError:
+                return
             if client_gone(handler):
                 return
 

@@ -1,8 +1,7 @@
-"""WebSockets: the connection for any thread, and questions asked ahead.
+"""WebSockets: questions asked ahead, and errors of hooks.
 
-# Threads: `SocketConnection` may be used by any, `ask_ahead` runs in a worker.
+# Threads: `ask_ahead` runs in a worker, `abort_on_error` on the loop thread.
 # Guarantees:
-# - frames leave in the order of the calls, and each is whole;
 # - Tornado's questions that it needs answered at once (`check_origin`,
 #   `select_subprotocol`) are answered in a worker before it asks them.
 """
@@ -15,37 +14,11 @@ from typing import TYPE_CHECKING, Any, Callable
 
 import tornado
 
-from tornado_unblock._connection.websocket import SocketConnection
 from tornado_unblock._handlers.hooks import Hook, install_hook
 from tornado_unblock._handlers.methods import base_of
-from tornado_unblock._loop.portal import Portal, current_portal
 
 if TYPE_CHECKING:
     from tornado.websocket import WebSocketHandler
-
-
-def guard_socket(handler: WebSocketHandler, portal: Portal) -> None:
-    """Make what connects ``handler`` safe from any thread; before it connects."""
-    own = handler.get_websocket_protocol
-    install_hook(handler, "get_websocket_protocol", Hook(_guarded, own, portal))
-
-
-def guard_socket_class(cls: type[WebSocketHandler]) -> None:
-    """Do as `guard_socket` for every handler of ``cls`` and its subclasses."""
-    own = cls.get_websocket_protocol
-
-    @functools.wraps(own)
-    def get_websocket_protocol(self: WebSocketHandler) -> Any:
-        return _guarded(functools.partial(own, self), current_portal())
-
-    cls.get_websocket_protocol = get_websocket_protocol  # type: ignore[method-assign]
-
-
-def _guarded(own: Callable[[], Any], portal: Portal) -> Any:
-    connection = own()
-    if connection is None or isinstance(connection, SocketConnection):
-        return connection
-    return SocketConnection(connection, portal)
 
 
 def ask_ahead(handler: Any) -> None:

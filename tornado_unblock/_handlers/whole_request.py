@@ -33,10 +33,14 @@ from tornado_unblock._handlers.in_turn import (
 )
 from tornado_unblock._handlers.methods import is_socket
 from tornado_unblock._handlers.options import BodyOptions
-from tornado_unblock._handlers.ownership import let_worker_go, reserve_this_worker
+from tornado_unblock._handlers.ownership import (
+    is_held,
+    let_worker_go,
+    reserve_this_worker,
+)
 from tornado_unblock._handlers.plan import Plan, make_plan
 from tornado_unblock._handlers.results import auto_finish, drive, is_awaitable, send
-from tornado_unblock._handlers.websocket import abort_on_error, ask_ahead, guard_socket
+from tornado_unblock._handlers.websocket import abort_on_error, ask_ahead
 from tornado_unblock._loop.lease import check_lease, current_lease, running_loop
 from tornado_unblock._loop.per_loop import PerLoop
 from tornado_unblock._loop.portal import current_portal
@@ -74,8 +78,6 @@ def begin(handler: RequestHandler, options: BodyOptions) -> None:
     if plan.errors_hop:
         hook = Hook(_hop_error, handler, plan)
         install_hook(handler, "_handle_request_exception", hook)
-    if is_socket(handler):
-        guard_socket(handler, portal)
     install_hook(handler, "_break_cycles", Hook(_let_go, handler))
 
 
@@ -133,7 +135,11 @@ def _hop_not_awaited(
 
 def _hop_error(handler: RequestHandler, plan: Plan, error: BaseException) -> None:
     own = functools.partial(type(handler)._handle_request_exception, handler)
-    if running_loop() is None or isinstance(error, (RejectedError, ClientGoneError)):
+    if (
+        running_loop() is None
+        or isinstance(error, (RejectedError, ClientGoneError))
+        or is_held(handler)
+    ):
         # Without a worker there is only the loop thread to say so.
         own(error)
         return

@@ -5,11 +5,20 @@
 
 from __future__ import annotations
 
+import asyncio
 import weakref
-from typing import Any, Optional, Protocol
+from typing import Optional, Protocol
 
 from tornado_unblock._loop.per_loop import PerLoop
 from tornado_unblock._loop.portal import Portal
+
+
+class Request(Protocol):
+    """A request that had a worker and is not over."""
+
+    @property
+    def task(self) -> Optional[asyncio.Task[object]]:
+        """The task that serves it."""
 
 
 class Closing(Protocol):
@@ -30,13 +39,13 @@ class LoopEnd:
     def __init__(self) -> None:
         self.closing: Optional[Closing] = None
         # Not a `weakref.WeakSet`: that takes four frames, and each request comes by.
-        self.between_hops: set[weakref.ref[Any]] = set()
+        self.between_hops: set[weakref.ref[Request]] = set()
 
 
 loop_end: PerLoop[LoopEnd] = PerLoop(LoopEnd)
 
 
-def requests_between_hops(portal: Portal) -> set[weakref.ref[Any]]:
+def requests_between_hops(portal: Portal) -> set[weakref.ref[Request]]:
     """Return the requests that had a worker, and are not over; loop thread only."""
     return loop_end.of(portal).between_hops
 

@@ -7,6 +7,8 @@ each body that a worker runs. It knows nothing of threads or handlers.
 # Guarantees:
 # - never more than `total_tokens` borrowed, but for those taken again after
 #   they were lent;
+# - never more than `total_tokens` and `max_waiting` under way: bodies that run, bodies
+#   that wait for other work and have lent their token, and what waits for one;
 # - requests of one endpoint start in the order in which they came;
 # - waiting endpoints take turns;
 # - no endpoint can borrow the last free token while it holds another, so a
@@ -38,12 +40,14 @@ class Waiter(Protocol):
 class Endpoint(Counts):
     """One endpoint's part of a limiter."""
 
-    __slots__ = ("borrowed", "name", "waiting")
+    __slots__ = ("borrowed", "lent", "name", "waiting")
 
     def __init__(self, name: str) -> None:
         super().__init__()
         self.name = name
         self.borrowed = 0
+        # How many of its bodies wait for other work, without a token.
+        self.lent = 0
         # In order; to leave from the middle costs no more than from the front. A worker
         # may take the first, so this is never looked at and then relied upon.
         self.waiting: collections.OrderedDict[Waiter, None] = collections.OrderedDict()
@@ -82,6 +86,8 @@ class Limiter:
     ) -> None:
         self.total_tokens = total_tokens
         self.borrowed_tokens = 0
+        # Bodies that wait for other work, and let others have their token.
+        self.lent_tokens = 0
         self.max_waiting = max_waiting
         self.endpoints: dict[str, Endpoint] = {}
         # What holds a token or waits to take one again.
@@ -116,10 +122,18 @@ class Limiter:
         """Return all that wait, whatever their turns."""
         return [waiter for endpoint in self._turns for waiter in list(endpoint.waiting)]
 
-    def borrow(self, endpoint: Endpoint) -> bool:
-        """Take a token for ``endpoint`` if it may have one now."""
+    def borrow(self, endpoint: Endpoint, *, is_new: bool = False) -> bool:
+        """Take a token for ``endpoint`` if it may have one now.
+
+        Args:
+            endpoint: Who asks.
+            is_new: Whether it asks for a request of which nothing has run yet. What is
+                under way may be what a body without a token waits for.
+        """
         free = self.total_tokens - self.borrowed_tokens
         if endpoint.waiting or not self._fits(endpoint.borrowed, free):
+            return False
+        if is_new and self.lent_tokens and not self._fits(*self._under_way(endpoint)):
             return False
         # Written out: it happens to each request.
         endpoint.borrowed += 1
@@ -133,6 +147,8 @@ class Limiter:
         endpoint = waiter.endpoint
         room = self.max_waiting - self.waiting
         if not self._fits(len(endpoint.waiting), room):
+            return False
+        if self.lent_tokens and not self._fits(*self._under_way(endpoint)):
             return False
         self._turns.setdefault(endpoint)
         endpoint.waiting[waiter] = None
@@ -170,12 +186,33 @@ class Limiter:
             self._turns.pop(endpoint, None)
         self._see_who_is_next()
 
-    def lend(self, endpoint: Endpoint) -> None:
-        """Let others have a token while who holds it waits for their work."""
+    def lend(self, endpoint: Endpoint) -> bool:
+        """Let others have a token while who holds it waits for their work.
+
+        Returns:
+            Whether they have: False when so many wait like this that the threads they
+            keep are as many as may be.
+        """
+        if self.lent_tokens >= self.total_tokens + self.max_waiting:
+            return False
+        endpoint.lent += 1
+        self.lent_tokens += 1
         self.give_back(endpoint)
+        return True
+
+    def is_lending_all(self) -> bool:
+        """Whether no token is free but what is lent."""
+        lent = self.lent_tokens
+        return lent > 0 and self.borrowed_tokens + lent >= self.total_tokens
+
+    def end_loan(self, endpoint: Endpoint) -> None:
+        """End a `lend`: hold the token again, over the total if need be."""
+        endpoint.lent -= 1
+        self.lent_tokens -= 1
+        self.take_again(endpoint)
 
     def take_again(self, endpoint: Endpoint) -> None:
-        """End a `lend`: hold the token again, over the total if need be."""
+        """Hold one token more, over the total if need be."""
         endpoint.borrowed += 1
         self.borrowed_tokens += 1
         if self._turns:
@@ -209,6 +246,14 @@ class Limiter:
             free = self.total_tokens - self.borrowed_tokens
             if self._fits(endpoint.borrowed - 1, free + 1):
                 self.sole_waiting_endpoint = endpoint
+
+    def _under_way(self, endpoint: Endpoint) -> tuple[int, int]:
+        """Return how many of ``endpoint`` wait in either way, and the room for more."""
+        taken = self.borrowed_tokens + self.lent_tokens + self.waiting
+        return (
+            endpoint.lent + len(endpoint.waiting),
+            self.total_tokens + self.max_waiting - taken,
+        )
 
     def _fits(self, held: int, free: int) -> bool:
         if held == 0 or self._factor is None:

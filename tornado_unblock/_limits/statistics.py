@@ -16,7 +16,6 @@ import asyncio
 import concurrent.futures
 import dataclasses
 import math
-import os
 import threading
 import weakref
 from collections.abc import Mapping
@@ -25,6 +24,7 @@ from typing import NamedTuple, Optional
 from tornado_unblock._executors.registry import thread_count
 from tornado_unblock._limits.counts import BOUNDS, REASONS, Counts, Times
 from tornado_unblock._limits.limiter import Limiter
+from tornado_unblock._loop.fork import Step, at_fork
 
 
 @dataclasses.dataclass(frozen=True)
@@ -218,5 +218,4 @@ def _forget_parent() -> None:
     forget_statistics()
 
 
-if hasattr(os, "register_at_fork"):  # pragma: no branch - all but Windows
-    os.register_at_fork(after_in_child=_forget_parent)
+at_fork(Step.STATISTICS, _forget_parent)

@@ -6,10 +6,13 @@ import asyncio
 import concurrent.futures
 import contextvars
 import functools
-from typing import Any
+from collections.abc import Awaitable
+from typing import TypeVar, cast
+
+_T = TypeVar("_T")
 
 
-def copy_outcome(source: asyncio.Future[Any], target: asyncio.Future[Any]) -> None:
+def copy_outcome(source: asyncio.Future[_T], target: asyncio.Future[_T]) -> None:
     """Give ``target`` what ``source`` has or will have; loop thread only."""
     if source.done():
         _copy_now(target, source)
@@ -18,7 +21,7 @@ def copy_outcome(source: asyncio.Future[Any], target: asyncio.Future[Any]) -> No
     target.add_done_callback(functools.partial(_pass_cancel, source))
 
 
-def _copy_now(target: asyncio.Future[Any], source: asyncio.Future[Any]) -> None:
+def _copy_now(target: asyncio.Future[_T], source: asyncio.Future[_T]) -> None:
     if target.done():
         return
     if source.cancelled():
@@ -31,13 +34,13 @@ def _copy_now(target: asyncio.Future[Any], source: asyncio.Future[Any]) -> None:
         target.set_result(source.result())
 
 
-def _pass_cancel(source: asyncio.Future[Any], target: asyncio.Future[Any]) -> None:
+def _pass_cancel(source: asyncio.Future[_T], target: asyncio.Future[_T]) -> None:
     if target.cancelled() and not source.done():
         source.cancel()
 
 
 def deliver(
-    value: Any, future: asyncio.Future[Any], context: contextvars.Context
+    value: object, future: asyncio.Future[object], context: contextvars.Context
 ) -> None:
     """Give ``future`` what ``value`` is or, if awaitable, will be; loop thread only.
 
@@ -46,11 +49,15 @@ def deliver(
         future: Not done yet.
         context: What an awaitable runs in.
     """
-    if isinstance(value, asyncio.Future):
-        copy_outcome(value, future)
-    elif isinstance(value, concurrent.futures.Future):
-        copy_outcome(asyncio.wrap_future(value, loop=future.get_loop()), future)
-    elif hasattr(value, "__await__"):
-        copy_outcome(context.run(asyncio.ensure_future, value), future)
+    # Types are asked: an object of the user may claim any attribute, or raise.
+    kind = type(value)
+    if issubclass(kind, asyncio.Future):
+        copy_outcome(cast("asyncio.Future[object]", value), future)
+    elif issubclass(kind, concurrent.futures.Future):
+        job = cast("concurrent.futures.Future[object]", value)
+        copy_outcome(asyncio.wrap_future(job, loop=future.get_loop()), future)
+    elif hasattr(kind, "__await__"):
+        work = cast("Awaitable[object]", value)
+        copy_outcome(context.run(asyncio.ensure_future, work), future)
     else:
         future.set_result(value)

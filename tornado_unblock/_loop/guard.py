@@ -5,52 +5,61 @@ A body that says ``IOLoop.current().call_later(...)`` or
 allows only ``call_soon_threadsafe`` off its thread
 (https://docs.python.org/3/library/asyncio-dev.html#concurrency-and-multithreading).
 `guard` makes these methods post when a worker calls them.
+
+# Threads: any thread calls the methods; what they start runs on the loop thread.
+# Guarantees:
+# - what a worker gets is what the loop thread gets: a handle, a timer, a Task;
+# - to cancel it is safe in any thread;
+# - once the loop is closed it is as it was.
 """
 
 from __future__ import annotations
 
 import asyncio
+import collections
 import contextvars
 import functools
-from typing import Any, Callable, Optional
+import threading
+from typing import Any, Callable, Optional, Protocol
 
-from tornado_unblock._loop.futures import copy_outcome
+from tornado_unblock._loop import thread_loop
+from tornado_unblock._loop.lease import in_worker
 
 Post = Callable[..., None]
 """``post(fn, *args)`` runs ``fn(*args)`` on the loop thread, soon."""
 
+_Call = Callable[..., object]
+# A call of a loop's own method, ready to be made.
+_Own = functools.partial[Any]
+
 
 def guard(
-    loop: asyncio.AbstractEventLoop,
-    in_worker: Callable[[], bool],
-    post: Post,
-    closed: Callable[[], None],
+    loop: asyncio.AbstractEventLoop, post: Post, closed: Callable[[], None]
 ) -> None:
     """Make ``loop`` start timers and tasks on its own thread, whoever asks.
 
     Args:
         loop: The running loop; it is as it was once it is closed.
-        in_worker: Whether the calling thread is a worker.
         post: How a worker reaches the loop thread.
         closed: Called when the loop is closed.
     """
-    posted: dict[str, Callable[..., Any]] = {
+    posted: dict[str, Callable[[asyncio.AbstractEventLoop, Post, _Own], object]] = {
         # Futures schedule their callbacks with this one: so a body may complete
         # a Future of the loop.
         "call_soon": _post_soon,
         "call_later": _post_later,
         "call_at": _post_at,
-        "create_task": functools.partial(_post_task, in_worker),
+        "create_task": _post_task,
     }
     if isinstance(loop, asyncio.BaseEventLoop):
         # Its call_later asks its call_at. And with one attribute more than five, a loop
         # has too many for CPython to share their names: all it does gets slower.
         del posted["call_later"]
     for name, by_post in posted.items():
-        own = getattr(loop, name)
-        call = _either(loop, own, by_post, in_worker, post)
-        if name == "call_soon" and _is_plain(loop):
-            call = _at_once(loop, call)
+        own: _Call = getattr(loop, name)
+        call = _either(own, functools.partial(by_post, loop, post))
+        if isinstance(loop, asyncio.BaseEventLoop) and name == "call_soon":
+            call = _at_once(loop, call) if _is_plain(loop) else call
         setattr(loop, name, call)
     own_close = functools.partial(_close, loop, loop.close, closed)
     loop.close = own_close  # type: ignore[method-assign]
@@ -68,26 +77,21 @@ def _close(
     closed()
 
 
-def _either(
-    loop: asyncio.AbstractEventLoop,
-    own: Callable[..., Any],
-    posted: Callable[..., Any],
-    in_worker: Callable[[], bool],
-    post: Post,
-) -> Callable[..., Any]:
-    running = asyncio._get_running_loop
+def _either(own: _Call, posted: Callable[[_Own], object]) -> _Call:
+    running, here = asyncio._get_running_loop, thread_loop.here
 
     @functools.wraps(own)
-    def call(*args: Any, **kwargs: Any) -> Any:
+    def call(*args: object, **kwargs: object) -> object:
         # Looking for a running loop is cheap, and nearly always enough.
-        if running() is None and in_worker():
-            return posted(loop, post, functools.partial(own, *args, **kwargs))
+        loop = running()
+        if (loop is None or loop is here.shown) and in_worker():
+            return posted(functools.partial(own, *args, **kwargs))
         return own(*args, **kwargs)
 
     return call
 
 
-def _is_plain(loop: asyncio.AbstractEventLoop) -> bool:
+def _is_plain(loop: asyncio.BaseEventLoop) -> bool:
     """Whether the loop's `call_soon` is asyncio's own, which nobody has replaced."""
     for name in ("call_soon", "_call_soon", "_check_closed"):
         code = getattr(getattr(type(loop), name, None), "__code__", None)
@@ -97,18 +101,28 @@ def _is_plain(loop: asyncio.AbstractEventLoop) -> bool:
     return True
 
 
-def _at_once(loop: Any, otherwise: Callable[..., Any]) -> Callable[..., Any]:
+class _Inside(Protocol):
+    """What asyncio's loops have inside."""
+
+    _thread_id: Optional[int]
+    _debug: bool
+    _ready: collections.deque[asyncio.Handle]
+
+
+def _at_once(loop: asyncio.BaseEventLoop, otherwise: _Call) -> _Call:
     """Return asyncio's `call_soon` in one frame, so that the guard costs nothing there.
 
     asyncio takes three frames to it, and a loop asks five times for each request.
     """
-    running: Callable[[], Any] = asyncio._get_running_loop
-    handle_class, ready = asyncio.Handle, loop._ready
+    inside: _Inside = loop  # type: ignore[assignment]
+    thread, handle_class, ready = threading.get_ident, asyncio.Handle, inside._ready
 
     @functools.wraps(otherwise)
-    def call_soon(callback: Any, *args: Any, context: Any = None) -> Any:
+    def call_soon(
+        callback: _Call, *args: object, context: Optional[contextvars.Context] = None
+    ) -> object:
         # A loop that runs is not closed. In debug mode asyncio checks more.
-        if running() is not loop or loop._debug:
+        if thread() != inside._thread_id or inside._debug:
             return otherwise(callback, *args, context=context)
         handle = handle_class(callback, args, loop, context)
         ready.append(handle)
@@ -142,27 +156,26 @@ class _PostedTimer(_Posted, asyncio.TimerHandle):
     """The same, of a timer: it has a `when`."""
 
 
-def _post_soon(
-    loop: asyncio.AbstractEventLoop, post: Post, own: functools.partial[Any]
-) -> _Posted:
+def _post_soon(loop: asyncio.AbstractEventLoop, post: Post, own: _Own) -> _Posted:
     return _post(_Posted(_nothing, (), loop), post, own)
 
 
-def _post_later(
-    loop: asyncio.AbstractEventLoop, post: Post, own: functools.partial[Any]
-) -> _Posted:
-    delay = own.args[0] if own.args else own.keywords["delay"]
-    return _post(_PostedTimer(loop.time() + delay, _nothing, (), loop), post, own)
-
-
-def _post_at(
-    loop: asyncio.AbstractEventLoop, post: Post, own: functools.partial[Any]
-) -> _Posted:
-    when = own.args[0] if own.args else own.keywords["when"]
+def _post_later(loop: asyncio.AbstractEventLoop, post: Post, own: _Own) -> _Posted:
+    when = loop.time() + _first(own, "delay")
     return _post(_PostedTimer(when, _nothing, (), loop), post, own)
 
 
-def _post(handle: _Posted, post: Post, own: Callable[[], asyncio.Handle]) -> _Posted:
+def _post_at(loop: asyncio.AbstractEventLoop, post: Post, own: _Own) -> _Posted:
+    when = _first(own, "when")
+    return _post(_PostedTimer(when, _nothing, (), loop), post, own)
+
+
+def _first(own: _Own, name: str) -> float:
+    seconds: float = own.args[0] if own.args else own.keywords[name]
+    return seconds
+
+
+def _post(handle: _Posted, post: Post, own: _Own) -> _Posted:
     handle.post = post
     post(contextvars.copy_context().run, handle.start, own)
     return handle
@@ -172,37 +185,25 @@ def _nothing() -> None:
     """Stand for the callback, which the loop's own handle has."""
 
 
-class _PostedTask(asyncio.Future):  # type: ignore[type-arg]
-    """What stands for a task that a worker asked for."""
+class _PostedTask(asyncio.Task[object]):
+    """A task that a worker asked for; any thread may cancel it."""
 
-    in_worker: Callable[[], bool]
     post: Post
 
-    def cancel(self, *args: Any, **kwargs: Any) -> bool:
+    def cancel(self, *args: object, **kwargs: object) -> bool:
         """Cancel the task; from a worker, soon."""
-        if self.in_worker():
+        if in_worker():
             self.post(functools.partial(self.cancel, *args, **kwargs))
             return not self.done()
         return super().cancel(*args, **kwargs)
 
 
 def _post_task(
-    in_worker: Callable[[], bool],
-    loop: asyncio.AbstractEventLoop,
-    post: Post,
-    own: Callable[[], Any],
-) -> asyncio.Future[Any]:
-    future = _PostedTask(loop=loop)
-    future.in_worker = in_worker
-    future.post = post
-
-    def start() -> None:
-        try:
-            task = own()
-        except Exception as error:
-            future.set_exception(error)
-        else:
-            copy_outcome(task, future)
-
-    post(contextvars.copy_context().run, start)
-    return future
+    loop: asyncio.AbstractEventLoop, post: Post, own: _Own
+) -> asyncio.Task[object]:
+    # Not by the loop's factory: an eager one would begin the coroutine right here. Of
+    # a Task only its first step reaches the loop, by the loop's own `call_soon`.
+    own.keywords.pop("eager_start", None)
+    task = _PostedTask(*own.args, loop=loop, **own.keywords)
+    task.post = post
+    return task

@@ -10,9 +10,11 @@ from __future__ import annotations
 import asyncio
 import concurrent.futures.thread  # noqa: F401 - see _note_end
 import threading
-from typing import Any, Callable, Optional
+from typing import Callable, Generic, Optional, TypeVar, cast
 
 from tornado_unblock._errors import LoopClosedError
+
+_T = TypeVar("_T")
 
 # How often a waiting worker looks whether its loop still lives, in seconds.
 # Loops have no close hook, so asking is the only way to know.
@@ -88,14 +90,14 @@ class Latch:
         return True
 
 
-class Answer:
+class Answer(Generic[_T]):
     """One result on its way back from the loop thread to a waiting worker."""
 
     __slots__ = ("_args", "_error", "_fn", "_token", "_value", "latch")
 
-    def __init__(self, fn: Callable[..., Any], args: Any) -> None:
+    def __init__(self, fn: Callable[..., _T], args: tuple[object, ...]) -> None:
         self._fn, self._args = fn, args
-        self._value: Any = None
+        self._value: Optional[_T] = None
         self._error: Optional[BaseException] = None
         # list.pop is atomic: who gets it decides whether the function runs.
         self._token = [True]
@@ -124,11 +126,11 @@ class Answer:
         finally:
             self.latch.open()
 
-    def take(self) -> Any:
+    def take(self) -> _T:
         """Return or raise the outcome; the worker, once the latch is open."""
         try:
             if self._error is not None:
                 raise self._error
-            return self._value
+            return cast(_T, self._value)
         finally:
             self._error = None  # the traceback refers to this frame: no cycle

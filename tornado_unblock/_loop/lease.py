@@ -6,61 +6,66 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import threading
+from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any, Callable, Optional
 
 from tornado_unblock._errors import AbandonedError
+from tornado_unblock._loop.thread_loop import running_loop as running_loop
 
 if TYPE_CHECKING:
     from tornado_unblock._loop.portal import Portal
 
 
-running_loop: Callable[[], Optional[asyncio.AbstractEventLoop]] = (
-    asyncio._get_running_loop
-)
-"""The loop that runs in this thread, or None: how "on the loop thread" is asked."""
-
-
 class Lease:
-    """A worker's claim to the loop, for as long as one body runs.
+    """One body's stay in a worker, as the thread that runs it knows it.
 
-    ``revoked`` says why nothing it does may reach the client any more. Set on
-    the loop thread, read by the worker: it goes from None to a text once.
+    ``revoked`` says why nothing it does is wanted any more. Set on the loop thread,
+    read by the worker: it goes from None to a text once.
     """
 
     # Slots: a value of the object's own is read in a third of the time that a default
     # on the class takes.
     __slots__ = (
-        *("_right_to_finish", "awaiting", "leaves_finish", "before_settle", "portal"),
-        *("revoked", "abandonment_raised"),
+        # Set once, before the body runs.
+        *("portal", "response"),
+        # The loop thread's.
+        *("awaiting", "revoked"),
+        # The worker's.
+        *("abandonment_raised", "before_settle", "leaves_finish"),
     )
 
     def __init__(self, portal: Portal) -> None:
         self.portal = portal
-        # One token: list.pop is atomic, so it has one taker.
-        self._right_to_finish = [True]
+        # The response it is to make, if any: once it is revoked, what it writes there
+        # is refused, and only there. Compared, never looked into.
+        self.response: object = None
         self.revoked: Optional[str] = None
-        # Set by the worker: what the loop thread does first when it is told of the
-        # end. Saves waking it twice.
-        self.before_settle: Optional[Callable[[], object]] = None
         # What its worker waits for on the loop: of no use once it is abandoned.
-        # Loop thread only.
         self.awaiting: Optional[asyncio.Future[Any]] = None
-        # Set by the worker: Tornado finishes next, with nothing in between.
+        # What the loop thread does first when it is told of the end. Saves waking it
+        # twice.
+        self.before_settle: Optional[Callable[[], object]] = None
+        # Tornado finishes next, with nothing in between.
         self.leaves_finish = False
         # Whether a wait of its worker has said that it is revoked.
         self.abandonment_raised = False
 
-    def take_right_to_finish(self) -> bool:
-        """Take the right to finish the response; any thread, the first one gets it.
-
-        The worker takes it when it finishes, the loop thread when it answers
-        in the worker's place.
-        """
+    @contextlib.contextmanager
+    def lending(self) -> Iterator[None]:
+        """While this lasts its worker waits: others may have its token; worker."""
+        self.portal.call_soon(self.lend)
         try:
-            return self._right_to_finish.pop()
-        except IndexError:
-            return False
+            yield
+        finally:
+            self.portal.call_soon(self.end_loan)
+
+    def lend(self) -> None:
+        """Let others have its token, if it has one; loop thread."""
+
+    def end_loan(self) -> None:
+        """Take its token again, if it has lent it; loop thread."""
 
 
 class _Here(threading.local):
@@ -106,3 +111,14 @@ def check_lease() -> Optional[Lease]:
     if lease is not None and lease.revoked is not None:
         raise AbandonedError(lease.revoked)
     return lease
+
+
+def refuse_abandoned(response: object) -> None:
+    """Raise if this thread runs an abandoned body of ``response``; any thread.
+
+    Raises:
+        AbandonedError: Its response was taken from it.
+    """
+    lease = here.lease
+    if lease is not None and lease.revoked is not None and lease.response is response:
+        raise AbandonedError(lease.revoked)

@@ -12,7 +12,7 @@ from __future__ import annotations
 import contextlib
 import functools
 from collections.abc import Awaitable
-from typing import Any, Callable, Generic, NamedTuple, Optional, TypeVar, cast
+from typing import Callable, Generic, NamedTuple, Optional, TypeVar, cast
 
 from tornado_unblock._loop.portal import Portal, current_portal
 
@@ -104,7 +104,7 @@ class ClosedPerLoop(PerLoop[_T]):
         self._drop(self._take(portal))
 
     def _take(self, portal: Portal) -> _T:
-        exits: Any = portal.kept.pop(self._exits)
+        exits = cast(_Exits, portal.kept.pop(self._exits))
         with contextlib.suppress(ValueError):  # it is what is called just now
             portal.before_close.remove(exits.let_go)
         with contextlib.suppress(ValueError):

@@ -17,22 +17,25 @@ from __future__ import annotations
 import asyncio
 import collections
 import contextvars
-import os
+import logging
 import threading
 import weakref
 from collections.abc import Awaitable
-from typing import Any, Callable, Optional, TypeVar
+from typing import Callable, Optional, TypeVar
 
 from tornado.ioloop import IOLoop
-from tornado.log import app_log
 
-from tornado_unblock._errors import LoopClosedError, LoopThreadError
+from tornado_unblock._errors import LoopClosedError, LoopThreadError, log, safe_repr
+from tornado_unblock._loop.fork import Step, at_fork
 from tornado_unblock._loop.guard import guard
 from tornado_unblock._loop.latch import Answer
-from tornado_unblock._loop.lease import in_worker, running_loop, set_current_lease
+from tornado_unblock._loop.lease import here, running_loop, set_current_lease
+from tornado_unblock._loop.run_sync import guard_io_loop, unguard_io_loop
 from tornado_unblock._loop.turn_end import Turns
 
 _T = TypeVar("_T")
+
+_Call = Callable[..., object]
 
 
 # How long a round trip to the loop may take before it is given up, in seconds.
@@ -75,6 +78,40 @@ def current_portal() -> Portal:
     return portal
 
 
+def portal_to(loop: asyncio.AbstractEventLoop) -> Optional[Portal]:
+    """Return the portal of a loop that does not run in this thread; any thread.
+
+    Returns:
+        None when no thread runs the loop, so that nothing has to be carried to it: not
+        started yet, stopped, or closed. A worker is not to touch what belongs to a
+        loop that is between two runs: it gets the portal.
+
+    Raises:
+        LoopThreadError: The loop does not answer.
+    """
+    portal: Optional[Portal] = getattr(loop, _ATTRIBUTE, None)
+    if portal is not None and portal.generation is _generation:
+        return portal if loop.is_running() or here.lease is not None else None
+    if not loop.is_running():
+        return None
+    answer = Answer(current_portal, ())
+    try:
+        loop.call_soon_threadsafe(answer.give)
+    except RuntimeError:  # it has closed just now
+        return None
+    if not answer.latch.wait(loop, CALL_TIMEOUT) and answer.withdraw():
+        raise _no_answer(CALL_TIMEOUT)
+    answer.latch.wait(loop)
+    return answer.take()
+
+
+def _no_answer(timeout: float) -> LoopThreadError:
+    return LoopThreadError(
+        f"the event loop did not answer within {timeout:g} s: something "
+        "blocks it, maybe a callback waiting for a lock this body holds"
+    )
+
+
 class Portal:
     """The door to one loop."""
 
@@ -91,7 +128,7 @@ class Portal:
         self.before_close: list[Callable[[], Awaitable[object]]] = []
         self.after_close: list[Callable[[], object]] = []
         # Appended to by any thread, emptied by the loop thread.
-        self._queue: collections.deque[tuple[Callable[..., object], Any]] = (
+        self._queue: collections.deque[tuple[_Call, tuple[object, ...]]] = (
             collections.deque()
         )
         # Set before the loop is woken, cleared before the queue is emptied, so
@@ -101,9 +138,10 @@ class Portal:
         # Callbacks of many requests run in one go: none may see the context
         # of the one that happened to wake the loop.
         self._context = contextvars.Context()
-        guard(self.loop, in_worker, self.call_soon, self._closed)
+        guard(self.loop, self.call_soon, self._closed)
+        guard_io_loop(self)
 
-    def call_soon(self, fn: Callable[..., object], *args: Any) -> None:
+    def call_soon(self, fn: _Call, *args: object) -> None:
         """Run ``fn(*args)`` on the loop thread, soon and in order; any thread.
 
         Raises:
@@ -130,7 +168,7 @@ class Portal:
                 raise
 
     def call(
-        self, fn: Callable[..., _T], *args: Any, timeout: float = CALL_TIMEOUT
+        self, fn: Callable[..., _T], *args: object, timeout: float = CALL_TIMEOUT
     ) -> _T:
         """Run ``fn(*args)`` on the loop thread and wait; workers only.
 
@@ -153,12 +191,9 @@ class Portal:
         answer = Answer(fn, args)
         self.call_soon(answer.give)
         if not answer.latch.wait(self.loop, timeout) and answer.withdraw():
-            raise LoopThreadError(
-                f"the event loop did not answer within {timeout:g} s: something "
-                "blocks it, maybe a callback waiting for a lock this body holds"
-            )
+            raise _no_answer(timeout)
         answer.latch.wait(self.loop)
-        return answer.take()  # type: ignore[no-any-return]
+        return answer.take()
 
     async def release(self) -> None:
         """Let go of what is kept on the loop, before it is closed; loop thread."""
@@ -166,8 +201,13 @@ class Portal:
             let_go = self.before_close.pop()
             try:
                 await asyncio.wait_for(let_go(), CALL_TIMEOUT)
-            except Exception:
-                app_log.error("%r failed while the loop closes", let_go, exc_info=True)
+            except Exception as error:
+                log(
+                    logging.ERROR,
+                    "%s failed while the loop closes",
+                    safe_repr(let_go),
+                    error=error,
+                )
 
     def forget(self) -> None:
         """Drop what is kept on the loop."""
@@ -180,6 +220,7 @@ class Portal:
         self.forget()
         self._queue.clear()
         vars(self.loop).pop(_ATTRIBUTE, None)
+        unguard_io_loop(self.io_loop)
 
     def _drain(self) -> None:
         self._woken = False
@@ -198,8 +239,9 @@ class Portal:
             fn, args = queue.popleft()
             try:
                 fn(*args)
-            except (Exception, asyncio.CancelledError):
-                app_log.error("Exception in callback %r", fn, exc_info=True)
+            except (Exception, asyncio.CancelledError) as error:
+                name = safe_repr(fn)
+                log(logging.ERROR, "Exception in callback %s", name, error=error)
             except BaseException:
                 # It ends the loop's run, not what else was posted.
                 self._woken = True
@@ -215,5 +257,4 @@ def _forget_parent() -> None:
     set_current_lease(None)
 
 
-if hasattr(os, "register_at_fork"):  # pragma: no branch - all but Windows
-    os.register_at_fork(after_in_child=_forget_parent)
+at_fork(Step.LOOPS, _forget_parent)

@@ -9,7 +9,8 @@ from __future__ import annotations
 
 import asyncio
 import contextvars
-from typing import Any, Protocol
+from collections.abc import Sized
+from typing import Protocol
 
 
 class Sleeper(Protocol):
@@ -29,7 +30,7 @@ class Turns:
         self._has_end = False
         # Private to asyncio's loops: what is left to do in this turn. Of others it
         # is not known, so there always is something.
-        self._ready: Any = getattr(loop, "_ready", (None,))
+        self._ready: Sized = getattr(loop, "_ready", (None,))
         self._context = contextvars.Context()
 
     def wake_at_end(self, sleeper: Sleeper) -> None:

@@ -5,21 +5,21 @@ from __future__ import annotations
 from typing import Optional
 
 from tornado_unblock._loop.lease import current_lease
-from tornado_unblock._offload.body import Body
+from tornado_unblock._offload.offload import Offload
 
 
 class Hop:
     """One body's stay on a worker; see `current_hop`. Any thread may use it."""
 
-    __slots__ = ("_body",)
+    __slots__ = ("_offload",)
 
-    def __init__(self, body: Body) -> None:
-        self._body = body
+    def __init__(self, offload: Offload) -> None:
+        self._offload = offload
 
     @property
     def endpoint(self) -> str:
         """What errors and statistics call it."""
-        return self._body.endpoint.name
+        return self._offload.endpoint.name
 
     def cancelled(self) -> bool:
         """Whether its work is no longer wanted; as `cancelled`, from any thread.
@@ -28,7 +28,7 @@ class Hop:
             True once the client has left, or the request was answered without
             the body.
         """
-        return self._body.cancelled()
+        return self._offload.cancelled()
 
 
 def current_hop() -> Optional[Hop]:
@@ -38,7 +38,7 @@ def current_hop() -> Optional[Hop]:
     `tornado_unblock.cancelled`.
     """
     lease = current_lease()
-    return Hop(lease) if isinstance(lease, Body) else None
+    return Hop(lease) if isinstance(lease, Offload) else None
 
 
 def cancelled() -> bool:
@@ -50,4 +50,4 @@ def cancelled() -> bool:
         a worker.
     """
     lease = current_lease()
-    return isinstance(lease, Body) and lease.cancelled()
+    return isinstance(lease, Offload) and lease.cancelled()

@@ -9,14 +9,12 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import contextvars
 from collections.abc import Generator, Sequence
-from typing import Any, Optional, Protocol, cast
+from typing import Any, Optional, Protocol
 
 from tornado_unblock._loop.latch import Latch
-from tornado_unblock._loop.lease import current_lease, running_loop
-from tornado_unblock._loop.portal import Portal
+from tornado_unblock._loop.lease import Lease, current_lease, running_loop
 
 
 class Abandonable(Protocol):
@@ -25,17 +23,8 @@ class Abandonable(Protocol):
     def abandon(self, why: str) -> object:
         """Nobody waits for it any more."""
 
-    def answered(self) -> bool:
+    def is_answered(self) -> bool:
         """Whether it has sent its response, and only has to end."""
-
-
-class Lender(Protocol):
-    """A body that may wait for other work."""
-
-    portal: Portal
-
-    def lending(self) -> contextlib.AbstractContextManager[None]:
-        """While this lasts, one more body may run."""
 
 
 class OffloadFuture(asyncio.Future):  # type: ignore[type-arg]
@@ -69,7 +58,7 @@ class OffloadFuture(asyncio.Future):  # type: ignore[type-arg]
         Tornado before 6.5 would log an error.
         """
         offload = self.offload if self.is_last and not self.done() else None
-        if offload is not None and offload.answered():
+        if offload is not None and offload.is_answered():
             self.set_result(None)
             return True
         cancelled = super().cancel(*args, **kwargs)
@@ -94,10 +83,10 @@ class WorkerFuture(OffloadFuture):
         """
         lease = current_lease()
         if not self.done() and running_loop() is None and lease is not None:
-            self._wait(cast(Lender, lease), timeout)
+            self._wait(lease, timeout)
         return super().result()
 
-    def _wait(self, lease: Lender, timeout: Optional[float]) -> None:
+    def _wait(self, lease: Lease, timeout: Optional[float]) -> None:
         latch = Latch()
         lease.portal.call_soon(self.add_done_callback, latch.open)
         with lease.lending():

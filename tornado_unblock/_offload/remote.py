@@ -1,7 +1,8 @@
 """An offload to an executor that pickles what it is given: processes, a cluster.
 
-# Threads: `_put` runs on the loop thread, `_submit` in a thread that may wait for
-# processes, `_take` in a thread of the executor's own.
+# Threads: `send` is called on the loop thread, `_submit` runs in a thread that may
+# wait for processes, `_take` in a thread of the executor's own.
+# Guarantees: an offload that was sent ends once, whatever becomes of its executor.
 """
 
 from __future__ import annotations
@@ -11,77 +12,68 @@ import functools
 import pickle
 import re
 import time
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from tornado_unblock._errors import AbandonedError, LoopClosedError, crossing_error
+from tornado_unblock._errors import AbandonedError
 from tornado_unblock._executors.functions import describe
 from tornado_unblock._executors.processes import submitters
-from tornado_unblock._offload.offload import Offload
+
+if TYPE_CHECKING:
+    from tornado_unblock._offload.offload import Offload
 
 # The latter is what Python 3.13 says of a function in a function.
 _is_about_pickling = re.compile("(?i)pickl|get local object").search
 
 
-class RemoteOffload(Offload):
-    """An offload to an executor that pickles what it is given."""
+def send(offload: Offload) -> None:
+    """Have the executor of ``offload`` run it; loop thread."""
+    # Not here: starting a process takes long, reaching a cluster longer.
+    submitters().submit(_submit, offload, offload.call)
 
-    def _put(self) -> bool:
-        # Not here: starting a process takes long, reaching a cluster longer.
-        submitters().submit(self._submit)
-        return True
 
-    def _submit(self) -> None:
-        call = self._fn
-        assert isinstance(call, functools.partial)
-        self.started_at = self.ended_at = time.monotonic()
-        try:
-            if self.revoked is not None:
-                raise AbandonedError(self.revoked)
-            job = self.executor.submit(call.func, *call.args, **call.keywords)
-        except BaseException as error:
-            self._error = error
-            try:
-                self.portal.call_soon(self._refuse)
-            except LoopClosedError:
-                self._error = None
-        else:
-            job.add_done_callback(functools.partial(self._take, call))
-
-    def _refuse(self) -> None:
-        """End it: its executor did not take it; loop thread."""
-        error = self._error
-        assert error is not None
-        if isinstance(error, concurrent.futures.BrokenExecutor):
-            error = RuntimeError(
+def _submit(offload: Offload, call: functools.partial[Any]) -> None:
+    offload.started_at = time.monotonic()
+    try:
+        if offload.revoked is not None:
+            raise AbandonedError(offload.revoked)
+        job = offload.executor.submit(call.func, *call.args, **call.keywords)
+    except concurrent.futures.BrokenExecutor as error:
+        offload.refuse_elsewhere(
+            RuntimeError(
                 f"{error}; an executor made by configure(name, processes=...) or "
                 "configure(name, factory=...) is made again when it breaks"
             )
-        if type(error) is RuntimeError:
-            self._refused(str(error))
-        else:
-            self._end_unstarted(crossing_error(error, self.endpoint.name), True)
-
-    def _take(self, call: Any, job: concurrent.futures.Future[Any]) -> None:
-        # Runs in a thread of the executor's own, or in the one that submits.
-        self.ended_at = time.monotonic()
-        if job.cancelled():
-            self._error = concurrent.futures.CancelledError(
-                "the executor was shut down"
-            )
-        else:
-            self._error = job.exception()
-            if self._error is None:
-                self._value = job.result()
-            elif self.revoked and isinstance(
-                self._error, concurrent.futures.BrokenExecutor
-            ):
-                self._error = AbandonedError(self.revoked)
-            elif _is_about_pickling(f"{type(self._error).__name__} {self._error}"):
-                self._error = _name_unpicklable(call, self._error)
-        self._post_end()
+        )
+    except BaseException as error:
+        offload.refuse_elsewhere(error)
+    else:
+        job.add_done_callback(functools.partial(_take, offload, call))
 
 
-def _name_unpicklable(call: Any, error: BaseException) -> BaseException:
+def _take(
+    offload: Offload,
+    call: functools.partial[Any],
+    job: concurrent.futures.Future[Any],
+) -> None:
+    # Runs in a thread of the executor's own, or in the one that submits.
+    if job.cancelled():
+        gone = concurrent.futures.CancelledError("the executor was shut down")
+        offload.end_elsewhere(None, gone)
+        return
+    error = job.exception()
+    if error is None:
+        offload.end_elsewhere(job.result(), None)
+        return
+    if offload.revoked and isinstance(error, concurrent.futures.BrokenExecutor):
+        error = AbandonedError(offload.revoked)
+    elif _is_about_pickling(f"{type(error).__name__} {error}"):
+        error = _name_unpicklable(call, error)
+    offload.end_elsewhere(None, error)
+
+
+def _name_unpicklable(
+    call: functools.partial[Any], error: BaseException
+) -> BaseException:
     parts = [("the function", call.func)]
     parts += [(f"positional argument {i}", a) for i, a in enumerate(call.args, 1)]
     parts += [(f"argument {name!r}", a) for name, a in call.keywords.items()]

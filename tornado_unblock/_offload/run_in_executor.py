@@ -12,6 +12,7 @@ import contextvars
 import functools
 from typing import Any, Callable, Optional, TypeVar
 
+from tornado_unblock._connection.loop_owned import guard_tornado
 from tornado_unblock._executors.functions import check_function, describe
 from tornado_unblock._executors.options import check_seconds
 from tornado_unblock._executors.registry import AnyExecutor, _resolve_any
@@ -20,7 +21,6 @@ from tornado_unblock._loop.lease import current_lease, running_loop
 from tornado_unblock._loop.portal import Portal, current_portal
 from tornado_unblock._offload.future import OffloadFuture, WorkerFuture
 from tornado_unblock._offload.offload import Offload, helper
-from tornado_unblock._offload.remote import RemoteOffload
 
 _T = TypeVar("_T")
 
@@ -59,6 +59,7 @@ def run_in_executor(
             worker came free within ``queue_timeout``.
         RunTimeoutError: From the Future, when ``timeout`` passed.
     """
+    guard_tornado()
     check_function(fn)
     check_seconds("timeout", timeout)
     chosen = _resolve_any(executor)
@@ -76,10 +77,8 @@ def _make(
     timeout: Optional[float],
     future: Optional[OffloadFuture],
 ) -> Offload:
-    in_threads = isinstance(executor, concurrent.futures.ThreadPoolExecutor)
-    kind = Offload if in_threads else RemoteOffload
     where = placement(portal, executor, describe(call), timeout)
-    return kind(portal, where, call, future)
+    return Offload(portal, where, call, future)
 
 
 def _from_worker(

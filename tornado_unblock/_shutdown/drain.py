@@ -26,7 +26,7 @@ from tornado_unblock._limits.placement import (
 )
 from tornado_unblock._loop.per_loop import PerLoop
 from tornado_unblock._loop.portal import Portal, current_portal
-from tornado_unblock._offload.offload import Offload
+from tornado_unblock._offload.offload import WAITING, Offload
 
 DEADLINE = 30.0
 """Seconds that `shutdown` waits unless told otherwise."""
@@ -193,11 +193,12 @@ def _left_on(limiter: ExecutorLimiter) -> list[Offload]:
 
 
 def _describe(offload: Offload, executor: str) -> Abandoned:
-    since = offload.started_at if offload.started else offload.requested_at
+    started = offload.state is not WAITING
+    since = offload.started_at if started else offload.requested_at
     return Abandoned(
         offload.endpoint.name,
         executor,
-        offload.started,
+        started,
         time.monotonic() - since,
         offload.stack(),
     )

@@ -1,1 +1,8 @@
-"""The ticket desk, one step of it: see `examples.migration`."""
+"""One `@unblock` line.
+
+What is not in this folder is as in the step before.
+"""
+
+from examples.migration import step1_inline
+
+__path__ += step1_inline.__path__  # type: ignore[name-defined]

@@ -8,10 +8,7 @@ from typing import Any
 import requests
 import tornado.web
 
-from examples.order_service.database import Database
-
-ATTEMPTS = 3
-RETRY_PAUSE = 0.05  # seconds
+from examples.order_service.common import ATTEMPTS, RETRY_PAUSE, PingHandler, as_order
 
 log = logging.getLogger("orders")
 
@@ -29,7 +26,7 @@ class OrderDetailHandler(tornado.web.RequestHandler):
         self.write(order)
 
     def load_order(self, order_id: int) -> dict[str, Any]:
-        database: Database = self.settings["database"]
+        database = self.settings["database"]
         with contextlib.closing(database.connect()) as connection:
             cursor = connection.cursor()
             cursor.execute(database.order_query, (order_id,))
@@ -38,20 +35,7 @@ class OrderDetailHandler(tornado.web.RequestHandler):
                 raise tornado.web.HTTPError(404, "no order %d", order_id)
             cursor.execute(database.items_query, (order_id,))
             items = cursor.fetchall()
-        names = (
-            "id",
-            "status",
-            "placed_on",
-            "customer",
-            "customer_orders",
-            "customer_cents",
-        )
-        order: dict[str, Any] = dict(zip(names, row))
-        order["customer_cents"] = int(order["customer_cents"])
-        order["items"] = [
-            dict(zip(("sku", "quantity", "cents"), item)) for item in items
-        ]
-        return order
+        return as_order(row, items)
 
     def track_parcel(self, order_id: int) -> Any:
         for _ in range(ATTEMPTS):
@@ -65,14 +49,4 @@ class OrderDetailHandler(tornado.web.RequestHandler):
         return response.json()
 
 
-class PingHandler(tornado.web.RequestHandler):
-    """The route that a load balancer asks: it only has to answer."""
-
-    def get(self) -> None:
-        self.write("pong")
-
-
-ROUTES = [
-    (r"/api/v1/order/detail", OrderDetailHandler),
-    (r"/ping", PingHandler),
-]
+ROUTES = [(r"/api/v1/order/detail", OrderDetailHandler), (r"/ping", PingHandler)]

@@ -7,12 +7,9 @@ from typing import Any
 
 import tornado.web
 
-from examples.order_service.database import Database
+from examples.order_service.common import ATTEMPTS, RETRY_PAUSE, PingHandler, as_order
 from tornado_unblock import shim, unblock
 from tornado_unblock.shim import requests, time
-
-ATTEMPTS = 3
-RETRY_PAUSE = 0.05  # seconds
 
 log = logging.getLogger("orders")
 
@@ -39,7 +36,7 @@ async def order_and_parcel(settings: dict[str, Any], order_id: int) -> Any:
 
 
 @shim.dual
-def load_order(database: Database, order_id: int) -> dict[str, Any]:
+def load_order(database: Any, order_id: int) -> dict[str, Any]:
     with contextlib.closing(database.connect()) as connection:
         cursor = connection.cursor()
         cursor.execute(database.order_query, (order_id,))
@@ -49,21 +46,6 @@ def load_order(database: Database, order_id: int) -> dict[str, Any]:
         cursor.execute(database.items_query, (order_id,))
         items = cursor.fetchall()
     return as_order(row, items)
-
-
-def as_order(row: Any, items: Any) -> dict[str, Any]:
-    names = (
-        "id",
-        "status",
-        "placed_on",
-        "customer",
-        "customer_orders",
-        "customer_cents",
-    )
-    order: dict[str, Any] = dict(zip(names, row))
-    order["customer_cents"] = int(order["customer_cents"])
-    order["items"] = [dict(zip(("sku", "quantity", "cents"), item)) for item in items]
-    return order
 
 
 @shim.dual
@@ -79,14 +61,4 @@ async def track_parcel(logistics: str, order_id: int) -> Any:
     return response.json()
 
 
-class PingHandler(tornado.web.RequestHandler):
-    """The route that a load balancer asks: it only has to answer."""
-
-    def get(self) -> None:
-        self.write("pong")
-
-
-ROUTES = [
-    (r"/api/v1/order/detail", OrderDetailHandler),
-    (r"/ping", PingHandler),
-]
+ROUTES = [(r"/api/v1/order/detail", OrderDetailHandler), (r"/ping", PingHandler)]

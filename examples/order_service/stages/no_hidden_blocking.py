@@ -6,15 +6,13 @@ from typing import Any
 
 import tornado.web
 
-from examples.order_service.database import Database
+from examples.order_service.common import ATTEMPTS, RETRY_PAUSE, PingHandler, as_order
 from tornado_unblock import shim, unblock
 from tornado_unblock.shim import files, requests
 from tornado_unblock.shim.cache import cached
 from tornado_unblock.shim.logging import unblock_logging
 from tornado_unblock.shim.retry import retry
 
-ATTEMPTS = 3
-RETRY_PAUSE = 0.05  # seconds
 FRESH = 30  # seconds
 
 log = logging.getLogger("orders")
@@ -41,28 +39,13 @@ async def order_and_parcel(settings: dict[str, Any], order_id: int) -> Any:
 
 
 @cached(ttl=FRESH, maxsize=10_000)
-async def load_order(database: Database, order_id: int) -> dict[str, Any]:
+async def load_order(database: Any, order_id: int) -> dict[str, Any]:
     pool = database.pool
     row = await pool.execute.aio(database.pooled_order_query, (order_id,), 1)
     if row is None:
         raise tornado.web.HTTPError(404, "no order %d", order_id)
     items = await pool.execute.aio(database.pooled_items_query, (order_id,))
     return as_order(row, items)
-
-
-def as_order(row: Any, items: Any) -> dict[str, Any]:
-    names = (
-        "id",
-        "status",
-        "placed_on",
-        "customer",
-        "customer_orders",
-        "customer_cents",
-    )
-    order: dict[str, Any] = dict(zip(names, row))
-    order["customer_cents"] = int(order["customer_cents"])
-    order["items"] = [dict(zip(("sku", "quantity", "cents"), item)) for item in items]
-    return order
 
 
 @cached(ttl=FRESH, maxsize=10_000)
@@ -80,17 +63,7 @@ async def footer_text(path: str) -> str:
     return (await files.read_text.aio(path)).strip()
 
 
-class PingHandler(tornado.web.RequestHandler):
-    """The route that a load balancer asks: it only has to answer."""
-
-    def get(self) -> None:
-        self.write("pong")
-
-
-ROUTES = [
-    (r"/api/v1/order/detail", OrderDetailHandler),
-    (r"/ping", PingHandler),
-]
+ROUTES = [(r"/api/v1/order/detail", OrderDetailHandler), (r"/ping", PingHandler)]
 
 
 def set_up() -> None:

@@ -8,11 +8,8 @@ from typing import Any
 import requests
 import tornado.web
 
-from examples.order_service.database import Database
+from examples.order_service.common import ATTEMPTS, RETRY_PAUSE, PingHandler, as_order
 from tornado_unblock import unblock
-
-ATTEMPTS = 3
-RETRY_PAUSE = 0.05  # seconds
 
 log = logging.getLogger("orders")
 
@@ -31,7 +28,7 @@ class OrderDetailHandler(tornado.web.RequestHandler):
         self.write(order)
 
     def load_order(self, order_id: int) -> dict[str, Any]:
-        database: Database = self.settings["database"]
+        database = self.settings["database"]
         with contextlib.closing(database.connect()) as connection:
             cursor = connection.cursor()
             cursor.execute(database.order_query, (order_id,))
@@ -40,20 +37,7 @@ class OrderDetailHandler(tornado.web.RequestHandler):
                 raise tornado.web.HTTPError(404, "no order %d", order_id)
             cursor.execute(database.items_query, (order_id,))
             items = cursor.fetchall()
-        names = (
-            "id",
-            "status",
-            "placed_on",
-            "customer",
-            "customer_orders",
-            "customer_cents",
-        )
-        order: dict[str, Any] = dict(zip(names, row))
-        order["customer_cents"] = int(order["customer_cents"])
-        order["items"] = [
-            dict(zip(("sku", "quantity", "cents"), item)) for item in items
-        ]
-        return order
+        return as_order(row, items)
 
     def track_parcel(self, order_id: int) -> Any:
         for _ in range(ATTEMPTS):
@@ -67,14 +51,4 @@ class OrderDetailHandler(tornado.web.RequestHandler):
         return response.json()
 
 
-class PingHandler(tornado.web.RequestHandler):
-    """The route that a load balancer asks: it only has to answer."""
-
-    def get(self) -> None:
-        self.write("pong")
-
-
-ROUTES = [
-    (r"/api/v1/order/detail", OrderDetailHandler),
-    (r"/ping", PingHandler),
-]
+ROUTES = [(r"/api/v1/order/detail", OrderDetailHandler), (r"/ping", PingHandler)]

@@ -394,4 +394,4 @@ def test_dask(run_program):
     # Not imported here: that sets the levels of Tornado's loggers.
     if importlib.util.find_spec("distributed") is None:
         pytest.skip("distributed is not installed")
-    assert run_program(DASK) == "served 5\n"
+    assert run_program(DASK, noisy=True) == "served 5\n"

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
-import concurrent.futures
 import threading
 from typing import Any
 
@@ -14,55 +12,20 @@ from tornado.web import (
     Application,
     FallbackHandler,
     RedirectHandler,
-    RequestHandler,
     StaticFileHandler,
-    url,
 )
-from tornado.websocket import WebSocketHandler
 
-from tests.unit.conftest import Server
+from tests.unit.handlers.conftest import AsyncWhere, NotFound, Where
 from tornado_unblock import (
     ConfigurationError,
-    format_report,
     report,
     unblock,
     unblock_application,
 )
 
 
-class Where(RequestHandler):
-    def get(self) -> None:
-        self.write(threading.current_thread().name)
-
-
-class AsyncWhere(RequestHandler):
-    async def get(self) -> None:
-        self.write(threading.current_thread().name)
-
-
-class NotFound(RequestHandler):
-    def prepare(self) -> None:
-        self.set_status(404)
-        self.finish("nothing here, says " + threading.current_thread().name)
-
-
 class Other(Where):
     pass
-
-
-@pytest.fixture
-def serve():
-    servers = []
-
-    def start(app: Any) -> Server:
-        server = Server(False, asyncio.new_event_loop)
-        servers.append(server)
-        server.serve(app)
-        return server
-
-    yield start
-    for server in servers:
-        server.close()
 
 
 def moved(response: Any) -> bool:
@@ -221,54 +184,6 @@ def test_misuse(app, options, error, message):
         unblock_application(app, **options)
 
 
-class Socket(WebSocketHandler):
-    def on_message(self, message: Any) -> None: ...
-
-
-class Mixed(RequestHandler):
-    def get(self) -> None: ...
-
-    async def post(self) -> None: ...
-
-    def prepare(self) -> None: ...
-
-
-def test_report():
-    """A row for each route and verb: where it runs, on what, and why."""
-
-    @unblock(executor="own")
-    class Own(Where):
-        pass
-
-    app = Application(
-        [
-            url("/mixed", Mixed),
-            ("/socket", Socket),
-            ("/out", Where),
-            ("/own", Own),
-            (HostMatches("h"), [("/nested", AsyncWhere)]),
-        ],
-        default_handler_class=NotFound,
-    )
-    assert {row.why for row in report(app)} >= {"not unblocked"}
-    unblock_application(app, routes={"/out": None})
-    rows = {(row.path, row.verb): row for row in report(app)}
-    assert rows["/mixed$", "GET"][3:] == (
-        "worker",
-        "worker",
-        "default",
-        "all of it is sync",
-    )
-    assert rows["/mixed$", "POST"][3:5] == ("worker", "loop")
-    assert rows["/mixed$", "POST"].why == "its verb is a coroutine"
-    assert rows["/socket$", "GET"].why == "a WebSocket: its hooks hop"
-    assert rows["/out$", "GET"][3:] == ("loop", "loop", "", "left out")
-    assert rows["/own$", "GET"].executor == "own"
-    assert rows["/nested$", "GET"].prepare == "loop"
-    text = format_report(list(rows.values()))
-    assert text.splitlines()[0].split() == list(rows["/out$", "GET"]._fields)
-
-
 def test_targets_that_are_no_handlers(serve):
     """Callables are called as ever, and are no rows of the report."""
 
@@ -283,15 +198,3 @@ def test_targets_that_are_no_handlers(serve):
     assert report(router) == []
     assert report(unblock_application(Application())) == []
     assert serve(router).get("/hello").body.endswith(b"hello\r\n0\r\n\r\n")
-
-
-def test_report_names_an_executor_of_ones_own():
-    """By its class, as statistics do."""
-
-    class Handler(RequestHandler):
-        def get(self) -> None:
-            """Serve."""
-
-    with concurrent.futures.ThreadPoolExecutor() as pool:
-        app = unblock_application(Application([("/", Handler)]), executor=pool)
-        assert [row.executor for row in report(app)] == ["ThreadPoolExecutor"]

@@ -14,6 +14,9 @@ import pytest
 from tornado.web import RequestHandler
 
 from tornado_unblock import configure, run_in_executor, unblock
+from tornado_unblock._executors.registry import get_executor
+from tornado_unblock._handlers.results import drive
+from tornado_unblock._loop.lease import current_lease
 
 
 def returning(value: Any, **options: Any) -> type[RequestHandler]:
@@ -126,7 +129,6 @@ def test_returned_coroutine_runs_on_the_loop_thread(make_server):
 
 def test_returned_executor_future(make_server):
     """A Future of concurrent.futures is awaited too, and its error raised."""
-    from tornado_unblock._executors.registry import get_executor
 
     class Handler(RequestHandler):
         @unblock
@@ -134,34 +136,6 @@ def test_returned_executor_future(make_server):
             return get_executor("other").submit(self.write, "from there")
 
     assert make_server(("/", Handler)).get("/").body == b"from there"
-
-
-def test_helpers_return_to_their_caller(make_server):
-    """What a method other than a verb returns is not sent."""
-
-    class Handler(RequestHandler):
-        @unblock
-        def load(self, key: str) -> list[str]:
-            return [key]
-
-        async def get(self) -> None:
-            self.write({"rows": await self.load("k")})
-
-    assert make_server(("/", Handler)).get("/").body == b'{"rows": ["k"]}'
-
-
-def test_a_verb_under_another_name(make_server):
-    """``get = unblock(dispatch)`` serves a verb, so its result is sent."""
-
-    def dispatch(self: RequestHandler) -> str:
-        return "dispatched " + (self.request.method or "")
-
-    class Handler(RequestHandler):
-        get = post = unblock(dispatch)
-
-    server = make_server(("/", Handler))
-    assert server.get("/").body == b"dispatched GET"
-    assert server.get("/", method="POST").body == b"dispatched POST"
 
 
 def test_generator_is_streamed(make_server):
@@ -230,3 +204,21 @@ def test_generator_is_closed_in_its_worker_when_the_client_leaves(make_server):
 
 async def _idle() -> None:
     await run_in_executor(int)
+
+
+def test_drive_goes_on_after_a_bare_yield():
+    """``asyncio.sleep(0)`` in the coroutine waits for nothing."""
+
+    async def coroutine() -> str:
+        await asyncio.sleep(0)
+        return "done"
+
+    def body() -> Any:
+        lease = current_lease()
+        assert lease is not None
+        return drive(coroutine(), lease.portal)
+
+    async def main() -> None:
+        assert await run_in_executor(body) == "done"
+
+    asyncio.run(main())

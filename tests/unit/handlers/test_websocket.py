@@ -10,11 +10,12 @@ import pytest
 from tornado.web import authenticated
 from tornado.websocket import WebSocketClosedError, WebSocketHandler, websocket_connect
 
-from tornado_unblock import cancelled, unblock
-
-
-def here() -> str:
-    return threading.current_thread().name
+from tests.unit.gates import here
+from tornado_unblock import (
+    cancelled,
+    configure,
+    unblock,
+)
 
 
 async def connect(server: Any, path: str = "/", **options: Any) -> Any:
@@ -417,3 +418,53 @@ def test_sync_get_in_front_of_the_handshake(make_server):
     ]
     assert not [note for note in notes if note[-1] == "loop"]
     assert len({note[-1] for note in notes[:4]}) == 1
+
+
+def test_messages_on_a_full_executor(make_server, expect_log):
+    """A message with no room to wait ends its socket, as an error in it does."""
+    from tests.unit.handlers.test_websocket import connect
+
+    configure("sockets", max_workers=1, max_waiting=0)
+    expect_log("tornado.general", "503 GET /.*max_waiting=0")
+    gate, entered = threading.Event(), threading.Event()
+
+    @unblock(executor="sockets")
+    class Handler(WebSocketHandler):
+        def on_message(self, message: Any) -> None:
+            entered.set()
+            assert gate.wait(10)
+
+        def on_close(self) -> None:
+            closed.release()
+
+    closed = threading.Semaphore(0)
+    server = make_server(("/", Handler))
+
+    async def run() -> None:
+        first, second = await connect(server), await connect(server)
+        await first.write_message("x")
+        while not entered.is_set():  # noqa: ASYNC110
+            await asyncio.sleep(0)
+        await second.write_message("y")
+        assert await second.read_message() is None
+        gate.set()
+        first.close()
+
+    server.call(run)
+    for _ in range(2):
+        assert closed.acquire(timeout=10)
+
+
+def test_hooks_of_a_socket_called_by_its_body(make_server):
+    """In a worker they are the plain methods."""
+    from tests.unit.handlers.test_websocket import talk
+
+    @unblock
+    class Handler(WebSocketHandler):
+        def on_message(self, message: Any) -> None:
+            if message == "first":
+                self.on_message("second")
+            else:
+                self.write_message(message)
+
+    assert talk(make_server(("/", Handler)), "first") == ["second"]

@@ -16,13 +16,10 @@ from tornado.web import (
     stream_request_body,
 )
 
+from tests.unit.gates import here
 from tornado_unblock import cancelled, configure, unblock
 from tornado_unblock._limits.placement import limiters
 from tornado_unblock._loop.portal import current_portal
-
-
-def here() -> str:
-    return threading.current_thread().name
 
 
 class Noting(RequestHandler):

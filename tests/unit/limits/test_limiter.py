@@ -25,14 +25,15 @@ SHARES = [Fraction(1, 4), Fraction(1, 2), Fraction(3, 4), Fraction(7, 8), Fracti
 class Request:
     """What asks for a token, and notes whether it got one."""
 
-    def __init__(self, limiter: Limiter, endpoint: str) -> None:
+    def __init__(self, limiter: Limiter, endpoint: str, is_new: bool = False) -> None:
         self.limiter = limiter
+        self.is_new = is_new
         self.endpoint = limiter.endpoint(endpoint)
         self.refused = False
         self.started = False
 
     def ask(self) -> Request:
-        if self.limiter.borrow(self.endpoint):
+        if self.limiter.borrow(self.endpoint, is_new=self.is_new):
             self.start()
         else:
             self.refused = not self.limiter.wait(self)
@@ -53,8 +54,8 @@ def fits(held: int, free: int, share: Fraction) -> bool:
 class Ticket(Request):
     """A request of the state machine."""
 
-    def __init__(self, machine: LimiterMachine, endpoint: str) -> None:
-        super().__init__(machine.limiter, endpoint)
+    def __init__(self, machine: LimiterMachine, endpoint: str, is_new: bool) -> None:
+        super().__init__(machine.limiter, endpoint, is_new)
         self.machine = machine
 
     def start(self) -> None:
@@ -113,12 +114,21 @@ class LimiterMachine(RuleBasedStateMachine):
         self.clock += 1
         self.served[name] = self.clock
 
-    @rule(name=st.sampled_from(ROUTES))
-    def request(self, name: str) -> None:
+    def may_come(self, name: str) -> bool:
+        """Whether there is room for one more beside those that lend and wait."""
+        under_way = len(self.running) + len(self.lending) + self.waiting()
+        lent = sum(ticket.endpoint.name == name for ticket in self.lending)
+        room = self.total + self.max_waiting - under_way
+        return not self.lending or fits(lent + len(self.lines[name]), room, self.share)
+
+    @rule(name=st.sampled_from(ROUTES), is_new=st.booleans())
+    def request(self, name: str, is_new: bool) -> None:
         line = self.lines[name]
         at_once = not line and self.may_borrow(name)
+        at_once = at_once and (not is_new or self.may_come(name))
         room = fits(len(line), self.max_waiting - self.waiting(), self.share)
-        ticket = Ticket(self, name)
+        room = room and self.may_come(name)
+        ticket = Ticket(self, name, is_new)
         ticket.ask()
         assert ticket.started == at_once
         assert ticket.refused == (not at_once and not room)
@@ -172,7 +182,12 @@ class LimiterMachine(RuleBasedStateMachine):
         ticket = data.draw(st.sampled_from(self.running))
         self.running.remove(ticket)
         self.lending.append(ticket)
-        self.limiter.lend(ticket.endpoint)
+        if len(self.lending) > self.total + self.max_waiting:
+            self.lending.remove(ticket)
+            self.running.append(ticket)
+            assert not self.limiter.lend(ticket.endpoint)
+        else:
+            assert self.limiter.lend(ticket.endpoint)
 
     @precondition(lambda self: self.lending)
     @rule(data=st.data())
@@ -180,16 +195,18 @@ class LimiterMachine(RuleBasedStateMachine):
         ticket = data.draw(st.sampled_from(self.lending))
         self.lending.remove(ticket)
         self.running.append(ticket)
-        self.limiter.take_again(ticket.endpoint)
+        self.limiter.end_loan(ticket.endpoint)
 
     @invariant()
     def counts_are_right(self) -> None:
         limiter = self.limiter
         assert limiter.total_tokens == self.total
         assert limiter.borrowed_tokens == len(self.running)
+        assert limiter.lent_tokens == len(self.lending)
         assert limiter.waiting == self.waiting() <= self.max_waiting
         for name, endpoint in limiter.endpoints.items():
             assert endpoint.borrowed == self.held(name)
+            assert endpoint.lent == sum(t.endpoint.name == name for t in self.lending)
             assert list(endpoint.waiting) == self.lines[name]
 
     @invariant()
@@ -296,7 +313,7 @@ def test_one_more_for_each_that_is_lent():
     first, second, third = ask(limiter, "a", 3)
     limiter.lend(first.endpoint)
     assert (second.started, third.started) == (True, False)
-    limiter.take_again(first.endpoint)
+    limiter.end_loan(first.endpoint)
     assert (limiter.total_tokens, limiter.borrowed_tokens) == (1, 2)
     limiter.give_back(first.endpoint)
     assert not third.started

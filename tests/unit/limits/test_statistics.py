@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import concurrent.futures
-import gc
-import math
 import subprocess
 import sys
 import textwrap
@@ -15,9 +13,8 @@ from typing import Any
 import pytest
 from tornado.web import Finish, HTTPError, RequestHandler
 
+from tests.unit.limits.conftest import counts, endpoint
 from tornado_unblock import (
-    EndpointStatistics,
-    Histogram,
     RejectedError,
     RunTimeoutError,
     configure,
@@ -27,7 +24,6 @@ from tornado_unblock import (
     unblock,
 )
 from tornado_unblock._executors.threads import WorkerExecutor
-from tornado_unblock._limits.counts import BOUNDS, Counts
 from tornado_unblock._limits.placement import limiters
 from tornado_unblock._loop.portal import current_portal
 
@@ -36,19 +32,6 @@ WAIT = 10.0
 
 def body(gate: threading.Event) -> None:
     assert gate.wait(WAIT)
-
-
-def endpoint(name: str = "body", executor: str = "default") -> EndpointStatistics:
-    return statistics()[executor].endpoints[name]
-
-
-def counts(endpoint: EndpointStatistics) -> dict[str, int]:
-    """Return what is not zero."""
-    numbers = endpoint._asdict()
-    rejected = numbers.pop("rejected")
-    numbers.pop("queue_time")
-    numbers.pop("run_time")
-    return {name: n for name, n in {**numbers, **rejected}.items() if n}
 
 
 @pytest.fixture
@@ -225,48 +208,6 @@ def test_loops_are_added_up(make_server):
     assert endpoint(name).run_time.count == endpoint(name).completed == 3
 
 
-def test_foreign_executors():
-    """They go by the name of their class, and are not kept alive for it."""
-
-    async def main() -> None:
-        for _ in range(2):
-            with concurrent.futures.ThreadPoolExecutor(2) as executor:
-                await asyncio.gather(
-                    run_in_executor(int, executor=executor),
-                    run_in_executor(int, executor=executor),
-                )
-                seen = statistics()["ThreadPoolExecutor"]
-                assert seen.threads in (1, 2)
-                assert seen.total_tokens == 2
-            del executor
-            await asyncio.sleep(0)
-            gc.collect()
-        seen = statistics()["ThreadPoolExecutor"]
-        assert (seen.total_tokens, seen.threads) == (0, 0)
-        assert counts(seen.endpoints["int"]) == {"completed": 4}
-
-    asyncio.run(main())
-
-
-def test_histogram():
-    """Buckets add up to the last one; the mean is there for people."""
-    tally = Counts()
-    tally.run_time.counts[0] = 2
-    assert tally.mean_run_time() == 0
-    histogram = Histogram(((0.5, 3), (math.inf, 4)), 2.0)
-    assert (histogram.count, histogram.mean) == (4, 0.5)
-    assert Histogram(((math.inf, 0),), 0.0).mean == 0
-
-    async def main() -> None:
-        await run_in_executor(int)
-
-    asyncio.run(main())
-    bounds, reached = zip(*endpoint("int").run_time.buckets)
-    assert bounds == (*BOUNDS, math.inf)
-    assert reached[-1] == 1
-    assert sorted(reached) == list(reached)
-
-
 def test_retry_after_is_an_estimate(gate):
     """By then those that wait have had their turn, as fast as those before."""
     configure(max_workers=1, max_waiting=3, max_endpoint_share=1)
@@ -329,19 +270,6 @@ def test_forked_child_counts_for_itself(child_env, tmp_path):
         capture_output=True,
     )
     assert done.stdout == b"0 1\n"
-
-
-def test_what_takes_long_of_late():
-    """What has become slow is told soon, and what was slow is forgotten."""
-    tally = Counts()
-    for _ in range(1000):
-        tally.count(0.0, 0.0001)
-    assert not tally.takes_long()
-    tally.count(0.0, 0.1)
-    assert tally.takes_long()
-    for _ in range(100):
-        tally.count(0.0, 0.0001)
-    assert not tally.takes_long()
 
 
 def test_each_slow_body_has_a_worker_at_once(make_server, monkeypatch):

@@ -12,6 +12,7 @@ from typing import Any, Callable
 
 import pytest
 
+from tests.unit.conftest import uvloop
 from tornado_unblock import LoopThreadError
 from tornado_unblock._loop import latch as _latch
 from tornado_unblock._loop.lease import (
@@ -33,10 +34,6 @@ class Error(Exception):
 
 def fail() -> None:
     raise Error("it failed")
-
-
-def uvloop() -> Any:
-    return pytest.importorskip("uvloop").new_event_loop()
 
 
 @pytest.fixture(params=[asyncio.new_event_loop, uvloop], ids=["asyncio", "uvloop"])
@@ -248,13 +245,6 @@ def test_in_worker(portal):
 
     assert in_thread(work) == (False, True, False, True)
     assert current_lease() is None
-
-
-def test_right_to_finish(portal):
-    """The first who takes it has it."""
-    lease = Lease(portal)
-    assert lease.take_right_to_finish()
-    assert not lease.take_right_to_finish()
 
 
 def test_ctrl_c_while_the_loop_is_woken(server, portal, monkeypatch):

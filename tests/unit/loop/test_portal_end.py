@@ -6,15 +6,13 @@ import asyncio
 import contextlib
 import gc
 import os
-import subprocess
-import sys
 import threading
 import weakref
 from collections.abc import Iterator
-from typing import Any, Callable
 
 import pytest
 
+from tests.unit.conftest import uvloop
 from tornado_unblock import LoopClosedError
 from tornado_unblock._loop import latch as _latch
 from tornado_unblock._loop.portal import Portal, current_portal
@@ -24,10 +22,6 @@ WAIT = 10.0
 
 async def make_portal() -> Portal:
     return current_portal()
-
-
-def uvloop() -> Any:
-    return pytest.importorskip("uvloop").new_event_loop()
 
 
 @pytest.fixture(params=[asyncio.new_event_loop, uvloop], ids=["asyncio", "uvloop"])
@@ -146,34 +140,13 @@ def test_closed_loop_is_left_as_it_was(loop, portal):
     assert not any(callable(value) for value in vars(loop).values())
 
 
-@pytest.fixture
-def run_script(child_env, tmp_path) -> Callable[..., str]:
-    """Run Python code in a process of its own; return what it prints."""
-
-    def run(code: str, *args: str) -> str:
-        # Newer Pythons warn of forking a process that has threads; that is the test.
-        command = [sys.executable, "-W", "ignore::DeprecationWarning", "-c", code]
-        done = subprocess.run(
-            [*command, *args],
-            env=child_env,
-            cwd=tmp_path,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            text=True,
-            timeout=WAIT,
-        )
-        assert done.returncode == 0, done.stdout
-        return done.stdout
-
-    return run
-
-
 FORK = """
 import asyncio
 import os
 import threading
 from tornado_unblock import run_in_executor
 from tornado_unblock._loop import lease as _lease
+from tornado_unblock._loop.portal import current_portal
 
 def fork(leave):
     child = os.fork()
@@ -188,23 +161,23 @@ def fork(leave):
         os._exit(7)
 
 async def main(fn, *args):
-    portal = _portal.current_portal()
+    portal = current_portal()
     return await run_in_executor(fn, *args)
 
 # In a worker, on the loop thread, and elsewhere.
-asyncio.run(main(fork, _portal.current_lease))
+asyncio.run(main(fork, _lease.current_lease))
 async def on_loop_thread():
     await main(int)
-    fork(_portal.current_portal)
+    fork(current_portal)
 asyncio.run(on_loop_thread())
 fork(lambda: True)
 """
 
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="There is no fork")
-def test_fork(run_script):
+def test_fork(run_program):
     """No portal of the parent is left in a child, which makes its own."""
-    assert run_script(FORK) == ""
+    assert run_program(FORK) == ""
 
 
 ENDING = """
@@ -242,8 +215,8 @@ waits.wait(10)
 
 
 @pytest.mark.parametrize("where", ["worker", "thread", "pool"])
-def test_interpreter_ends_while_a_thread_waits(run_script, where):
+def test_interpreter_ends_while_a_thread_waits(run_program, where):
     """Waiting for a loop that will never run again does not hold up the process."""
-    output = run_script(ENDING, where)
+    output = run_program(ENDING, where)
     if where != "worker":  # that may be gone before it can say anything
         assert output.startswith("ended_at")

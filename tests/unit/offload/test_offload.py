@@ -23,6 +23,10 @@ from tornado_unblock import (
     run_in_executor,
     unblock,
 )
+from tornado_unblock._executors.registry import get_executor
+from tornado_unblock._limits.placement import placement
+from tornado_unblock._loop.portal import current_portal
+from tornado_unblock._offload.offload import Offload
 
 request_id: contextvars.ContextVar[str] = contextvars.ContextVar("request_id")
 user: contextvars.ContextVar[str] = contextvars.ContextVar("user", default="nobody")
@@ -347,3 +351,32 @@ def test_context_values_are_not_compared():
             assert value.get() is after
 
     asyncio.run(main())
+
+
+def test_ends_that_meet():
+    """A body that has just ended runs nothing more; a worker does what is left."""
+    ran = threading.Event()
+
+    async def main() -> None:
+        portal = current_portal()
+        offload = Offload(portal, placement(portal, get_executor(), "it", None), int)
+        offload._alive.clear()
+        offload.at_end(ran.set)
+        assert await run_in_executor(ran.wait, 10)
+
+    asyncio.run(main())
+
+
+def test_taken_before_it_starts():
+    """A function that nobody wants any more does not run."""
+    ran: list[int] = []
+
+    async def main() -> None:
+        portal = current_portal()
+        where = placement(portal, get_executor(), "it", None)
+        offload = Offload(portal, where, lambda: ran.append(1))
+        offload.revoked = "taken"
+        await offload.admit()
+
+    asyncio.run(main())
+    assert ran == []

@@ -5,9 +5,6 @@ from __future__ import annotations
 import asyncio
 import concurrent.futures
 import functools
-import multiprocessing
-import operator
-import os
 import threading
 from typing import Any
 
@@ -35,22 +32,6 @@ def test_result_arguments_and_thread():
         return await run_in_executor(body, 1, b=2)
 
     assert asyncio.run(main()) == (3, "unblock-default-1")
-
-
-def test_it_is_a_plain_future():
-    """`asyncio.gather` and `wait_for` take it, and work starts at once."""
-    started = threading.Event()
-
-    async def main() -> list[int]:
-        future = run_in_executor(started.set)
-        assert isinstance(future, asyncio.Future)
-        assert started.wait(10)
-        await future
-        return await asyncio.wait_for(
-            asyncio.gather(*(run_in_executor(operator.neg, n) for n in range(100))), 10
-        )
-
-    assert asyncio.run(main()) == [-n for n in range(100)]
 
 
 async def coroutine() -> None: ...
@@ -154,27 +135,6 @@ def test_nested_wide_on_a_full_executor():
     assert asyncio.run(main()) == [5] * 4
 
 
-def test_future_of_a_worker():
-    """`result` waits there, takes a timeout, and raises what the function raised."""
-    gate = threading.Event()
-
-    def body() -> Any:
-        slow = run_in_executor(gate.wait, 10)
-        with pytest.raises(asyncio.TimeoutError, match="the work goes on"):
-            slow.result(0.01)
-        gate.set()
-        with pytest.raises(ZeroDivisionError):
-            run_in_executor(operator.truediv, 1, 0).result()
-        return slow.result(), run_in_executor(int, "7")
-
-    async def main() -> None:
-        done, pending = await run_in_executor(body)
-        assert done
-        assert await pending == 7
-
-    asyncio.run(main())
-
-
 def test_rejection_in_a_worker():
     """It comes through the Future: the limits live on the loop thread."""
     configure("tiny", max_workers=1, max_waiting=0)
@@ -205,42 +165,6 @@ def test_foreign_thread_executor():
     assert asyncio.run(main()) == "mine_0"
 
 
-@pytest.mark.parametrize("method", ["spawn", "forkserver"])
-def test_process_executor(method):
-    """Results, exceptions and pids of real processes."""
-    context = multiprocessing.get_context(method)
-
-    async def main() -> None:
-        with concurrent.futures.ProcessPoolExecutor(1, context) as processes:
-            run = functools.partial(run_in_executor, executor=processes)
-            assert await run(os.getpid) != os.getpid()
-            with pytest.raises(ZeroDivisionError):
-                await run(operator.truediv, 1, 0)
-            with pytest.raises(TypeError, match=r"argument 'key' \(lock\) cannot be"):
-                await run(sorted, [1], key=threading.Lock())
-            with pytest.raises(TypeError, match=r"the function .* cannot be pickled"):
-                await run(lambda: 0)
-            with pytest.raises(TypeError, match="positional argument 1"):
-                await run(print, threading.Lock())
-
-    asyncio.run(main())
-
-
-def test_process_executor_from_a_worker():
-    """A body may use processes too."""
-    context = multiprocessing.get_context("spawn")
-
-    async def main() -> int:
-        with concurrent.futures.ProcessPoolExecutor(1, context) as processes:
-
-            def body() -> int:
-                return run_in_executor(abs, -7, executor=processes).result(50)
-
-            return await run_in_executor(body)
-
-    assert asyncio.run(main()) == 7
-
-
 def test_executor_that_was_shut_down():
     """A clear rejection, and no token is lost."""
     executor = concurrent.futures.ThreadPoolExecutor(1)
@@ -266,3 +190,17 @@ def test_it_starts_at_once():
         return seen
 
     assert asyncio.run(main())
+
+
+def test_nested_work_on_an_executor_of_the_user():
+    """A worker of a stock executor that waits gives its token back."""
+
+    async def main() -> None:
+        with concurrent.futures.ThreadPoolExecutor(2) as stock:
+
+            def body() -> int:
+                return run_in_executor(int, "7", executor=stock).result(10)
+
+            assert await run_in_executor(body, executor=stock) == 7
+
+    asyncio.run(main())

@@ -97,6 +97,11 @@ def making(request: pytest.FixtureRequest, tmp_path: Any) -> Iterator[Maker]:
         database.close()
 
 
+def own(key: int) -> str:
+    """Return a key of this process: others may use the same server meanwhile."""
+    return f"{os.getpid()}{key}"
+
+
 @contextlib.contextmanager
 def held_lock(other: Database, case: Case, key: int) -> Iterator[str]:
     """Hold a lock of the server, and give the statement that waits for it."""
@@ -106,11 +111,11 @@ def held_lock(other: Database, case: Case, key: int) -> Iterator[str]:
     }
     take, give = statements[case.kind]
     with other.engine.connect() as connection:
-        connection.exec_driver_sql(take.replace("%s", str(key)))
+        connection.exec_driver_sql(take.replace("%s", own(key)))
         try:
-            yield take.replace("%s", str(key))
+            yield take.replace("%s", own(key))
         finally:
-            connection.exec_driver_sql(give.replace("%s", str(key)))
+            connection.exec_driver_sql(give.replace("%s", own(key)))
 
 
 _WAITING = {
@@ -123,7 +128,7 @@ _WAITING = {
 
 def waits_for(other: Database, case: Case, key: int) -> bool:
     """Whether a connection waits for that lock."""
-    return bool(other.execute(_WAITING[case.kind], (f"%{key}%",)))
+    return bool(other.execute(_WAITING[case.kind], (f"%{own(key)}%",)))
 
 
 async def until_waiting(other: Database, case: Case, key: int) -> None:

@@ -5,13 +5,10 @@ from __future__ import annotations
 import asyncio
 import concurrent.futures
 import threading
-from collections.abc import Iterator
 from typing import Any, Callable
 
-import pytest
 from tornado.web import Application, RequestHandler
 
-from tests.unit.conftest import Server
 from tornado_unblock import run_in_executor, unblock, unblock_application
 
 WAIT = 10.0
@@ -76,19 +73,3 @@ def application(kind: str, body: Callable[[RequestHandler], Any]) -> Application
         unblock(Handler)
     app = Application([("/", Handler)])
     return unblock_application(app) if kind == "application" else app
-
-
-@pytest.fixture
-def serve() -> Iterator[Callable[[Application], Server]]:
-    """Return what serves an application on a loop thread of its own."""
-    servers: list[Server] = []
-
-    def start(app: Application) -> Server:
-        server = Server(False, asyncio.new_event_loop)
-        servers.append(server)
-        server.serve(app)
-        return server
-
-    yield start
-    for server in servers:
-        server.close()

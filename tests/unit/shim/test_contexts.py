@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 from tornado.web import Application, RequestHandler
 
+from tests.unit.gates import Gate
 from tests.unit.shim.conftest import (
     WAIT,
     in_coroutine,
@@ -314,20 +315,21 @@ def test_misuse(fn):
 def test_a_rejection():
     """A full executor says so on the way in; nothing is left behind."""
     configure(max_workers=1, max_waiting=0)
-    log = Log()
+    log, gate = Log(), Gate()
 
     async def main() -> None:
-        async with sync_transaction(log):
-            other = contextvars.Context().run(asyncio.ensure_future, enter())
-            with pytest.raises(RejectedError):
-                await other
+        holder = run_in_executor(gate.pass_through)
+        with pytest.raises(RejectedError):
+            await enter()
+        gate.go_on.set()
+        await holder
 
     async def enter() -> None:
         async with sync_transaction(log):
             pytest.fail("entered")
 
     asyncio.run(main())
-    assert log == ["begin", "commit"]
+    assert log == []
 
 
 def test_a_late_rejection():
@@ -337,26 +339,15 @@ def test_a_late_rejection():
     gate = Gate()
 
     async def main() -> None:
-        holder = run_in_executor(gate.pass_through)
+        holder = run_in_executor(gate.hold)
         with pytest.raises(RejectedError, match=r"within 0\.01 s"):
             async with sync_transaction(log):
                 pytest.fail("entered")
-        gate.go_on.set()
+        gate.open.set()
         await holder
 
     asyncio.run(main())
     assert log == []
-
-
-class Gate:
-    """Holds a worker until it is told to go on."""
-
-    def __init__(self) -> None:
-        self.inside, self.go_on = threading.Event(), threading.Event()
-
-    def pass_through(self) -> None:
-        self.inside.set()
-        assert self.go_on.wait(WAIT)
 
 
 def test_cancelled_while_waiting_for_a_worker():
@@ -370,13 +361,13 @@ def test_cancelled_while_waiting_for_a_worker():
             pytest.fail("entered")
 
     async def main() -> None:
-        holder = run_in_executor(gate.pass_through)
+        holder = run_in_executor(gate.hold)
         task = asyncio.ensure_future(enter())
         await asyncio.sleep(0)
         task.cancel()
         with pytest.raises(asyncio.CancelledError):
             await task
-        gate.go_on.set()
+        gate.open.set()
         await holder
 
     asyncio.run(main())
@@ -390,7 +381,7 @@ def test_cancelled_on_the_way_in():
 
     @shim.contextmanager
     def slow() -> Iterator[None]:
-        gate.pass_through()
+        gate.hold()
         log.append("entered")
         try:
             yield
@@ -404,10 +395,10 @@ def test_cancelled_on_the_way_in():
 
     async def main() -> None:
         task = asyncio.ensure_future(enter())
-        await run_in_executor(gate.inside.wait, WAIT)
+        await run_in_executor(gate.wait)
         task.cancel()
         await asyncio.sleep(0)
-        gate.go_on.set()
+        gate.open.set()
         with pytest.raises(asyncio.CancelledError):
             await task
 
@@ -457,14 +448,14 @@ def test_abandoned_inside():
 
     def body() -> None:
         with async_transaction(log):
-            gate.pass_through()
+            gate.hold()
         done.set()
 
     async def main() -> None:
         future = run_in_executor(body)
-        await run_in_executor(gate.inside.wait, WAIT)
+        await run_in_executor(gate.wait)
         future.cancel()
-        gate.go_on.set()
+        gate.open.set()
         await run_in_executor(done.wait, WAIT)
 
     asyncio.run(main())

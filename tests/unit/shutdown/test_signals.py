@@ -10,7 +10,6 @@ import socket
 import subprocess
 import sys
 import textwrap
-import threading
 from typing import Any, Callable, Optional
 
 import pytest
@@ -20,6 +19,7 @@ from tornado.netutil import bind_sockets
 from tornado.web import Application, RequestHandler, stream_request_body
 from tornado.websocket import WebSocketHandler
 
+from tests.unit.gates import Gate
 from tornado_unblock import (
     ConfigurationError,
     LoopThreadError,
@@ -102,19 +102,6 @@ def rest(client: socket.socket) -> bytes:
         while part := client.recv(4096):
             parts.append(part)
         return b"".join(parts)
-
-
-class Gate:
-    def __init__(self) -> None:
-        self.entered = threading.Semaphore(0)
-        self.open = threading.Event()
-
-
-@pytest.fixture
-def gate():
-    gate = Gate()
-    yield gate
-    gate.open.set()
 
 
 @pytest.fixture(params=["asyncio", "ioloop"])

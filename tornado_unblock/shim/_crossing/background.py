@@ -14,11 +14,11 @@ from __future__ import annotations
 
 import asyncio
 import atexit
-import os
 import threading
 from typing import Optional
 
 from tornado_unblock._executors.threads import start_thread
+from tornado_unblock._loop.fork import Step, at_fork
 from tornado_unblock._loop.portal import Portal, current_portal
 
 # How long an ending interpreter waits for the loop's tasks to clean up, in seconds.
@@ -85,5 +85,4 @@ def _forget_parent() -> None:
 
 
 atexit.register(close_background)
-if hasattr(os, "register_at_fork"):  # pragma: no branch - all but Windows
-    os.register_at_fork(after_in_child=_forget_parent)
+at_fork(Step.BACKGROUND_LOOP, _forget_parent)

@@ -3,7 +3,7 @@
 # Threads: the loop thread only.
 # Guarantees:
 # - all steps run in one thread: in the one that waits for the caller, if one does,
-#   else in a worker held for this, which keeps its token meanwhile;
+#   else in a worker held for this, which lends its token between the steps;
 # - the worker is let go when the block ends, however it ends.
 """
 
@@ -59,9 +59,10 @@ def _hold(lane: Lane, ready: asyncio.Future[None], name: str) -> asyncio.Future[
 
     # However long it is held, the timeout of one body does not apply.
     where = placement(lane.portal, get_executor(), name, None)._replace(timeout=None)
-    worker = Offload(lane.portal, where, serve).admit()
+    offload = Offload(lane.portal, where, serve)
+    worker = offload.admit()
     worker.add_done_callback(ended)
-    lane.open()
+    lane.open(offload)
     return worker
 
 

@@ -8,6 +8,7 @@ changed along.
 # Guarantees:
 # - a worker waits on the application's loop, any other thread on the process's own;
 # - a sync function called by what a thread waits for runs in that very thread;
+# - a worker's token is lent while it waits: what is awaited may need one;
 # - when the waiting side is abandoned or interrupted, the awaited side is cancelled,
 #   and has ended before the waiting side goes on.
 """
@@ -33,7 +34,7 @@ from tornado_unblock._loop.portal import Portal, current_portal
 from tornado_unblock._offload.offload import Offload
 from tornado_unblock._offload.run_in_executor import run_in_executor
 from tornado_unblock.shim._crossing.background import background_portal
-from tornado_unblock.shim._crossing.lane import HIDDEN, Lane, current_lane
+from tornado_unblock.shim._crossing.lane import HIDDEN, Lane, current_lane, serving_lane
 
 _T = TypeVar("_T")
 
@@ -52,7 +53,9 @@ def wait(awaitable: Awaitable[_T]) -> _T:
         Its result; what it raises is raised here.
 
     Raises:
-        LoopThreadError: Called where an event loop runs: await it there.
+        LoopThreadError: Called where an event loop runs: await it there. Or while
+            this waits, another sync function has waited for its turn in this thread
+            for as long as a request may wait for a worker.
         LoopClosedError: The loop closed meanwhile, or the interpreter is ending.
         AbandonedError: This worker's request was answered without it (a timeout,
             a shutdown): the awaitable was cancelled. Said once: what the body
@@ -122,15 +125,17 @@ class Crossing:
 
     def __init__(self, awaitable: Awaitable[Any]) -> None:
         self._portal = waiting_portal()
-        self._lane = Lane(self._portal)
+        self._lane = Lane(self._portal, serving_lane())
         self._awaitable: Optional[Awaitable[Any]] = awaitable
         self._before = contextvars.copy_context()
         self._after = self._before
         self._lease: Optional[Lease] = innermost_lease()
+        self._holder: Optional[Lease] = current_lease()
         # Loop thread only, until the lane is shut.
         self._task: Optional[asyncio.Task[None]] = None
         self._value: Any = None
         self._error: Optional[BaseException] = None
+        self._failure: Optional[LoopThreadError] = None
 
     # --- the waiting thread ----------------------------------------------
 
@@ -181,7 +186,7 @@ class Crossing:
     # --- loop thread -----------------------------------------------------
 
     def _start(self) -> None:
-        self._lane.open()
+        self._lane.open(self._holder, self)
         self._lane.make_current()
         self._task = asyncio.get_running_loop().create_task(self._run())
         self._task.add_done_callback(self._end)
@@ -202,6 +207,11 @@ class Crossing:
         finally:
             self._after = contextvars.copy_context()
 
+    def fail(self, why: str) -> None:
+        """End the wait with an error that says why; see `lane.Wait`."""
+        self._failure = LoopThreadError(why)
+        self._cancel()
+
     def _end(self, task: asyncio.Task[None]) -> None:
         lease = self._lease
         if lease is not None:
@@ -211,9 +221,20 @@ class Crossing:
             if lease is not None and lease.revoked is not None:
                 self._error = AbandonedError(lease.revoked)
                 lease.abandonment_raised = True
+            elif self._failure is not None:
+                self._error = self._failure
             self._drop()  # cancelled before it began
-        self._task = None
+        self._task = self._failure = None
+        if self._lane.is_stuck and isinstance(self._holder, Offload):
+            self._answer_for(self._holder)
         self._lane.shut()
+
+    def _answer_for(self, body: Offload) -> None:
+        """Let nobody wait for a thread that does not come back to hear of an error."""
+        if self._error is not None:
+            body.fail(self._error, "what it waited for failed, and it is blocked")
+            if body.revoked is not None:
+                self._error = AbandonedError(body.revoked)
 
     def _cancel(self) -> None:
         if self._task is not None:

@@ -18,7 +18,6 @@ import contextlib
 import contextvars
 import dataclasses
 import functools
-import os
 import threading
 import weakref
 from collections.abc import Awaitable, Hashable, Iterator, MutableMapping
@@ -26,10 +25,10 @@ from types import TracebackType
 from typing import Any, Callable, Optional
 
 from tornado_unblock._errors import AbandonedError, LoopClosedError
+from tornado_unblock._loop.fork import Step, at_fork
 from tornado_unblock._loop.latch import interpreter_is_ending
 from tornado_unblock._loop.lease import current_lease
 from tornado_unblock._loop.portal import Portal, current_portal
-from tornado_unblock._offload.body import Body
 
 try:
     import cachetools
@@ -228,7 +227,7 @@ def call(store: Store, key: Hashable, make: Callable[[], Any]) -> Any:
 
 def _lending() -> contextlib.AbstractContextManager[None]:
     lease = current_lease()
-    return lease.lending() if isinstance(lease, Body) else contextlib.nullcontext()
+    return contextlib.nullcontext() if lease is None else lease.lending()
 
 
 async def call_aio(
@@ -270,5 +269,4 @@ def _forget_parent() -> None:
         store.forget_parent()
 
 
-if hasattr(os, "register_at_fork"):  # pragma: no branch - all but Windows
-    os.register_at_fork(after_in_child=_forget_parent)
+at_fork(Step.CALLS, _forget_parent)

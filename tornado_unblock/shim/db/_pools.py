@@ -12,7 +12,6 @@ from __future__ import annotations
 
 import contextlib
 import functools
-import os
 import threading
 import weakref
 from collections.abc import AsyncIterator, Iterator
@@ -24,6 +23,7 @@ from sqlalchemy.engine import URL
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 
 from tornado_unblock._errors import UnblockError
+from tornado_unblock._loop.fork import Step, at_fork
 from tornado_unblock._loop.per_loop import ClosedPerLoop
 from tornado_unblock.shim._crossing.wait import call
 from tornado_unblock.shim.db._dropping import Tracked, immortal
@@ -194,5 +194,4 @@ def _forget_parent() -> None:
         pool.forget_parent()
 
 
-if hasattr(os, "register_at_fork"):  # pragma: no branch - all but Windows
-    os.register_at_fork(after_in_child=_forget_parent)
+at_fork(Step.POOLS, _forget_parent)

@@ -15,8 +15,7 @@ import contextvars
 from typing import Any, Callable, Optional, cast
 
 from tornado_unblock._loop.lease import current_lease
-from tornado_unblock._offload.body import Owner
-from tornado_unblock._offload.offload import Offload
+from tornado_unblock._offload.offload import Offload, Owner
 
 
 class Gate:

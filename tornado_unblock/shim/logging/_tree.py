@@ -11,12 +11,12 @@ import atexit
 import io
 import logging
 import logging.handlers
-import os
 import threading
 from collections.abc import Iterable, Iterator
 from typing import Optional
 
 from tornado_unblock._errors import ConfigurationError
+from tornado_unblock._loop.fork import Step, at_fork
 from tornado_unblock._loop.lease import running_loop
 from tornado_unblock._loop.portal import current_portal
 from tornado_unblock.shim.logging._listener import Listener
@@ -113,9 +113,4 @@ def _forget_parent() -> None:
 
 
 atexit.register(_undo_at_exit)
-if hasattr(os, "register_at_fork"):  # pragma: no branch - all but Windows
-    os.register_at_fork(
-        before=_before_fork,
-        after_in_parent=_after_fork,
-        after_in_child=_forget_parent,
-    )
+at_fork(Step.LOGGING, _forget_parent, before=_before_fork, in_parent=_after_fork)

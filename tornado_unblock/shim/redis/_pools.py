@@ -12,7 +12,6 @@ from __future__ import annotations
 
 import asyncio
 import inspect
-import os
 import weakref
 from typing import Any
 
@@ -22,6 +21,7 @@ from redis.asyncio.connection import AbstractConnection
 from redis.asyncio.retry import Retry
 
 from tornado_unblock._errors import LoopClosedError
+from tornado_unblock._loop.fork import Step, at_fork
 from tornado_unblock._loop.per_loop import ClosedPerLoop
 from tornado_unblock._loop.portal import Portal, current_portal
 
@@ -195,5 +195,4 @@ def _forget_parent() -> None:
         _abandon(pool)
 
 
-if hasattr(os, "register_at_fork"):  # pragma: no branch - all but Windows
-    os.register_at_fork(after_in_child=_forget_parent)
+at_fork(Step.POOLS, _forget_parent)

@@ -10,7 +10,6 @@
 
 from __future__ import annotations
 
-import os
 import weakref
 from collections.abc import AsyncGenerator
 from typing import Any, NamedTuple, Optional
@@ -24,6 +23,7 @@ from requests.utils import select_proxy, urldefragauth
 from urllib3.util import Timeout, parse_url
 from yarl import URL
 
+from tornado_unblock._loop.fork import Step, at_fork
 from tornado_unblock._loop.per_loop import ClosedPerLoop
 from tornado_unblock.shim.requests._errors import exchange_error
 from tornado_unblock.shim.requests._raw import Raw
@@ -116,8 +116,7 @@ def _forget_parent() -> None:
     _clients.clear()
 
 
-if hasattr(os, "register_at_fork"):  # pragma: no branch - all but Windows
-    os.register_at_fork(after_in_child=_forget_parent)
+at_fork(Step.POOLS, _forget_parent)
 
 
 class Options(NamedTuple):

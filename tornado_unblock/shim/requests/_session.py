@@ -12,7 +12,6 @@
 
 from __future__ import annotations
 
-import os
 import weakref
 from typing import TYPE_CHECKING, Any, Union
 
@@ -20,6 +19,7 @@ import requests
 from requests.adapters import HTTPAdapter
 from requests.models import PreparedRequest
 
+from tornado_unblock._loop.fork import Step, at_fork
 from tornado_unblock.shim._crossing.dual import Dual, pair
 from tornado_unblock.shim.requests._awaited import aio_of, request_aio, send_aio
 from tornado_unblock.shim.requests._client import clients
@@ -218,5 +218,4 @@ def _forget_parent() -> None:
                 adapter.__setstate__(adapter.__getstate__())
 
 
-if hasattr(os, "register_at_fork"):  # pragma: no branch - all but Windows
-    os.register_at_fork(after_in_child=_forget_parent)
+at_fork(Step.POOLS, _forget_parent)

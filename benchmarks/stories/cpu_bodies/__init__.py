@@ -1,0 +1,1 @@
+"""A body that computes, in six variants, and what its neighbour feels."""

@@ -1,0 +1,169 @@
+"""`fix` as a command: diffs, writing, and what the rules are told by a scan."""
+
+from __future__ import annotations
+
+import os
+import stat
+from pathlib import Path
+
+import pytest
+
+from tests.unit.scan.conftest import WriteFiles
+from tornado_unblock._scan.fix_cli import CHANGES, UNCHANGED, UNREAD, WRONG, main, write
+
+APP = """
+#: file app.py
+import tornado.web
+from models import load, Store
+class Base(tornado.web.RequestHandler):
+    def prepare(self):
+        load()
+class Slow(Base):
+    def get(self):
+        Store().read()
+class Quick(tornado.web.RequestHandler):
+    def get(self):
+        self.write("quick")
+class Later(tornado.web.RequestHandler):
+    async def get(self):
+        load()
+app = tornado.web.Application([("/", Slow), ("/q", Quick), ("/l", Later)])
+#: file models.py
+import requests
+def load():
+    return requests.get("x")
+class Store:
+    def read(self):
+        open("x")
+"""
+
+
+def test_shows_and_writes(
+    code_base: WriteFiles, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Without `--write` a diff is shown; with it the file is changed, once."""
+    folder = code_base(APP)
+    before = (folder / "app.py").read_text()
+    assert main([str(folder)]) == CHANGES
+    assert "+app = unblock_application(" in capsys.readouterr().out
+    assert (folder / "app.py").read_text() == before
+    assert main([str(folder), "--write"]) == UNCHANGED
+    assert "app = unblock_application(" in (folder / "app.py").read_text()
+    capsys.readouterr()
+    assert main([str(folder)]) == UNCHANGED
+    assert capsys.readouterr().out == ""
+
+
+def test_class(code_base: WriteFiles, capsys: pytest.CaptureFixture[str]) -> None:
+    """Handlers with sync methods that block are decorated, others not."""
+    folder = code_base(APP)
+    assert main([str(folder), "--write", "--rule", "class"]) == UNCHANGED
+    text = (folder / "app.py").read_text()
+    assert text.count("@unblock") == 1
+    assert "@unblock\nclass Slow" in text
+    capsys.readouterr()
+
+
+def test_after_the_handlers(
+    code_base: WriteFiles, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """What workers alone call may refuse the loop thread; what others call may not."""
+    folder = code_base(APP)
+    main([str(folder), "--write", "--rule", "class"])
+    capsys.readouterr()
+    rules = ["--rule", "shim-imports", "--rule", "dual-leaves"]
+    assert main([str(folder), *rules]) == CHANGES
+    out, err = capsys.readouterr()
+    assert "-import requests" not in out
+    assert "requests is called on the loop thread" in err
+    assert "load: it is called on the loop thread" in err
+    assert "+    @shim.dual" in out
+
+
+def test_lines_that_moved(
+    code_base: WriteFiles, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """After one rule has changed a file, none goes by the lines of before."""
+    folder = code_base(APP)
+    rules = ["--rule", "application", "--rule", "class"]
+    assert main([str(folder), *rules]) == CHANGES
+    assert "+@unblock" not in capsys.readouterr().out
+
+
+def test_application_elsewhere(
+    code_base: WriteFiles, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A subclass of another file is found; one that is unblocked elsewhere is left."""
+    folder = code_base(
+        """
+        #: file lib/__init__.py
+        #: file lib/mine.py
+        import tornado.web
+        class Mine(tornado.web.Application): pass
+        #: file one.py
+        from lib.mine import Mine
+        app = Mine([])
+        #: file two.py
+        from lib.mine import Mine
+        other = Mine([])
+        #: file main.py
+        from tornado_unblock import unblock_application
+        import two
+        unblock_application(two.other)
+        """
+    )
+    assert main([str(folder)]) == CHANGES
+    out, err = capsys.readouterr()
+    assert "+app = unblock_application(Mine([]))" in out
+    assert "other" not in out
+    assert "two.py:2: application: not changed" in err
+
+
+def test_legacy(code_base: WriteFiles, capsys: pytest.CaptureFixture[str]) -> None:
+    """Rules that need no scan do without; Python 2 and broken files are told."""
+    folder = code_base(
+        """
+        #: file a.py
+        from tornado.ioloop import IOLoop
+        IOLoop.instance().start()
+        #: file b.py
+        print "x"
+        #: file c.py
+        def f(:
+        """
+    )
+    assert main([str(folder), "--rule", "legacy"]) == UNREAD
+    out, err = capsys.readouterr()
+    assert "+IOLoop.current().start()" in out
+    assert "is Python 2" in err
+    assert "cannot be parsed" in err
+
+
+def test_wrong(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """A path that is not there is told."""
+    assert main([str(tmp_path / "nowhere")]) == WRONG
+    assert "there is no" in capsys.readouterr().err
+
+
+def test_write_keeps(tmp_path: Path) -> None:
+    """Encoding, line ends, mode and links stay."""
+    path = tmp_path / "real.py"
+    path.write_bytes("# coding: latin-1\r\nx = 'é'\r\n".encode("latin-1"))
+    path.chmod(0o755)
+    link = tmp_path / "link.py"
+    link.symlink_to(path)
+    write(link, "# coding: latin-1\ny = 'é'\n")
+    assert path.read_bytes() == "# coding: latin-1\r\ny = 'é'\r\n".encode("latin-1")
+    assert link.is_symlink()
+    assert stat.S_IMODE(path.stat().st_mode) == 0o755
+    assert sorted(os.listdir(tmp_path)) == ["link.py", "real.py"]
+
+
+def test_write_fails_whole(tmp_path: Path) -> None:
+    """What cannot be written leaves the file, and nothing else, behind."""
+    path = tmp_path / "real.py"
+    path.write_bytes(b"# coding: ascii\nx = 1\n")
+    with pytest.raises(UnicodeEncodeError):
+        write(path, "# coding: ascii\nx = 'é'\n")
+    assert path.read_bytes() == b"# coding: ascii\nx = 1\n"
+    assert os.listdir(tmp_path) == ["real.py"]

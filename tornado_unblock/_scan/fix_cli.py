@@ -1,0 +1,237 @@
+"""`python -m tornado_unblock fix`: shows, or writes, what the rules make of files."""
+
+from __future__ import annotations
+
+import argparse
+import difflib
+import os
+import sys
+import tempfile
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any, Optional
+
+from tornado_unblock._scan.fixes import RULES, Facts, Left
+from tornado_unblock._scan.project import Class
+from tornado_unblock._scan.scan import Entry, Scan, room
+from tornado_unblock._scan.settings import SettingsError, read_settings, with_bases
+from tornado_unblock._scan.source import Source, python_files, read
+
+UNCHANGED, CHANGES, WRONG, UNREAD = 0, 1, 2, 3
+DEFAULT = "application"
+
+_EXIT_CODES = f"""exit codes: {UNCHANGED}: nothing to change, or written; {CHANGES}:
+there are changes, and without --write they were only shown; {WRONG}: the command makes
+no sense; {UNREAD}: files could not be read or written"""
+
+
+def main(arguments: Sequence[str]) -> int:
+    """Fix, print, and return the exit code."""
+    options = _parser().parse_args(arguments)
+    try:
+        return _fix(options)
+    except (SettingsError, OSError) as error:
+        print(f"fix: {error}", file=sys.stderr)
+        return WRONG
+
+
+@dataclass
+class Change:
+    """What the rules made of one file."""
+
+    source: Source
+    text: str
+    left: list[tuple[str, Left]] = field(default_factory=list)
+
+    @property
+    def diff(self) -> str:
+        """The change, as a patch."""
+        name = str(self.source.path)
+        lines = difflib.unified_diff(
+            self.source.text.splitlines(keepends=True),
+            self.text.splitlines(keepends=True),
+            name,
+            name,
+        )
+        return "".join(line if line.endswith("\n") else f"{line}\n" for line in lines)
+
+
+def _fix(options: Any) -> int:
+    for path in options.paths:
+        if not path.exists():
+            raise SettingsError(f"there is no {path}")
+    names = [name for name in RULES if name in (options.rule or [DEFAULT])]
+    facts = _facts(options, names)
+    failed = changed = False
+    for path in python_files(options.paths):
+        source = read(path)
+        if source.problem is not None or source.tree is None:
+            print(source.problem, file=sys.stderr)
+            failed = True
+            continue
+        change = fixed(source, names, facts.get(str(path), Facts()))
+        for name, left in change.left:
+            print(
+                f"{path}:{left.line}: {name}: not changed: {left.why}", file=sys.stderr
+            )
+        if change.text != source.text:
+            changed = True
+            print(change.diff, end="")
+            if options.write:
+                write(path, change.text)
+    if failed:
+        return UNREAD
+    return CHANGES if changed and not options.write else UNCHANGED
+
+
+def fixed(source: Source, names: Sequence[str], facts: Facts) -> Change:
+    """Use rules on one file, one after the other."""
+    change = Change(source, source.text)
+    for name in names:
+        if change.text != source.text:
+            # Lines have moved: what is known by line is known no more.
+            facts = replace(facts, classes=frozenset(), leaves=())
+        result = RULES[name](change.text, facts)
+        change.text = result.text
+        change.left += [(name, left) for left in result.left]
+    return change
+
+
+def write(path: Path, text: str) -> None:
+    """Put a text into a file: all of it or nothing, with its encoding and its mode."""
+    data = path.read_bytes()
+    encoding = _encoding(data)
+    newline = "\r\n" if b"\r\n" in data else "\n"
+    path = path.resolve()  # a link stays one
+    handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+    try:
+        with open(handle, "w", encoding=encoding, newline=newline) as file:
+            file.write(text)
+        os.chmod(temporary, path.stat().st_mode & 0o7777)
+        os.replace(temporary, path)
+    except BaseException:
+        os.unlink(temporary)
+        raise
+
+
+def _encoding(data: bytes) -> str:
+    import io
+    import tokenize
+
+    return tokenize.detect_encoding(io.BytesIO(data).readline)[0]
+
+
+# --- what the rules are told -------------------------------------------------------
+
+
+def _facts(options: Any, names: Sequence[str]) -> dict[str, Facts]:
+    """Scan, where a rule needs it; return facts by file."""
+    if set(names) <= {"legacy"}:
+        return {}
+    first = options.paths[0]
+    settings = read_settings(first if first.is_dir() else first.parent)
+    with room():
+        scan = Scan(list(options.paths), with_bases(settings, options.handler_base))
+        entries = scan.entries()
+        return {
+            module.path: Facts(
+                applications=_applications(scan),
+                classes=frozenset(_classes(scan, entries, module.path)),
+                unblocked=scan.unblocked_by(module.path),
+                on_loop=frozenset(_packages(entries, module.path, on_loop=True)),
+                on_workers=frozenset(_packages(entries, module.path, on_loop=False)),
+                leaves=tuple(_leaves(scan, entries, module.path).items()),
+            )
+            for module in scan.project.modules
+        }
+
+
+def _applications(scan: Scan) -> frozenset[str]:
+    """Return the dotted names of the project's classes that are applications."""
+    return frozenset(
+        f"{module.name}.{cls.name}"
+        for module in scan.project.modules
+        for cls in scan.handlers.classes(module)
+        if "tornado.web.Application" in scan.interpreter.mro(cls)
+    )
+
+
+def _classes(scan: Scan, entries: list[Entry], path: str) -> set[int]:
+    """Return the lines of the handlers in a file that block; the bases are enough."""
+    blocking = {
+        entry.cls
+        for entry in entries
+        if entry.found and not entry.unblocked and not entry.is_async
+    }
+    return {
+        cls.node.lineno
+        for cls in blocking
+        if cls.module.path == path and not _by_base(scan, cls, blocking)
+    }
+
+
+def _by_base(scan: Scan, cls: Class, blocking: set[Class]) -> bool:
+    return any(base in blocking for base in scan.interpreter.mro(cls)[1:])
+
+
+def _packages(entries: list[Entry], path: str, on_loop: bool) -> set[str]:
+    """Return the packages whose calls in a file are reached on the loop, or not."""
+    return {
+        _package(each.leaf.path)
+        for entry in entries
+        if bool(entry.unblocked) is not on_loop
+        for each in entry.found
+        if each.steps[-1].path == path
+    }
+
+
+def _package(path: str) -> str:
+    """Return the package that a path of the table is from."""
+    return path.partition(".")[0].partition("(")[0]
+
+
+def _leaves(scan: Scan, entries: list[Entry], path: str) -> dict[int, bool]:
+    """Return the functions of a file that block, and whether only workers call them."""
+    found: dict[int, bool] = {}
+    methods = {id(entry.node) for entry in entries}
+    for entry in entries:
+        lines = {each.leaf.line for each in entry.found}
+        for frame in entry.frames:
+            node: Optional[Any] = frame.node
+            if frame.module.path != path or id(node) in methods:
+                continue
+            if frame.cls is not None and scan.handlers.is_handler(frame.cls):
+                continue
+            blocks = frame.edges is not None and any(
+                leaf.line in lines for leaf in frame.edges.leaves
+            )
+            if blocks and hasattr(node, "decorator_list"):
+                line = frame.node.lineno
+                found[line] = found.get(line, True) and bool(entry.unblocked)
+    return found
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        "python -m tornado_unblock fix",
+        description="Show what to change, as a diff; change it with --write.",
+        epilog=_EXIT_CODES,
+    )
+    option = parser.add_argument
+    option("paths", nargs="+", type=Path, metavar="PATH", help="files and folders")
+    option("--write", action="store_true", help="change the files")
+    option(
+        "--rule",
+        action="append",
+        choices=list(RULES),
+        help=f"what to do, more than once if need be ({DEFAULT})",
+    )
+    option(
+        "--handler-base",
+        action="append",
+        default=[],
+        metavar="NAME",
+        help="a class whose subclasses are handlers, with or without its module",
+    )
+    return parser

@@ -1,0 +1,393 @@
+"""From paths to a report."""
+
+from __future__ import annotations
+
+import ast
+import contextlib
+import gc
+import sys
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any, Optional
+
+from tornado_unblock._scan.attention import notes_of
+from tornado_unblock._scan.findings import Finding, Handler, Note, Report
+from tornado_unblock._scan.frames import Frame
+from tornado_unblock._scan.handlers import ENTRIES, VERBS, Handlers, is_async
+from tornado_unblock._scan.interpret import Interpreter
+from tornado_unblock._scan.project import Class, Project
+from tornado_unblock._scan.reach import Found, Reach
+from tornado_unblock._scan.routes import (
+    Places,
+    Route,
+    class_routes,
+    imported_files,
+    read_applications,
+    read_routes,
+)
+from tornado_unblock._scan.settings import Settings
+from tornado_unblock._scan.table import default_table
+from tornado_unblock._scan.values import (
+    CONFIDENCE,
+    UNKNOWN,
+    Atom,
+    Ext,
+    Func,
+    FunctionNode,
+    Moved,
+    Obj,
+)
+
+#: Code is followed deeper than Python allows by itself.
+_RECURSION = 6000
+_UNBLOCK = ("tornado_unblock.unblock", "tornado_unblock.unblock()")
+
+
+def scan(paths: Iterable[Path], settings: Optional[Settings] = None) -> Report:
+    """Scan files and folders. One thread at a time.
+
+    Args:
+        paths: What to scan.
+        settings: How; the defaults if None.
+
+    Returns:
+        What was found, and what could not be read or followed.
+    """
+    with room():
+        return Scan(list(paths), settings or Settings()).report()
+
+
+@contextlib.contextmanager
+def room() -> Iterator[None]:
+    """Allow deep recursion; and trees are no garbage, so do not look for any."""
+    limit, collecting = sys.getrecursionlimit(), gc.isenabled()
+    sys.setrecursionlimit(max(limit, _RECURSION))
+    gc.disable()
+    try:
+        yield
+    finally:
+        if collecting:
+            gc.enable()
+        sys.setrecursionlimit(limit)
+
+
+@dataclass
+class Entry:
+    """A method of a handler that Tornado calls.
+
+    Attributes:
+        name: Of the method.
+        owner: The class that defines it.
+        cls: The class whose request runs it.
+        frame: Its body.
+        node: Its definition.
+        unblocked: What moves it to a worker.
+        found: What blocks in it.
+        frames: All that it reaches.
+    """
+
+    name: str
+    owner: Class
+    cls: Class
+    frame: Frame
+    node: Any
+    unblocked: str
+    found: list[Found]
+    frames: list[Frame]
+
+    @property
+    def is_async(self) -> bool:
+        """Whether it is a coroutine."""
+        return is_async_entry(self.node)
+
+    @property
+    def endpoint(self) -> str:
+        """The method, by the class that defines it."""
+        return f"{self.owner.name}.{self.name}"
+
+
+class Scan:
+    """One scan."""
+
+    def __init__(self, paths: list[Path], settings: Settings) -> None:
+        self.settings = settings
+        self.project = Project(paths)
+        self.project.load(paths)
+        table = default_table(settings.rules)
+        self.interpreter = Interpreter(self.project, table)
+        self.handlers = Handlers(self.interpreter, settings.handler_bases)
+        self.reach = Reach(self.interpreter)
+        self.routes: dict[Class, list[Route]] = {}
+        self.patterns: dict[Class, list[str]] = {}
+        self.chosen: list[Class] = []
+        self.application_unblocked: list[tuple[str, int]] = []
+        self._unblocked_files: Optional[dict[str, str]] = None
+
+    def entries(self) -> list[Entry]:
+        """Find the methods that Tornado calls, and what they reach."""
+        every = [c for m in self.project.modules for c in self._classes(m)]
+        self._read_places()
+        self.chosen = self._chosen(every)
+        return [entry for cls in self.chosen for entry in self._entries(cls)]
+
+    def report(self) -> Report:
+        """Find everything."""
+        entries = self.entries()
+        dark = {
+            (frame.module.path, *place)
+            for entry in entries
+            for frame in entry.frames
+            for place in self.reach.edges(frame).dark
+        }
+        notes = notes_of(self.interpreter, entries) if self.settings.notes else []
+        problems = sorted(self.project.problems)
+        return Report(
+            files=len(self.project.modules) + self._unread(),
+            handlers=self._summaries(self.chosen, entries),
+            findings=sorted(self._findings(entries), key=lambda f: f.rank),
+            notes=notes,
+            problems=problems,
+            dark=sorted(dark),
+            missing={
+                name: len(u) for name, u in sorted(self.interpreter.missing.items())
+            },
+        )
+
+    def _unread(self) -> int:
+        read = {module.path for module in self.project.modules}
+        return len({p.path for p in self.project.problems} - read)
+
+    def _classes(self, module: Any) -> list[Class]:
+        return list(self.handlers.classes(module))
+
+    # --- where requests begin ------------------------------------------------------
+
+    def _read_places(self) -> None:
+        interpreter = self.interpreter
+        places = [read_routes(interpreter, module) for module in self.project.modules]
+        made = [each for place in places for each in place.applications]
+        interpreter.applications, interpreter.settings = read_applications(
+            interpreter, made
+        )
+        # Again, now that it is known what `self.settings` may be.
+        _forget(interpreter)
+        for place in places:
+            self._add_places(place)
+
+    def _add_places(self, places: Places) -> None:
+        self.application_unblocked += places.unblocked
+        for route in places.routes:
+            known = self.routes.setdefault(route.cls, [])
+            if all(each.pattern != route.pattern for each in known):
+                known.append(route)
+            if route.args is not None:
+                self.interpreter.initial.setdefault(route.cls, []).append(route.args)
+
+    def _chosen(self, every: list[Class]) -> list[Class]:
+        """Return the handlers requests may go to, not those that are only bases."""
+        handlers = [
+            cls
+            for cls in dict.fromkeys([*every, *self.routes])
+            if self.handlers.is_handler(cls)
+            or (cls in self.routes and any(v in self._methods(cls) for v in VERBS))
+        ]
+        for cls in handlers:
+            self.patterns[cls] = list(
+                dict.fromkeys(
+                    [
+                        *(route.pattern for route in self.routes.get(cls, ())),
+                        *class_routes(self.interpreter, cls),
+                    ]
+                )
+            )
+        bases = {
+            base
+            for cls in handlers
+            for base in self.interpreter.mro(cls)[1:]
+            if isinstance(base, Class)
+        }
+        return [cls for cls in handlers if cls not in bases or self.patterns[cls]]
+
+    def _methods(self, cls: Class) -> set[str]:
+        found: set[str] = set()
+        for base in self.interpreter.mro(cls):
+            if isinstance(base, Class):
+                found |= set(base.frame.scope.bindings)
+        return found
+
+    # --- methods that Tornado calls ------------------------------------------------
+
+    def _entries(self, cls: Class) -> Iterator[Entry]:
+        made = []
+        for name in ENTRIES:
+            owner = self._owner(cls, name)
+            if owner is not None:
+                entry = self._entry(cls, owner, name)
+                if entry is not None:
+                    made.append(entry)
+        verbs = [entry for entry in made if entry.name in VERBS]
+        renders = any(_renders(frame) for verb in verbs for frame in verb.frames)
+        for entry in made:
+            if entry.name in ("get_current_user", "get_user_locale"):
+                if any(entry.frame in verb.frames for verb in verbs) or not renders:
+                    continue  # it is found on the way of who asks, if anybody does
+                # A template may ask.
+                entry.found = [found._replace(level=UNKNOWN) for found in entry.found]
+            yield entry
+
+    def _owner(self, cls: Class, name: str) -> Optional[Class]:
+        for base in self.interpreter.mro(cls):
+            if isinstance(base, Class) and name in base.frame.scope.bindings:
+                return base
+        return None
+
+    def _entry(self, cls: Class, owner: Class, name: str) -> Optional[Entry]:
+        interpreter = self.interpreter
+        obj = interpreter.object_of(cls)
+        node = owner.methods.get(name)
+        frames: list[Frame] = []
+        moved = ""
+        for atom in interpreter.attribute(obj, name):
+            if isinstance(atom, Moved):
+                atom, moved = atom.func, "executor"
+            frames += self._frames_of(atom, cls, name)
+        if not frames:
+            return None
+        node = node if node is not None else frames[0].node
+        unblocked = self._unblocked(owner, cls, node, moved)
+        found, reached = self.reach.search(frames)
+        return Entry(name, owner, cls, frames[0], node, unblocked, found, reached)
+
+    def _frames_of(self, atom: Atom, cls: Class, name: str) -> list[Frame]:
+        interpreter = self.interpreter
+        if isinstance(atom, Obj):
+            atoms = interpreter.attribute(atom, "__call__")
+            return [f for each in atoms for f in self._frames_of(each, cls, name)]
+        if not isinstance(atom, Func):
+            return []
+        passed = [interpreter.no_args]
+        if name == "initialize":
+            passed = interpreter.initial.get(cls) or passed
+        return [interpreter.frame_for(atom, args) for args in passed]
+
+    def _unblocked(self, owner: Class, cls: Class, node: Any, moved: str) -> str:
+        if is_async_entry(node):
+            return ""
+        if isinstance(node, FunctionNode) and self._is_unblocked(node, owner.frame):
+            return "method"
+        if moved:
+            return moved
+        for base in self.interpreter.mro(cls):
+            if isinstance(base, Class) and self._is_unblocked(base.node, base.parent):
+                return "class"
+        return "application" if self._in_unblocked_application(cls) else ""
+
+    def _in_unblocked_application(self, cls: Class) -> bool:
+        """Tell whether `unblock_application` is called where the class is used."""
+        routes = [route.path for route in self.routes.get(cls, ())]
+        return any(self.unblocked_by(path) for path in routes or [cls.module.path])
+
+    def unblocked_by(self, path: str) -> str:
+        """Return where `unblock_application` is called for a file's routes, or ""."""
+        if self._unblocked_files is None:
+            self._unblocked_files = {}
+            for caller, line in self.application_unblocked:
+                for file in imported_files(self.interpreter, {caller}):
+                    self._unblocked_files.setdefault(file, f"{caller}:{line}")
+        return self._unblocked_files.get(path, "")
+
+    def _is_unblocked(self, node: Any, frame: Frame) -> bool:
+        return any(
+            isinstance(atom, Ext) and atom.path in _UNBLOCK
+            for decorator in node.decorator_list
+            for atom in self.interpreter.eval(decorator, frame)
+        )
+
+    # --- what comes of it ----------------------------------------------------------
+
+    def _findings(self, entries: list[Entry]) -> list[Finding]:
+        merged: dict[Any, Finding] = {}
+        for entry in entries:
+            for found in entry.found:
+                finding = self._finding(entry, found)
+                place = (finding.path, finding.line, finding.kind)
+                key = (entry.endpoint, entry.owner, *place, finding.unblocked)
+                known = merged.get(key)
+                if known is None:
+                    merged[key] = finding
+                    continue
+                surer = min(
+                    known, finding, key=lambda f: CONFIDENCE.index(f.confidence)
+                )
+                merged[key] = replace(
+                    surer,
+                    handlers=_joined(known.handlers, finding.handlers),
+                    routes=_joined(known.routes, finding.routes),
+                )
+        return list(merged.values())
+
+    def _finding(self, entry: Entry, found: Found) -> Finding:
+        last = found.steps[-1]
+        module = next(f.module for f in entry.frames if f.module.path == last.path)
+        return Finding(
+            endpoint=entry.endpoint,
+            handlers=(entry.cls.name,),
+            routes=tuple(self.patterns.get(entry.cls, ())),
+            path=last.path,
+            line=found.leaf.line,
+            column=found.leaf.column,
+            kind=found.leaf.kind,
+            what=found.leaf.what,
+            rule=found.leaf.path,
+            source=module.line(found.leaf.line),
+            confidence=CONFIDENCE[found.level],
+            steps=found.steps,
+            unblocked=entry.unblocked,
+            is_async=is_async_entry(entry.node),
+        )
+
+    def _summaries(self, chosen: list[Class], entries: list[Entry]) -> list[Handler]:
+        by_class: dict[Class, list[Entry]] = {}
+        for entry in entries:
+            by_class.setdefault(entry.cls, []).append(entry)
+        found = []
+        for cls in chosen:
+            own = by_class.get(cls, [])
+            found.append(
+                Handler(
+                    cls.name,
+                    cls.module.path,
+                    cls.node.lineno,
+                    tuple(self.patterns[cls]),
+                    {entry.name: entry.unblocked for entry in own if entry.unblocked},
+                    tuple(e.name for e in own if e.found and not e.unblocked),
+                )
+            )
+        return sorted(found, key=lambda h: (h.path, h.line))
+
+
+def _renders(frame: Frame) -> bool:
+    """Tell whether a function renders a template."""
+    return any(
+        isinstance(call.func, ast.Attribute)
+        and call.func.attr in ("render", "render_string")
+        for call in frame.scope.calls
+    )
+
+
+def is_async_entry(node: Any) -> bool:
+    """Tell whether a method is a coroutine; a lambda is none."""
+    return isinstance(node, FunctionNode) and is_async(node)
+
+
+def _joined(first: tuple[str, ...], second: tuple[str, ...]) -> tuple[str, ...]:
+    return tuple(dict.fromkeys((*first, *second)))
+
+
+def _forget(interpreter: Interpreter) -> None:
+    """Let everything be evaluated again."""
+    interpreter.forget()
+
+
+__all__ = ["Entry", "Note", "Report", "Scan", "scan"]
