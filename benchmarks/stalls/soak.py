@@ -5,8 +5,6 @@ there are processors, and with threads of its own that want the interpreter. Wha
 reported is false. The longest turn is told, so that it shows whether there was any.
 """
 
-# ruff: noqa: T201 - it prints its result
-
 from __future__ import annotations
 
 import argparse

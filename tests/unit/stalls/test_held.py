@@ -50,7 +50,7 @@ def test_a_process_of_its_own(run_program) -> None:  # type: ignore[no-untyped-d
         asyncio.run(main())
         """
     )
-    assert said.startswith("held 8"), said
+    assert said.endswith("held 8\n"), said
 
 
 def test_close() -> None:
