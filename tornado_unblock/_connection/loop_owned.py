@@ -62,6 +62,8 @@ _Carry = Callable[..., Any]
 # still to come, or None without a Content-Length. An attribute of the connection, which
 # serves one request; not there when the loop thread wrote the headers.
 _REMAINING = "_tornado_unblock_remaining"
+# Whether the end of a response was asked for before its head.
+_FINISH_WAITS = "_tornado_unblock_finish_waits"
 # Whether a thread has asked for the end of a WebSocket that the loop has yet to close.
 _CLOSING = "_tornado_unblock_closing"
 _MARK = "_tornado_unblock_guards"
@@ -251,7 +253,10 @@ def _one_head(own: _Own) -> _Own:
                 raise AbandonedError(RESPONSE_ENDED)
             if head is not None and head.code >= 200:
                 raise RuntimeError(SECOND_HEAD)
-        return own(self, *args, **kwargs)
+        written = own(self, *args, **kwargs)
+        if vars(self).pop(_FINISH_WAITS, False):
+            self.finish()
+        return written
 
     return write_headers
 
@@ -269,6 +274,25 @@ def _between_head_and_end(own: _Own) -> _Own:
         return own(self, chunk)
 
     return write
+
+
+def _one_end(own: _Own) -> _Own:
+    """Have a server's connection end a response once, and not before its head.
+
+    Another thread may have told the handler that the head is sent, and be about to.
+    """
+
+    @functools.wraps(own)
+    def finish(self: HTTP1Connection) -> None:
+        if not self.is_client:
+            if self._write_finished:
+                return
+            if self._response_start_line is None:
+                vars(self)[_FINISH_WAITS] = True
+                return
+        own(self)
+
+    return finish
 
 
 # --- WebSockets -------------------------------------------------------------------
@@ -486,6 +510,7 @@ _ONE_RESPONSE: _Table = (
         (HTTP1Connection,),
         {"write": _post},
     ),
+    (lambda own, _: _one_end(own), (HTTP1Connection,), {"finish": _post}),
 )
 
 GUARDED: _Table = (
