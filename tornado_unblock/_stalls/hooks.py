@@ -8,13 +8,13 @@ from __future__ import annotations
 
 import asyncio
 import functools
-import os
 import threading
 from typing import Any, Protocol
 
 from tornado.ioloop import IOLoop
 from tornado.platform.asyncio import BaseAsyncIOLoop
 
+from tornado_unblock._loop.fork import Step, at_fork
 from tornado_unblock._loop.lease import running_loop
 from tornado_unblock._stalls.clock import leave_collector, watch_collector
 from tornado_unblock._stalls.owner import mark_requests, stop_marking
@@ -100,5 +100,4 @@ def _after_fork() -> None:
         adopter.after_fork()
 
 
-if hasattr(os, "register_at_fork"):  # pragma: no branch - all but Windows
-    os.register_at_fork(after_in_child=_after_fork)
+at_fork(Step.STATISTICS, _after_fork)

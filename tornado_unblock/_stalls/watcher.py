@@ -14,27 +14,81 @@ import asyncio
 import math
 import os
 import threading
-from typing import Callable, Optional
+from typing import Any, Callable, NamedTuple, Optional
 
+from tornado_unblock._errors import ConfigurationError
 from tornado_unblock._executors.threads import start_thread
 from tornado_unblock._loop.lease import running_loop
-from tornado_unblock._stalls import evidence, export, frames
+from tornado_unblock._stalls import counts, evidence, frames, hooks
 from tornado_unblock._stalls.clock import LongTurn, LoopClock, clocks, now
 from tornado_unblock._stalls.counts import StallCounts
 from tornado_unblock._stalls.evidence import OwnCounts, Reading, ThreadCounts
 from tornado_unblock._stalls.frames import Sample
 from tornado_unblock._stalls.held import Dumps, HeldDump, Steps
 from tornado_unblock._stalls.records import LoopStatistics, Stall
-from tornado_unblock._stalls.reports import Reporter, logger
-from tornado_unblock._stalls.settings import Settings
-from tornado_unblock._stalls.story import Story
+from tornado_unblock._stalls.reports import Reporter, Story, logger
 
 Samples = dict[int, tuple[float, float, Sample]]
 """By the loop's `id`: when the turn began, when it was looked at, and what was seen."""
 
+# Seconds between two looks, at most.
+_LOOK = 0.025
+# That many in the shortest stall that is told of.
+_LOOKS_IN_STALL = 4
 # Seconds between two times that the stalls are written to a file.
 _WRITE_EVERY = 10.0
 _STOP_PATIENCE = 5.0
+
+
+class Settings(NamedTuple):
+    """What was asked of `watch`."""
+
+    threshold: float
+    log_every: float
+    faulthandler: bool
+    write: Optional[str]
+
+    @property
+    def look(self) -> float:
+        """Seconds between two looks."""
+        return min(_LOOK, self.threshold / _LOOKS_IN_STALL)
+
+
+def check_seconds(where: str, name: str, value: Any, *, zero: bool = False) -> float:
+    """Return ``value`` as a number of seconds.
+
+    Args:
+        where: Who asks.
+        name: What for.
+        value: What was given.
+        zero: Whether it may be 0.
+
+    Raises:
+        ConfigurationError: It is none, or too small.
+    """
+    good = isinstance(value, (int, float)) and not isinstance(value, bool)
+    if not good or not math.isfinite(value) or value < 0 or not (value or zero):
+        least = "0 or more" if zero else "more than 0"
+        raise ConfigurationError(
+            f"{where}: {name} is a number of seconds, {least}, not {value!r}"
+        )
+    return float(value)
+
+
+def settings_of(
+    threshold: float, log_every: float, faulthandler: bool, write: Optional[str]
+) -> Settings:
+    """Return what was asked of `watch`.
+
+    Raises:
+        ConfigurationError: A value makes no sense.
+    """
+    return Settings(
+        check_seconds("watch()", "threshold", threshold),
+        check_seconds("watch()", "log_every", log_every, zero=True),
+        bool(faulthandler),
+        None if write is None else os.path.abspath(write),
+    )
 
 
 class _Watched:
@@ -131,6 +185,10 @@ class Watcher:
         self._wake = _held_lock()
         self._stopping = False
 
+    def start(self) -> None:
+        """Watch every loop that there is, or will be; any thread."""
+        hooks.join(self)
+
     def adopt(self, loop: asyncio.AbstractEventLoop) -> None:
         """Watch ``loop`` too, unless it is watched already; any thread."""
         with self._lock:
@@ -170,6 +228,7 @@ class Watcher:
 
     def stop(self) -> None:
         """Leave every loop as it was, and wait for the thread; any thread but that."""
+        hooks.leave(self)
         with self._lock:
             for one in self._watched.values():
                 if running_loop() is one.clock.loop:
@@ -223,7 +282,7 @@ class Watcher:
         if os.getpid() != self._pid:
             path = f"{path}.{os.getpid()}"
         try:
-            export.write(self._counts.get(), path)
+            counts.write(self._counts.get(), path)
         except OSError as error:
             logger.error("The stalls could not be written to %s: %s", path, error)
 

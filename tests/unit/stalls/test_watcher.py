@@ -1,11 +1,11 @@
-"""What can be asked of a watch."""
+"""The watcher's thread, and what can be asked of it."""
 
 from __future__ import annotations
 
 import pytest
 
 from tornado_unblock import ConfigurationError
-from tornado_unblock._stalls.settings import Settings, check_seconds
+from tornado_unblock._stalls.watcher import Settings, check_seconds
 
 
 def test_looks() -> None:
