@@ -24,7 +24,7 @@ import tempfile
 import time
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, Callable, Optional
+from typing import Any, Callable, Optional, TextIO
 
 from tornado_unblock._errors import ConfigurationError
 from tornado_unblock._stalls import watching
@@ -119,12 +119,14 @@ def _attach(given: Any, remote_exec: RemoteExec) -> None:
         _run(given.pid, folder, _BEGIN.format(**values), remote_exec)
         _await(given.pid, answer)
         print(f"Watching process {given.pid}; Ctrl-C ends it.", flush=True)
-        try:
-            _show(given.pid, log, given.seconds)
-        finally:
-            with contextlib.suppress(_AttachError):  # it has ended
-                _run(given.pid, folder, _END.format(**values), remote_exec)
-                _until_gone(given.pid, log)
+        with log.open() as file:
+            try:
+                _show(given.pid, file, given.seconds)
+            finally:
+                with contextlib.suppress(_AttachError):  # it has ended
+                    _run(given.pid, folder, _END.format(**values), remote_exec)
+                    _until_gone(given.pid, log)
+                print(file.read(), end="", flush=True)
     finally:
         shutil.rmtree(folder, ignore_errors=True)
 
@@ -178,17 +180,16 @@ def _await(pid: int, answer: Path) -> None:
         raise _AttachError(f"process {pid} cannot be watched: {text}")
 
 
-def _show(pid: int, log: Path, seconds: Optional[float]) -> None:
+def _show(pid: int, file: TextIO, seconds: Optional[float]) -> None:
     """Print what is added to the log, until Ctrl-C, or the process has ended."""
     end = time.monotonic() + seconds if seconds is not None else float("inf")
-    with log.open() as file, contextlib.suppress(KeyboardInterrupt):
+    with contextlib.suppress(KeyboardInterrupt):
         while time.monotonic() < end and _alive(pid):
             text = file.read()
             if text:
                 print(text, end="", flush=True)
             else:
                 time.sleep(_POLL)
-        print(file.read(), end="", flush=True)
 
 
 def _until_gone(pid: int, log: Path) -> None:

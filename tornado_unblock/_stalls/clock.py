@@ -110,7 +110,9 @@ class LoopClock:
     def stalled_since(self) -> float:
         """Return when the turn began that is under way, or 0; any thread."""
         started = self.started
-        if started and not self.loop.is_running():
+        if not started:
+            return 0.0
+        if not self.loop.is_running():
             self.paused = True
             return 0.0
         if self.measured_by == "heartbeat":
