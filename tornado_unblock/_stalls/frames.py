@@ -190,7 +190,7 @@ def _context(
 ) -> Optional[Mapping[Any, Any]]:
     context = getattr(handle, "_context", None)
     if context is None and task is not None:
-        if hasattr(task, "get_context"):  # Python 3.12 on
+        if hasattr(task, "get_context"):  # pragma: no cover - Python 3.12 on
             context = task.get_context()
         else:
             found = (o for o in gc.get_referents(task) if _is_context(o))

@@ -7,6 +7,7 @@ import os
 import sys
 import threading
 import time
+import types
 from typing import Any, Callable
 
 import pytest
@@ -136,4 +137,91 @@ def test_dumps() -> None:
     sample = from_dump((steps[0], steps[2]), None)
     assert (sample.begins, sample.serving) == (1, False)
     assert from_dump((steps[2],), None).begins == 0
-    assert time.perf_counter() > 0
+
+
+def test_dumps_of_uvloop() -> None:
+    """Where no handle tells, what the loop calls is below the loop's own frames."""
+    loop = step("/site/uvloop/loop.pyx", "run_forever")
+    assert from_dump((loop, step(OWN, "tick")), None).begins == 1
+
+
+def test_frames_that_only_look_like_tornados() -> None:
+    """A function called `_execute` serves nobody's request."""
+
+    def _execute(self: object) -> Any:
+        return sys._getframe()
+
+    assert frames._delegate_in(_execute("no handler")) is None
+
+
+class Shelf:
+    """Has what attributes may be."""
+
+    __slots__ = ("books",)
+
+    def __init__(self) -> None:
+        self.books = [1]
+
+    def count(self) -> int:
+        return len(self.books)
+
+
+def at(**names: Any) -> Any:
+    return frames._At((lambda: 0).__code__, 1, 0, (names, vars(threading), {}))
+
+
+@pytest.mark.parametrize(
+    ("text", "called"),
+    [
+        ("time.sleep(1)", "time.sleep"),
+        ("x = time.sleep(", "?.x"),
+        ("os.system('ls')", "posix.system"),
+        ("await (time.sleep(1))", "time.sleep"),
+        ("shelf.count()", f"{Shelf.__module__}.Shelf.count"),
+        ("Shelf.count(shelf)", f"{Shelf.__module__}.Shelf.count"),
+        ("shelf.books.append(2)", f"{Shelf.__module__}.Shelf.books"),
+        ("shelf.nothing.at_all()", f"{Shelf.__module__}.Shelf.nothing"),
+        ("Shelf()", f"{Shelf.__module__}.Shelf"),
+        ("shelf", f"{Shelf.__module__}.Shelf"),
+        ("len(shelf.books)", "?.len"),
+        ("Lock().acquire()", "_thread.allocate_lock().acquire"),
+        (
+            "Shelf(x[')'], (1)).count().bit_length()",
+            f"{Shelf.__module__}.Shelf().count()",
+        ),
+        ("unknown[1](2)", "?.unknown"),
+        ("module.odd()", "odd_module.odd"),
+        ("time.sleep(1", "time.sleep"),
+        ("1 + 2", ""),
+    ],
+)
+def test_what_is_called(text: str, called: str) -> None:
+    """Names are looked up without running anything; what they lead to is described."""
+    module = types.ModuleType("odd_module")
+    module.odd = None  # type: ignore[attr-defined]
+    names = at(time=time, os=os, shelf=Shelf(), Shelf=Shelf, module=module)
+    found = frames._resolve(frames._chain(text), names)
+    assert found.startswith(called), found
+    assert bool(found) == bool(called)
+
+
+def test_expressions_that_cannot_be_read() -> None:
+    """Without the source there is nothing to say; with a line only, all its calls."""
+    code = compile("f()", "<nowhere>", "exec")
+    assert frames._expression(frames._At(code, 1, 0, ())) == ("", False)
+    assert frames._called(frames._At(code, 1, 0, ())) == ()
+
+
+def test_where_pythons_are_old(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Before Python 3.11 an expression is not known: each call of the line counts."""
+    monkeypatch.setattr(
+        frames, "_expression", lambda at: ("if time.sleep(1) or os.getcwd():", False)
+    )
+    assert frames._called(at(time=time, os=os)) == ("time.sleep", "posix.getcwd")
+
+
+def test_tornados_own_tests() -> None:
+    """They are somebody's code, not Tornado's machinery."""
+    folder = os.path.dirname(tornado.web.__file__)
+    assert module_kind(f"{folder}/web.py") == "tornado"
+    assert module_kind(f"{folder}/test/web_test.py") != "tornado"

@@ -166,3 +166,33 @@ def test_unseen(values: dict[str, Any], cause: str) -> None:
     assert (stall.kind, stall.cause) == ("unknown", cause)
     assert (stall.endpoint, stall.path) == ("Orders.get", "/orders/7")
     assert told(Story(0.0)).endpoint == "(unknown)"
+
+
+def test_seen_from_c() -> None:
+    """What was seen while the interpreter was held comes before what followed."""
+    story = Story(0.0)
+    story.add_all(sample(step(OWN, "after", 9)), 1.0, (step(OWN, "held", 3),), False)
+    assert story.seen
+    stall = told(story)
+    assert stall.place is not None
+    assert stall.place.line == 3
+
+
+def test_more_work_than_is_told_apart(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What comes then is no work of its own."""
+    monkeypatch.setattr(module, "_MOST_PLACES", 2)
+    story = Story(0.0)
+    for number in range(4):
+        story.add(sample(step(OWN), work=number), float(number + 1), False)
+    assert len(story._work) == 2
+
+
+def test_a_coroutine_of_libraries_only() -> None:
+    """It goes by the coroutine's name; a callback by its function's."""
+    story = Story(0.0)
+    story.add(sample(library("redis"), task="Pool.refresh"), 1.0, False)
+    stall = told(story)
+    assert (stall.kind, stall.endpoint) == ("coroutine", "Pool.refresh")
+    story = Story(0.0)
+    story.add(sample(library("redis", "poll")), 1.0, False)
+    assert told(story).endpoint == "poll"
