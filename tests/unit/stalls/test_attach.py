@@ -175,3 +175,46 @@ def test_alive(monkeypatch: pytest.MonkeyPatch) -> None:
 
     monkeypatch.setattr(attach.os, "kill", kill)
     assert attach._alive(1)
+
+
+def test_the_other_side_takes_its_time(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Neither the answer nor the end need be there at once."""
+    asked: list[str] = []
+    later: list[str] = []
+
+    def remote(pid: int, script: str) -> None:
+        text = Path(script).read_text()
+        asked.append(text)
+        later.append(text)
+
+    def sleep(seconds: float) -> None:
+        if later:
+            exec(compile(later.pop(0), "script", "exec"), {"__name__": "__main__"})
+
+    monkeypatch.setattr(attach.time, "sleep", sleep)
+    assert main([str(os.getpid()), "--seconds=0"], remote) == 0
+    assert len(asked) == 2
+    assert later == []
+    assert current_watch() is None
+
+
+def test_what_is_logged_meanwhile_is_shown(
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    tmp_path: Path,
+) -> None:
+    """Line by line, as it comes."""
+    log = tmp_path / "log"
+    log.write_text("first\n")
+
+    def sleep(seconds: float) -> None:
+        if "first" in capsys.readouterr().out:
+            log.write_text("first\nsecond\n")
+        else:
+            raise KeyboardInterrupt
+
+    monkeypatch.setattr(attach.time, "sleep", sleep)
+    with log.open() as file:
+        attach._show(os.getpid(), file, None)

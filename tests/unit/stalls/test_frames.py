@@ -225,3 +225,26 @@ def test_tornados_own_tests() -> None:
     folder = os.path.dirname(tornado.web.__file__)
     assert module_kind(f"{folder}/web.py") == "tornado"
     assert module_kind(f"{folder}/test/web_test.py") != "tornado"
+
+
+def test_a_tornado_that_is_not_installed(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A checkout of it is Tornado too."""
+    monkeypatch.setattr(frames, "_TORNADO", "/home/me/tornado-6/tornado")
+    file = "/home/me/tornado-6/tornado/web.py"
+    monkeypatch.setattr(frames, "module_kind", frames.module_kind.__wrapped__)
+    assert frames.package_of.__wrapped__(file) == "tornado"
+
+
+@pytest.mark.skipif(not EXACT, reason="only newer Pythons know expressions")
+@pytest.mark.parametrize("positions", [[(None, None, None, None)], [(1, 1, 0, 1)]])
+def test_code_without_positions(positions: list[Any]) -> None:
+    """Without a position, or without the source of it, a line has to do."""
+
+    class Code:
+        co_filename = "<nowhere>"
+
+        def co_positions(self) -> list[Any]:
+            return positions
+
+    code: Any = Code()
+    assert frames._expression(frames._At(code, 1, 0, ())) == ("", False)

@@ -9,6 +9,7 @@ import pytest
 from tornado.platform.asyncio import BaseAsyncIOLoop
 
 from tornado_unblock import loop_statistics
+from tornado_unblock._stalls import hooks
 from tornado_unblock.testing import no_stalls
 
 
@@ -89,3 +90,25 @@ def test_watchers_beside_each_other(watch: Callable[..., Any]) -> None:
 
     asyncio.run(main())
     assert (BaseAsyncIOLoop.initialize, asyncio.BaseEventLoop.run_forever) == before
+
+
+def test_adopters_hear_of_forks() -> None:
+    """Each begins anew in a child, with a lock that nobody holds."""
+
+    class Adopter:
+        forks = 0
+
+        def adopt(self, loop: asyncio.AbstractEventLoop) -> None:
+            """Take none."""
+
+        def after_fork(self) -> None:
+            self.forks += 1
+
+    adopter, lock = Adopter(), hooks._lock
+    hooks.join(adopter)
+    hooks._after_fork()
+    hooks.leave(adopter)
+    hooks.leave(adopter)
+    hooks._after_fork()
+    assert adopter.forks == 1
+    assert hooks._lock is not lock

@@ -127,6 +127,13 @@ class Queued:
         """Is not open."""
 
 
+class Idle(Queued):
+    """Counts of a thread that does nothing."""
+
+    def read(self, stood: float) -> Reading:
+        return IDLE
+
+
 def test_no_warning_while_it_may_be_in_line(told: Told) -> None:
     """What a thread has waited for a processor is counted only once it has got one."""
     told.one.before, told.one.counts = IDLE, Queued()
@@ -170,6 +177,26 @@ def test_a_loop_that_nobody_runs(told: Told) -> None:
     assert told.one.read(0.0) is None
     told.one.clock.started = 1.0
     assert told.watcher._samples() == {}
+
+
+def test_a_thread_that_went_on(told: Told, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What is seen of a turn that has ended meanwhile is no sample."""
+    monkeypatch.setattr(told.one.clock.__class__, "stalled_since", lambda clock: 1.0)
+    monkeypatch.setattr(module, "_sample", lambda clock, began: None)
+    assert told.watcher._samples() == {}
+
+
+def test_a_turn_that_ended_after_the_reading(told: Told) -> None:
+    """What was seen of it is kept for the next look, which will report it."""
+    told.one.story = story = Story(1.0)
+    story.add(sample(step(OWN)), 1.5, False)
+    told.one.clock.ended.append(LongTurn(1.0, float("inf"), 0.0, None))
+    told.one.counts = Idle()
+    told.one.before = IDLE
+    told.one.clock.run = None
+    told.watcher._look(told.one, 0.0, {}, {})
+    assert told.one.story is story
+    told.one.clock.ended.clear()
 
 
 def test_after_a_fork(told: Told) -> None:
