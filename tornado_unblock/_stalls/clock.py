@@ -168,6 +168,8 @@ class LoopClock:
                 clock.turns += 1
                 clock.busy += turn
                 clock.squares += turn * turn
+                if turn > clock.longest:
+                    clock.longest = turn
                 if turn >= clock.threshold:
                     clock._tell(began, began + turn)
                 clock.previous = began
@@ -235,6 +237,7 @@ class LoopClock:
             began = due - self._beat / 2
             self.turns += 1
             self.squares += (at - due) ** 2
+            self.longest = max(self.longest, at - due)
             if at - began >= self.threshold:
                 self._tell(began, at)
         self._schedule()

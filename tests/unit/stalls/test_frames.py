@@ -184,7 +184,7 @@ def at(**names: Any) -> Any:
         ("Shelf()", f"{Shelf.__module__}.Shelf"),
         ("shelf", f"{Shelf.__module__}.Shelf"),
         ("len(shelf.books)", "?.len"),
-        ("Lock().acquire()", "_thread.allocate_lock().acquire"),
+        ("Event().wait()", "threading.Event().wait"),
         (
             "Shelf(x[')'], (1)).count().bit_length()",
             f"{Shelf.__module__}.Shelf().count()",

@@ -492,7 +492,7 @@ def test_write_fails(
 def test_a_loop_that_is_run_again(watch: Callable[..., Any], reports: Reports) -> None:
     """While nobody runs a loop, it is not stalled, however long that is."""
     loop = asyncio.new_event_loop()
-    watch()
+    watch(50.0)
     asyncio.set_event_loop(loop)
     try:
         IOLoop.current()
