@@ -294,7 +294,7 @@ def _called(at: _At) -> tuple[str, ...]:
 def _expression(at: _At) -> tuple[str, bool]:
     """Return the source of what the frame is at, and whether it is just that."""
     code = at.code
-    if hasattr(code, "co_positions"):  # Python 3.11 on
+    if hasattr(code, "co_positions"):  # pragma: no branch - Python 3.11 on
         positions = list(code.co_positions())
         start, end, left, right = positions[at.last_instruction // 2]
         if start and end and left is not None and right is not None:
