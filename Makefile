@@ -49,10 +49,10 @@ demo: .venv/ready ## Run the example service (DATABASE=mysql://… or postgresql
 bench-app: .venv/ready ## Measure all the example stories, and write one page on them
 	.venv/bin/python -m examples.bench_app $(ARGS)
 
-bench: .venvs/bench/ready ## Measure the hop against everything else (30 minutes)
+bench: .venvs/bench/ready ## Measure against everything else (an hour and a half)
 	.venvs/bench/bin/python -m benchmarks $(ARGS)
 
-bench-quick: ## The same in two minutes, roughly
+bench-quick: ## The same in seven minutes, roughly
 	@$(MAKE) bench ARGS="--quick $(ARGS)"
 
 bench-guard: env ## Fail if a hop costs 10 % more instructions than it did
@@ -61,13 +61,15 @@ bench-guard: env ## Fail if a hop costs 10 % more instructions than it did
 .venvs/bench/ready: setup.cfg pyproject.toml
 	test -n "$(PYTHON)"
 	test -x .venvs/bench/bin/python || "$(PYTHON)" -m venv .venvs/bench
-	.venvs/bench/bin/python -m pip install -q --disable-pip-version-check -e '.[bench]'
+	@echo 'Installing what the benchmarks need, once.'
+	.venvs/bench/bin/python -m pip install --disable-pip-version-check -e '.[bench]'
 	touch $@
 
 .venv/ready: setup.cfg pyproject.toml
 	test -n "$(PYTHON)"
 	test -x .venv/bin/python || "$(PYTHON)" -m venv .venv
-	.venv/bin/python -m pip install -q --disable-pip-version-check -e '.[examples]'
+	@echo 'Installing what the examples need, once.'
+	.venv/bin/python -m pip install --disable-pip-version-check -e '.[examples]'
 	touch $@
 
 env: # The wheel of this tree, installed with all tools into $(TEST_ENV)

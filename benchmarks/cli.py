@@ -34,6 +34,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         old = results.read(given.compare) if given.compare else None
         found = results.read(given.read) if given.read else _measured(given)
+        found.about["note"] = given.note or found.about.get("note", "")
         _write(found, given)
         if old is not None:
             print("\n" + compare.report(old, found))
@@ -120,7 +121,7 @@ def _write(found: Results, given: argparse.Namespace) -> None:
         print(f"Table: {given.markdown.resolve()}")
     folder = CHARTS if given.docs else given.charts
     if folder:
-        written = charts.write_charts(found, folder)
+        written = charts.write_charts(found, folder, given.chart)
         print(f"Charts: {len(written)} in {folder.resolve()}")
         if given.docs:
             docs.update(PAGE, found, written, given.ratios)
@@ -157,6 +158,7 @@ def _parser() -> argparse.ArgumentParser:
     option("--markdown", type=Path, help="file for the tables")
     option("--charts", type=Path, metavar="FOLDER", help="folder for the SVG charts")
     option("--docs", action="store_true", help=f"write {PAGE} and its charts")
+    option("--chart", choices=charts.METRICS, default="rate", help="what is drawn")
     option("--ratios", action="store_true", help="show ratios only")
     option("--note", default="", help="a sentence to go with the numbers")
     return parser

@@ -10,7 +10,7 @@ from benchmarks.harness import results as files
 from benchmarks.harness.errors import SetupError
 from benchmarks.harness.results import Results
 from benchmarks.scenarios import scenario_named
-from benchmarks.table import heading_of, markdown
+from benchmarks.table import heading_of, markdown, recommended
 
 BEGIN = "<!-- results: written by `python -m benchmarks --docs` -->"
 END = "<!-- end of results -->"
@@ -33,6 +33,7 @@ def update(
     if not _BETWEEN.search(text):
         raise SetupError(f"{page} has no place for the results: {BEGIN} … {END}")
     tables = _illustrated(results, page, charts, ratios)
+    tables += f"\n### How the others are run\n\n{recommended()}\n"
     new = f"{BEGIN}\n\n{about(results)}\n\n{tables}\n{END}"
     files.write(page, _BETWEEN.sub(lambda _: new, text))
 

@@ -1,6 +1,6 @@
 """What slow routes do to a fast one: four kinds of server, side by side.
 
-    python benchmarks/interference.py [--quick] [--rounds N] [--seconds S]
+    python -m benchmarks.interference [--quick] [--rounds N] [--seconds S]
 
 Each server runs in a process of its own. It has a fast route, which waits 1 ms as for
 a query, and two slow ones, which wait 200 ms. While none, one or both of the slow
@@ -17,21 +17,27 @@ from __future__ import annotations
 import argparse
 import asyncio
 import json
-import socket
 import statistics
 import subprocess
 import sys
+import tempfile
 import time
+from pathlib import Path
 from typing import Any, NamedTuple
 
 import aiohttp
 
+from benchmarks.harness.interrupts import Interrupts
+from benchmarks.harness.processes import Children
+from benchmarks.harness.servers import Servers, Setup
+
 KINDS = {
     "native": "Tornado, async def and asyncio.sleep",
     "by hand": "Tornado, await run_in_executor(ThreadPoolExecutor(50))",
-    "fastapi": "FastAPI, def endpoints, uvicorn",
+    "fastapi": "FastAPI, def endpoints, uvicorn[standard]",
     "unblock": "Tornado, tornado-unblock with its defaults",
 }
+MODULE = (sys.executable, "-m", "benchmarks.interference")
 SLOW = [(), ("/slow/1",), ("/slow/1", "/slow/2")]
 SLOW_CLIENTS = 100
 FAST_PER_SECOND = 200
@@ -97,13 +103,12 @@ async def time_fast(url: str, seconds: float) -> tuple[list[float], int]:
     return latencies, failed
 
 
-async def measure(port: int, slow: tuple[str, ...], seconds: float) -> Cell:
+async def measure(base: str, slow: tuple[str, ...], seconds: float) -> Cell:
     """Time the fast route while ``slow`` ones are kept busy."""
-    base = f"http://127.0.0.1:{port}"
     until = time.time() + WARM_UP + seconds + 1.0
     loads = [
         await asyncio.create_subprocess_exec(
-            *(sys.executable, __file__, "--load", base + path, str(until)),
+            *(*MODULE, "--load", base + path, str(until)),
             stdout=subprocess.PIPE,
         )
         for path in slow
@@ -122,11 +127,12 @@ async def measure(port: int, slow: tuple[str, ...], seconds: float) -> Cell:
 # -- servers ---------------------------------------------------------------------
 
 
-def serve_tornado(kind: str, sockets: list[socket.socket]) -> None:
+def serve_tornado(kind: str, port: int) -> None:
     """Serve one of the three Tornado applications."""
     from concurrent.futures import ThreadPoolExecutor
 
     from tornado.httpserver import HTTPServer
+    from tornado.netutil import bind_sockets
     from tornado.web import Application, RequestHandler
 
     from tornado_unblock import unblock
@@ -164,13 +170,14 @@ def serve_tornado(kind: str, sockets: list[socket.socket]) -> None:
     async def main() -> None:
         rules = [("/fast", handler("Fast", 0.001))]
         rules += [(f"/slow/{n}", handler(f"Slow{n}", 0.2)) for n in (1, 2)]
+        sockets = bind_sockets(port, "127.0.0.1", backlog=1024)
         HTTPServer(Application(rules)).add_sockets(sockets)
         await asyncio.Event().wait()
 
     asyncio.run(main())
 
 
-def serve_fastapi(sockets: list[socket.socket]) -> None:
+def serve_fastapi(port: int) -> None:
     """Serve the FastAPI application."""
     import uvicorn
     from fastapi import FastAPI
@@ -187,22 +194,22 @@ def serve_fastapi(sockets: list[socket.socket]) -> None:
     route("/fast", 0.001)
     route("/slow/1", 0.2)
     route("/slow/2", 0.2)
-    config = uvicorn.Config(app, log_level="warning", access_log=False)
-    uvicorn.Server(config).run(sockets=sockets)
+    # It binds its own port: a socket of ours would lack the TCP_NODELAY it sets.
+    config = uvicorn.Config(
+        app, port=port, backlog=1024, log_level="warning", access_log=False
+    )
+    uvicorn.Server(config).run()
 
 
-def serve(kind: str) -> None:
-    """Serve in this process until killed; print the port first."""
+def serve(kind: str, port: int) -> None:
+    """Serve in this process until killed."""
     import logging
 
     logging.getLogger("tornado.access").setLevel(logging.WARNING)
-    listening = socket.create_server(("127.0.0.1", 0), backlog=1024)
-    listening.setblocking(False)
-    print(listening.getsockname()[1], flush=True)
     if kind == "fastapi":
-        serve_fastapi([listening])
+        serve_fastapi(port)
     else:
-        serve_tornado(kind, [listening])
+        serve_tornado(kind, port)
 
 
 # -- report ----------------------------------------------------------------------
@@ -210,39 +217,29 @@ def serve(kind: str) -> None:
 
 async def run(rounds: int, seconds: float) -> dict[tuple[str, int], list[Cell]]:
     """Measure all, round by round."""
-    servers = start_servers()
     cells: dict[tuple[str, int], list[Cell]] = {}
-    try:
-        ports = {kind: port_of(server) for kind, server in servers.items()}
-        for number in range(rounds):
-            for slow in SLOW:
-                for kind, port in ports.items():
-                    cell = await measure(port, slow, seconds)
-                    cells.setdefault((kind, len(slow)), []).append(cell)
-            print(f"round {number + 1} of {rounds} done", file=sys.stderr)
-    finally:
-        for server in servers.values():
-            server.kill()
-            server.wait()
+    with Interrupts() as interrupts, tempfile.TemporaryDirectory() as folder:
+        with Children(Path(folder)) as children:
+            servers = Servers(children, interrupts, Setup(), command, first="/fast")
+            with interrupts.allowed():
+                for number in range(rounds):
+                    await _round(servers, seconds, cells)
+                    print(f"round {number + 1} of {rounds} done", file=sys.stderr)
     return cells
 
 
-def start_servers() -> dict[str, subprocess.Popen[str]]:
-    """Start each kind in a process of its own."""
-    return {
-        kind: subprocess.Popen(
-            [sys.executable, __file__, "--serve", kind],
-            stdout=subprocess.PIPE,
-            text=True,
-        )
-        for kind in KINDS
-    }
+async def _round(
+    servers: Servers, seconds: float, cells: dict[tuple[str, int], list[Cell]]
+) -> None:
+    for slow in SLOW:
+        for kind in KINDS:
+            cell = await measure(servers.get(kind).url, slow, seconds)
+            cells.setdefault((kind, len(slow)), []).append(cell)
 
 
-def port_of(server: subprocess.Popen[str]) -> int:
-    """Return what a server prints first."""
-    assert server.stdout is not None
-    return int(server.stdout.readline())
+def command(kind: str, port: int, workers: int) -> list[str]:
+    """Return what starts a kind of server, which binds the port itself."""
+    return [*MODULE, "--serve", kind, "--port", str(port)]
 
 
 def report(cells: dict[tuple[str, int], list[Cell]]) -> bool:
@@ -273,10 +270,11 @@ def main() -> int:
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--seconds", type=float, default=5.0, help="for each cell")
     parser.add_argument("--serve", choices=KINDS, help=argparse.SUPPRESS)
+    parser.add_argument("--port", type=int, help=argparse.SUPPRESS)
     parser.add_argument("--load", nargs=2, help=argparse.SUPPRESS)
     options = parser.parse_args()
     if options.serve:
-        serve(options.serve)
+        serve(options.serve, options.port)
     elif options.load:
         url, until = options.load
         asyncio.run(keep_busy(url, SLOW_CLIENTS, float(until)))

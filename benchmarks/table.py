@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from benchmarks.contenders import CONTENDERS, contender_named
+from benchmarks.contenders import CONTENDERS, PEERS, contender_named
 from benchmarks.goals import Goal, asked_for
 from benchmarks.harness.kinds import Scenario
 from benchmarks.harness.results import Figure, Results
 from benchmarks.scenarios import SCENARIOS
 
 VERDICTS = {True: "met", False: "**missed**", None: "no number"}
+NOISY = 0.25  # of the median: a middle half that is wider may be chance
 # How the figures of the scenarios that are no throughput are written.
 COLUMNS = {
     "rate": "requests/s",
@@ -55,7 +56,26 @@ def _goals(results: Results, ratios: bool) -> str:
             continue
         found = goal.measure(results)
         shown = ("", "") if found is None else _both(goal, found)
-        rows.append([goal.work, goal.goal(), *shown, VERDICTS[goal.met(results)]])
+        rows.append([goal.work, goal.goal(), *shown, verdict(goal, results)])
+    return aligned(rows)
+
+
+def verdict(goal: Goal, results: Results) -> str:
+    """Say whether a goal is met, or that the rounds are too far apart to tell."""
+    found = goal.measure(results)
+    if found and found.rounds > 1:
+        wide = found.high - found.low > NOISY * abs(found.median)
+        if wide and found.low < goal.limit < found.high:
+            return "too noisy to tell"
+    return VERDICTS[goal.met(results)]
+
+
+def recommended() -> str:
+    """Return how each peer is run, and what of its documentation that is."""
+    rows = [["contender", "command, after `python -m`", "its documentation"]]
+    for peer in PEERS:
+        words = peer.start(8000, 50)[2:]
+        rows.append([peer.title, f"`{' '.join(words)}`", peer.about])
     return aligned(rows)
 
 
@@ -90,9 +110,10 @@ def _rates(results: Results, scenario: Scenario, names: list[str], ratios: bool)
         if results.values(scenario.name, base, metric)
         and not (ratios and metric == "rate")
     ]
-    unit = f" ÷ {contender_named(base).title}"
-    heads = [COLUMNS[metric] + unit * ratios for metric in columns]
-    rows = [["", f"requests/s{unit}", "middle half", *heads]]
+    over = f"÷ {contender_named(base).title}"
+    heads = [COLUMNS[metric] for metric in columns]
+    first = [over, "requests/s"] if ratios else ["", f"requests/s {over}"]
+    rows = [[*first, "middle half", *heads]]
     for name in names:
         title = contender_named(name).title
         problem = results.cells[scenario.name][name].problem

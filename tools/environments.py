@@ -10,11 +10,17 @@ chooses at all: `make clean` forgets its choices.
 
 from __future__ import annotations
 
+import datetime
+import gzip
 import hashlib
+import io
 import json
+import os
+import re
 import shutil
 import subprocess
 import sys
+import tarfile
 import tempfile
 import zipfile
 from collections.abc import Iterator, Sequence
@@ -26,7 +32,7 @@ ENVIRONMENTS = ROOT / ".venvs"
 #: What a build needs; `build` checks it against pyproject.toml.
 BUILD_REQUIREMENTS = ("build>=1.2", "setuptools>=77.0.3")
 #: Everything else at the top of the tree is local: environments, caches, results.
-HIDDEN_BUT_PACKAGED = {".ci", ".gitignore", ".pre-commit-config.yaml"}
+HIDDEN_BUT_PACKAGED = {".ci", ".github", ".gitignore", ".pre-commit-config.yaml"}
 NOT_PACKAGED = {"build", "dist", "htmlcov", "__pycache__"}
 
 
@@ -79,18 +85,58 @@ def build() -> Path:
     stamp = DIST / "inputs.sha256"
     if not stamp.exists() or stamp.read_text() != digest:
         shutil.rmtree(DIST, ignore_errors=True)
-        with tempfile.TemporaryDirectory() as scratch:
-            # In a copy: leftovers of earlier builds would end up in the wheel.
-            copy = Path(scratch) / "tree"
-            for path in _packaged_files():
-                target = copy / path.relative_to(ROOT)
-                target.parent.mkdir(parents=True, exist_ok=True)
-                shutil.copy2(path, target)
-            builder = _builder()
-            _run(builder, "-m", "build", "--no-isolation", "-o", DIST, copy, quiet=True)
+        build_into(DIST)
         stamp.write_text(digest)
     (wheel,) = DIST.glob("*.whl")
     return wheel
+
+
+def build_into(directory: Path) -> None:
+    """Build the sdist, and from it the wheel: the same bytes from the same files."""
+    epoch = _epoch()
+    with tempfile.TemporaryDirectory() as scratch:
+        # In a copy: leftovers of earlier builds would end up in the wheel.
+        copy = Path(scratch) / "tree"
+        for path in _packaged_files():
+            target = copy / path.relative_to(ROOT)
+            target.parent.mkdir(parents=True, exist_ok=True)
+            shutil.copy(path, target)
+            # What a checkout and a umask decide.
+            target.chmod(0o755 if os.access(path, os.X_OK) else 0o644)
+        command = ("-m", "build", "--no-isolation", "-o", directory, copy)
+        _run(_builder(), *command, quiet=True, SOURCE_DATE_EPOCH=str(epoch))
+    (sdist,) = directory.glob("*.tar.gz")
+    _normalise(sdist, epoch)
+
+
+def _epoch() -> int:
+    """Return the seconds since 1970 that stand for the time of the build."""
+    given = os.environ.get("SOURCE_DATE_EPOCH")
+    if given is not None:
+        return int(given)
+    # The day of the latest release: an sdist has no history to ask.
+    text = (ROOT / "CHANGELOG.md").read_text(encoding="utf-8")
+    day = re.search(r"^## \S+ - (\d{4}-\d\d-\d\d)$", text, re.MULTILINE)
+    midnight = f"{day[1] if day else '2026-01-01'}T00:00:00+00:00"
+    return int(datetime.datetime.fromisoformat(midnight).timestamp())
+
+
+def _normalise(sdist: Path, epoch: int) -> None:
+    """Pack an sdist again, without what tells who packed it, and when."""
+    with tarfile.open(sdist) as archive:
+        members = sorted(archive.getmembers(), key=lambda member: member.name)
+        contents = [archive.extractfile(m) if m.isfile() else None for m in members]
+        packed = [content.read() if content else b"" for content in contents]
+    with sdist.open("wb") as raw, gzip.GzipFile("", "wb", 9, raw, epoch) as file:
+        with tarfile.open(fileobj=file, mode="w", format=tarfile.PAX_FORMAT) as archive:
+            for member, content in zip(members, packed):
+                member.uid = member.gid = 0
+                member.uname = member.gname = ""
+                member.mtime = epoch
+                member.pax_headers = {}
+                if member.isdir():
+                    member.mode = 0o755
+                archive.addfile(member, io.BytesIO(content))
 
 
 def _builder() -> Path:
@@ -147,12 +193,15 @@ def _pip(python: Path, *arguments: str) -> None:
     _run(*pip, "install", *arguments)
 
 
-def _run(*command: str | Path, quiet: bool = False) -> None:
+def _run(*command: str | Path, quiet: bool = False, **environment: str) -> None:
     """Run a command; a quiet one shows its output only if it fails."""
     print("+", *command, flush=True)
-    output = subprocess.PIPE if quiet else None
     done = subprocess.run(
-        command, check=False, stdout=output, stderr=subprocess.STDOUT if quiet else None
+        command,
+        check=False,
+        env={**os.environ, **environment},
+        stdout=subprocess.PIPE if quiet else None,
+        stderr=subprocess.STDOUT if quiet else None,
     )
     if done.returncode:
         sys.stdout.buffer.write(done.stdout or b"")

@@ -7,7 +7,11 @@ oldest Python with the lowest versions and the newest Python with the latest. Ea
 cell keeps an environment of its own under .venvs/. Every chosen cell runs, whatever
 the others did; the exit status is 1 if any of them failed.
 
-"Lowest" is what setup.cfg promises, exactly. It holds on every Python up to 3.13:
+Pythons are looked for on PATH, under pyenv, and where tools/debian-pythons puts those
+that a system does not have yet. A free-threaded one is a Python of its own: `3.14t`.
+
+"Lowest" is what setup.cfg promises, exactly. It holds on every Python up to 3.13; what
+is newer than Tornado 6.1 by years has no such cell:
 
 =======  ===========  ============  ==============================================
 Python   tornado 6.1  wrapt 1.15.0  how they get there
@@ -31,7 +35,7 @@ import re
 import subprocess
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -40,8 +44,22 @@ import environments
 LOWEST = ("tornado==6.1", "wrapt==1.15.0")
 PINS = {"lowest": LOWEST, "latest": ()}
 OLDEST_PYTHON = (3, 9)
+#: The latest Python that Tornado 6.1 is tested on.
+NEWEST_LOWEST = (3, 13)
+DEBIAN_PYTHONS = os.environ.get("TORNADO_UNBLOCK_PYTHONS", "/opt/debian-pythons")
 #: Of the settings a shell may carry, those that would change what a cell tests.
 SCRUBBED = ("PYTHONPATH", "PYTHONHOME", "PYTHONASYNCIODEBUG", "PYTHONWARNINGS")
+
+
+class Version(NamedTuple):
+    """A Python's version; free-threaded ones come after the others."""
+
+    major: int
+    minor: int
+    suffix: str = ""
+
+    def __str__(self) -> str:
+        return f"{self.major}.{self.minor}{self.suffix}"
 
 
 class Result(NamedTuple):
@@ -54,40 +72,58 @@ class Result(NamedTuple):
 
 
 def interpreters() -> dict[str, str]:
-    """Find Pythons on PATH and under pyenv: version to path, oldest first."""
-    found: dict[tuple[int, int], str] = {}
+    """Find Pythons, wherever they are: version to path, oldest first."""
+    found: dict[Version, str] = {}
     for candidate in _candidates():
         version = _version(candidate)
         if version is not None and version >= OLDEST_PYTHON:
             found.setdefault(version, candidate)
-    return {f"{major}.{minor}": found[major, minor] for major, minor in sorted(found)}
+    return {str(version): found[version] for version in sorted(found)}
+
+
+def cells_of(versions: Iterable[str]) -> list[str]:
+    """Return the names of all cells on these Pythons."""
+    return [
+        f"{version}-{kind}"
+        for version in versions
+        for kind in PINS
+        if kind != "lowest" or _numbers(version) <= NEWEST_LOWEST
+    ]
 
 
 def _candidates() -> list[str]:
     """Return what may be a Python; newer patch releases come first under pyenv."""
-    on_path = [
+    directories = os.environ.get("PATH", "").split(os.pathsep)
+    named = [
         str(path)
-        for directory in os.environ.get("PATH", "").split(os.pathsep)
+        for directory in [*directories, f"{DEBIAN_PYTHONS}/usr/bin"]
         for path in sorted(Path(directory or ".").glob("python3.*"))
-        if re.fullmatch(r"python3\.\d+", path.name)
+        if re.fullmatch(r"python3\.\d+t?", path.name)
     ]
     pyenv = Path(os.environ.get("PYENV_ROOT", Path.home() / ".pyenv"), "versions")
-    releases = [p for p in pyenv.glob("3.*") if re.fullmatch(r"[\d.]+", p.name)]
-    releases.sort(key=lambda p: [int(n) for n in p.name.split(".")], reverse=True)
-    return [*on_path, *(str(p / "bin" / "python") for p in releases), sys.executable]
+    releases = [p for p in pyenv.glob("3.*") if re.fullmatch(r"[\d.]+t?", p.name)]
+    releases.sort(key=lambda p: _numbers(p.name), reverse=True)
+    return [*named, *(str(p / "bin" / "python") for p in releases), sys.executable]
 
 
-def _version(python: str) -> tuple[int, int] | None:
+def _numbers(version: str) -> tuple[int, ...]:
+    return tuple(map(int, version.rstrip("t").split(".")))
+
+
+def _version(python: str) -> Version | None:
     """Return the version if this runs and can make environments (a shim may not)."""
-    code = "import sys, venv, ensurepip; print(*sys.version_info[:2])"
+    code = (
+        "import sys, sysconfig, venv, ensurepip; print(*sys.version_info[:2],"
+        " 't' if sysconfig.get_config_var('Py_GIL_DISABLED') else '')"
+    )
     try:
         output = subprocess.run(
             [python, "-c", code], capture_output=True, text=True, check=True
         ).stdout
     except (OSError, subprocess.CalledProcessError):
         return None
-    major, minor = output.split()
-    return int(major), int(minor)
+    major, minor, *suffix = output.split()
+    return Version(int(major), int(minor), *suffix)
 
 
 def choose(cells: Sequence[str], wanted: Sequence[str]) -> list[str]:
@@ -152,7 +188,7 @@ def main(arguments: Sequence[str]) -> int:
     parser.add_argument("pytest", nargs="*", help="arguments for pytest, after --")
     options = parser.parse_args(arguments)
     pythons = interpreters()
-    cells = [f"{version}-{kind}" for version in pythons for kind in PINS]
+    cells = cells_of(pythons)
     try:
         chosen = choose(cells, options.cells.split())
     except ValueError as error:

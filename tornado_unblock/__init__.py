@@ -33,6 +33,9 @@ from tornado_unblock._errors import (
     BodyExitError,
     ClientGoneError,
     ConfigurationError,
+    JobArgumentError,
+    JobCancelledError,
+    JobStoreError,
     LoopClosedError,
     LoopThreadError,
     RejectedError,
@@ -63,7 +66,7 @@ from tornado_unblock._stalls.records import (
 )
 from tornado_unblock._stalls.watching import Watch, loop_statistics, stalls, watch
 
-__version__ = "0.1.0"
+__version__ = "0.2.0"
 
 __all__ = [
     "Abandoned",
@@ -75,6 +78,9 @@ __all__ = [
     "ExecutorStatistics",
     "Histogram",
     "Hop",
+    "JobArgumentError",
+    "JobCancelledError",
+    "JobStoreError",
     "LoopClosedError",
     "LoopStatistics",
     "LoopThreadError",
@@ -104,3 +110,11 @@ __all__ = [
     "unblock_application",
     "watch",
 ]
+
+# So that tracebacks and `help` name what users import: `tornado_unblock.RejectedError`.
+# Not the classes with annotated fields: `typing.get_type_hints` looks those up where a
+# class says that it is from.
+for _public in map(globals().__getitem__, __all__):
+    if not isinstance(_public, type) or issubclass(_public, UnblockError):
+        _public.__module__ = __name__
+del _public

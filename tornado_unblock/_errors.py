@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import copyreg
+import re
 import traceback
 from typing import Any, Optional
 
@@ -20,6 +22,9 @@ __all__ = [
     "BodyExitError",
     "ClientGoneError",
     "ConfigurationError",
+    "JobArgumentError",
+    "JobCancelledError",
+    "JobStoreError",
     "LoopClosedError",
     "LoopThreadError",
     "RejectedError",
@@ -73,6 +78,21 @@ class StallError(UnblockError, AssertionError):
     """
 
 
+class JobArgumentError(UnblockError, TypeError):
+    """An argument, or the result, of a job cannot be kept as JSON.
+
+    The message names it: ``argument 'order'['lines'][2]``.
+    """
+
+
+class JobStoreError(UnblockError, RuntimeError):
+    """Where jobs are kept cannot be reached, is full, or is of a newer version."""
+
+
+class JobCancelledError(UnblockError, RuntimeError):
+    """Raised by ``jobs.current().check()``: the job is to end now."""
+
+
 class ClientGoneError(UnblockError, Finish):
     """The client left while its request was waiting for a worker.
 
@@ -89,6 +109,10 @@ class _HTTPUnblockError(UnblockError, HTTPError):
 
     def __str__(self) -> str:
         return f"HTTP {self.status_code}: {self.message}"
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        # Not by calling the class: it wants more than `args` has.
+        return copyreg.__newobj__, (type(self), *self.args), vars(self)  # type: ignore[attr-defined]
 
 
 class RejectedError(_HTTPUnblockError):
@@ -127,9 +151,19 @@ class RunTimeoutError(_HTTPUnblockError, *_TIMEOUT_ERRORS):  # type: ignore[misc
 
 _ALREADY_RUNNING = (
     "the application's event loop is running already: a worker cannot run it "
-    "again; wait for a coroutine with "
-    "asyncio.run_coroutine_threadsafe(coroutine, loop).result()"
+    "again; wait for a coroutine with tornado_unblock.shim.wait(coroutine), or with "
+    "IOLoop.current().run_sync(function)"
 )
+
+_MAIN_THREAD_ONLY = (
+    "a worker is not the main thread. Do this once, before the server starts, or have "
+    "the loop's thread do it, if that is the main one: "
+    "IOLoop.current().add_callback(function, ...). To limit the time of a body use "
+    "unblock(timeout=...) in place of signal.alarm, and subprocess in place of "
+    "tornado.process.Subprocess"
+)
+# What Python says off the main thread, of signals and of child processes.
+_is_main_thread_only = re.compile("only works? in (the )?main thread").search
 
 # What asyncio says to a body that treats its worker as the loop thread, and
 # what to do instead.
@@ -186,7 +220,7 @@ def crossing_error(error: BaseException, endpoint: str) -> Exception:
         )
         exit_error.__cause__ = error
         return exit_error
-    if kind is RuntimeError or kind is asyncio.InvalidStateError:
+    if kind is RuntimeError or kind is ValueError or kind is asyncio.InvalidStateError:
         _advise(error)
     return error  # type: ignore[return-value] # its type is a subclass of Exception
 
@@ -196,6 +230,8 @@ def _advise(error: BaseException) -> None:
     args = error.args
     if len(args) == 1 and type(args[0]) is str:
         advice = _ADVICE.get(args[0])
+        if advice is None and _is_main_thread_only(args[0]):
+            advice = _MAIN_THREAD_ONLY
         if advice is not None:
             error.args = (f"{args[0]}: {advice}",)
 

@@ -11,9 +11,9 @@ from urllib.parse import urlsplit
 
 import aiohttp
 import aiomysql  # type: ignore[import-untyped]
-import asyncpg
+import asyncpg  # type: ignore[import-untyped]
 
-from benchmarks.contenders import bodies
+from benchmarks.contenders import DONE, bodies
 
 _made: dict[str, asyncio.Future[Any]] = {}
 
@@ -59,9 +59,12 @@ async def rest() -> str:
     """Close what is pooled."""
     for database in ("postgresql", "mysql"):
         pool = _made.pop(database, None)
-        if pool is not None:
-            pool.result().terminate()
-    return bodies.DONE
+        if pool is not None and database == "postgresql":
+            await pool.result().close()
+        elif pool is not None:
+            pool.result().close()
+            await pool.result().wait_closed()
+    return DONE
 
 
 async def _once(name: str, make: Any) -> Any:

@@ -71,7 +71,8 @@ def mixed(_: str) -> str:
 def rest(_: str) -> str:
     """Close what is pooled, so that it is not kept from the contender that is next."""
     for database in ("postgresql", "mysql"):
-        _engine(database).dispose()
+        if f"BENCH_{database.upper()}" in os.environ:
+            _engine(database).dispose()
     return DONE
 
 
@@ -129,7 +130,7 @@ def _loader() -> Loader:
 @functools.cache
 def _engine(database: str) -> sqlalchemy.engine.Engine:
     return sqlalchemy.create_engine(
-        os.environ.get(f"BENCH_{database.upper()}", "sqlite://"),
+        os.environ[f"BENCH_{database.upper()}"],
         pool_size=POOL,
         max_overflow=0,
         pool_timeout=60,

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import secrets
 
-from django.conf import settings
-from django.core.wsgi import get_wsgi_application
-from django.http import HttpRequest, HttpResponse
-from django.urls import path
+from django.conf import settings  # type: ignore[import-untyped]
+from django.core.wsgi import get_wsgi_application  # type: ignore[import-untyped]
+from django.http import HttpRequest, HttpResponse  # type: ignore[import-untyped]
+from django.urls import path  # type: ignore[import-untyped]
 
 from benchmarks.contenders.bodies import answer
 from benchmarks.contenders.by_hand import work

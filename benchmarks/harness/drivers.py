@@ -53,7 +53,7 @@ class Driver:
         import sqlalchemy
 
         arguments = self.arguments(url)
-        place = {
+        place: Arguments = {
             k: arguments.pop(k) for k in ("host", "port", "database") if k in arguments
         }
         place["username"] = arguments.pop("user", None)

@@ -18,6 +18,8 @@ import threading
 
 def main() -> None:
     """Run it until it ends."""
+    if os.getpgrp() != os.getpid():
+        sys.exit("keeper: start it in a session of its own; it ends the whole group")
     signal.signal(signal.SIGTERM, lambda number, frame: _end())
     process = subprocess.Popen(sys.argv[1:], stdin=subprocess.DEVNULL)
     print(process.pid, flush=True)

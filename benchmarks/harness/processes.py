@@ -10,9 +10,7 @@
 
 from __future__ import annotations
 
-import contextlib
 import os
-import signal
 import subprocess
 import time
 from collections.abc import Mapping, Sequence
@@ -105,15 +103,13 @@ class Child:
             ) from None
 
     def stop(self) -> None:
-        """End the process now, and what it started; harmless if it has ended."""
+        """End the process now. Harmless if it has ended already."""
         self._process.terminate()
         try:
             self._process.wait(PATIENCE)
         except subprocess.TimeoutExpired:
             self._process.kill()
             self._process.wait()
-        with contextlib.suppress(ProcessLookupError):  # nobody of its session is left
-            os.killpg(self._process.pid, signal.SIGKILL)
         self._close_input()
         self._output.close()
 

@@ -29,7 +29,6 @@ from benchmarks.harness.servers import Command, Servers, Setup
 
 World = Callable[[Path, Interrupts], "AbstractContextManager[dict[str, str]]"]
 ROUNDS, QUICK_ROUNDS = 7, 3
-TURN = 0.12  # seconds that go by between two measurements
 START = 1.0  # and to start a server and warm it up
 
 
@@ -63,6 +62,8 @@ class Plan:
 
     def rounds_of(self, scenario: Scenario) -> int:
         """Return how often it is measured."""
+        if scenario.gate:
+            return 1
         if self.rounds:
             return self.rounds
         if self.quick:
@@ -73,7 +74,7 @@ class Plan:
         """Return about how long it all takes."""
         total = 0.0
         for scenario in self.scenarios:
-            turn = scenario.takes(self.quick) + TURN
+            turn = scenario.turn(self.quick)
             count = len(self.taking_part(scenario))
             total += count * (self.rounds_of(scenario) * turn + START)
         return total
@@ -208,7 +209,7 @@ class Runner:
         cell = self._results.cell(scenario.name, name)
         if cell.problem:
             return
-        self._progress.step(scenario.takes(self._plan.quick) + TURN)
+        self._progress.step(scenario.turn(self._plan.quick))
         try:
             with self._interrupts.allowed():
                 cell.rounds.append(scenario.measure(servers, name, self._plan.quick))

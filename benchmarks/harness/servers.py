@@ -57,6 +57,7 @@ class Servers:
         setup: What they are started with.
         command: What starts one, from its name, its port and its number of threads.
         environment: Further environment variables.
+        first: The page that tells that one has started.
     """
 
     def __init__(
@@ -66,12 +67,14 @@ class Servers:
         setup: Setup,
         command: Command,
         environment: Mapping[str, str] | None = None,
+        first: str = "/trivial",
     ) -> None:
         self._children = children
         self._interrupts = interrupts
         self.setup = setup
         self._command = command
         self._environment = {**dict(setup.environment), **(environment or {})}
+        self._first = first
         self._servers: dict[str, Server] = {}
 
     def get(self, contender: str) -> Server:
@@ -107,15 +110,15 @@ class Servers:
         with self._interrupts.allowed():
             pid = int(child.first_line())
             server = Server(child, f"http://127.0.0.1:{port}", pid)
-            _wait_until_it_answers(server)
+            _wait_until_it_answers(server, self._first)
         return server
 
 
-def _wait_until_it_answers(server: Server) -> None:
+def _wait_until_it_answers(server: Server, path: str) -> None:
     deadline = time.monotonic() + PATIENCE
     while True:
         try:
-            return _answer(server, "/trivial")
+            return _answer(server, path)
         except OSError as error:
             if time.monotonic() > deadline or not server.child.running():
                 raise DemoError(

@@ -127,5 +127,5 @@ def _outcome(found: dict[str, Any], bursts: int) -> Outcome:
     elif found["answers"] >= 2 * bursts > 0:  # else there is no cycle to count
         counted, seconds = found["answers"] - bursts, found["cycles_seconds"]
     problem = f"of {requests} requests: {', '.join(problems)}" if problems else ""
-    took = (found[name] for name in ("mean", "p50", "p99"))
-    return Outcome(counted / seconds, requests, *took, problem)
+    mean, p50, p99 = (found[name] for name in ("mean", "p50", "p99"))
+    return Outcome(counted / seconds, requests, mean, p50, p99, problem)

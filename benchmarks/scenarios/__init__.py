@@ -15,8 +15,6 @@ GATE = Sanity(
     chart=False,
     absolute=True,
     shown="one",
-    rounds=1,
-    quick_rounds=1,
 )
 SCENARIOS: tuple[Scenario, ...] = (GATE, *BODIES, *HOP)
 

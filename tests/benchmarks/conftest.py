@@ -4,10 +4,14 @@ from __future__ import annotations
 
 import os
 import shutil
+from pathlib import Path
+from xml.etree import ElementTree
 
 import pytest
 
 from benchmarks.harness.results import Cell, Results
+
+SVG = "{http://www.w3.org/2000/svg}"
 
 
 @pytest.fixture(scope="session")
@@ -24,14 +28,22 @@ def wrk() -> None:
         pytest.fail(reason) if os.environ.get("CI") else pytest.skip(reason)
 
 
+def texts(path: Path) -> list[str]:
+    """Return what a reader sees written in an SVG image, from the first to the last."""
+    root = ElementTree.parse(path).getroot()
+    shown = ["".join(text.itertext()).strip() for text in root.iter(f"{SVG}text")]
+    return [text for text in shown if text]
+
+
+def latencies(rate: float) -> dict[str, float]:
+    return {"mean": 50 / rate, "p50": 40 / rate, "p99": 100 / rate}
+
+
 def made_up(**rates: list[float]) -> Results:
     """Return results of one scenario, with the rates of some contenders."""
     results = Results()
     for contender, values in rates.items():
-        rounds = [
-            {"rate": rate, "cpu": 1 / rate, "mean": 50 / rate, "p99": 100 / rate}
-            for rate in values
-        ]
+        rounds = [{"rate": rate, "cpu": 1 / rate, **latencies(rate)} for rate in values]
         results.cells.setdefault("trivial-50", {})[contender] = Cell(rounds)
     return results
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from benchmarks.contenders import contender_named
+from benchmarks.contenders import command_of, contender_named
 from benchmarks.harness.errors import DemoError
 from benchmarks.harness.interrupts import Interrupts
 from benchmarks.harness.kinds import Probe
@@ -19,7 +19,7 @@ from benchmarks.probe import Line, imports
 @pytest.fixture
 def no_servers(tmp_path: Path) -> Servers:
     """Return what a probe never asks."""
-    return Servers(Children(tmp_path), Interrupts(), Setup())
+    return Servers(Children(tmp_path), Interrupts(), Setup(), command_of)
 
 
 def test_probe_of_the_import(

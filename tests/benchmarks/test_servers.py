@@ -5,21 +5,33 @@ from __future__ import annotations
 import asyncio
 import importlib.util
 import os
+import socket
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from benchmarks.contenders import CONTENDERS, Contender, contender_named
-from benchmarks.harness import crowd, usage, wrk
+from benchmarks.contenders import (
+    CONTENDERS,
+    PEERS,
+    Contender,
+    command_of,
+    contender_named,
+)
+from benchmarks.harness import crowd, ports, usage, wrk
 from benchmarks.harness.errors import DemoError, SetupError
 from benchmarks.harness.inprocess import all_well, request
 from benchmarks.harness.interrupts import Interrupts
+from benchmarks.harness.kinds import RefusedError, Sanity, insane
 from benchmarks.harness.processes import Children
 from benchmarks.harness.servers import Servers, Setup, check
+from benchmarks.scenarios import scenario_named
 
 PAGES = ["/trivial", "/wait/0"]
 MORE = ["/hooks", "/legacy"]
+WITH_BODIES = scenario_named("mixed-50").contenders
+WORLD = {"BENCH_STEPS": "10"}
 WITH_ALL = ["inline", "unblock", "unblock_class", "unblock_app"]
 
 
@@ -31,7 +43,7 @@ def servers(
     monkeypatch.setenv("PYTHONPATH", bench_env["PYTHONPATH"])
     monkeypatch.chdir(tmp_path)
     with Children(tmp_path / "servers") as children:
-        yield Servers(children, Interrupts(), Setup(4))
+        yield Servers(children, Interrupts(), Setup(4), command_of, WORLD)
 
 
 def missing(contender: Contender) -> list[str]:
@@ -50,8 +62,13 @@ def test_contender_serves(contender: Contender, servers: Servers) -> None:
     for page in PAGES + MORE * (contender.name in WITH_ALL):
         check(server, page)
     assert servers.get(contender.name) is server
+    if contender.name in WITH_BODIES:
+        check(server, "/body/mixed")
+        check(server, "/body/rest")
     assert usage.cpu_seconds(server.pid) > 0
-    assert usage.threads(server.pid) > 1
+    assert usage.memory(server.pid) > 1_000_000
+    assert usage.threads(server.pid) > 0
+    usage.wait_until_idle(server.pid)
 
 
 def test_wrong_answer(servers: Servers) -> None:
@@ -92,8 +109,9 @@ def test_wrk_is_missing(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None
 
 
 ANSWERED = (
-    '{"requests": 30, "seconds": 2.0, "mean": 0.1, "p99": 0.2, "answers": %d,'
-    ' "cycles_seconds": 0.5, "errors": {"connect": 0, "status": %d, "timeout": %d}}'
+    '{"requests": 30, "seconds": 2.0, "mean": 0.1, "p50": 0.1, "p99": 0.2,'
+    ' "answers": %d, "cycles_seconds": 0.5,'
+    ' "errors": {"connect": 0, "status": %d, "timeout": %d}}'
 )
 
 
@@ -151,3 +169,89 @@ def test_family_of_a_process() -> None:
     """A process without children is its own family."""
     assert os.getpid() in usage.family(os.getppid())
     assert usage.own_memory() > 1_000_000
+
+
+# -- the gate ----------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("one", "rate", "by_hand", "said"),
+    [
+        (0.004, 100.0, 299.0, ""),
+        (0.042, 100.0, 100.0, "a trivial body takes 42.0 ms on one connection"),
+        (0.001, 99.0, 300.0, "99 requests/s, where its command alone reaches 300"),
+    ],
+)
+def test_insane(one: float, rate: float, by_hand: float, said: str) -> None:
+    """A delayed acknowledgement on each answer, or a lost factor of three, shows."""
+    assert insane({"one": one, "rate": rate, "by hand": by_hand}) == said
+
+
+SLOW = """
+import asyncio, sys
+from tornado.web import Application, RequestHandler
+
+class Trivial(RequestHandler):
+    async def get(self):
+        later = asyncio.get_running_loop().create_future()
+        later.get_loop().call_later(0.02, later.set_result, None)
+        await later
+        self.write("done")
+
+async def main():
+    Application([("/trivial", Trivial)]).listen(int(sys.argv[1]), "127.0.0.1")
+    await asyncio.Event().wait()
+
+asyncio.run(main())
+"""
+
+
+@pytest.mark.usefixtures("wrk")
+def test_server_that_is_slow_does_not_pass(
+    tmp_path: Path, bench_env: dict[str, str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It is refused with its figure; one that is well passes."""
+    monkeypatch.setenv("PYTHONPATH", bench_env["PYTHONPATH"])
+    monkeypatch.chdir(tmp_path)
+
+    def command(name: str, port: int, workers: int) -> list[str]:
+        if name == "slow":
+            return [sys.executable, "-c", SLOW, str(port)]
+        return command_of(name, port, workers)
+
+    gate = Sanity("sanity", "sanity", ("slow", "native"), gate=True)
+    with Children(tmp_path / "servers") as children:
+        servers = Servers(children, Interrupts(), Setup(4), command)
+        for name in gate.contenders:
+            gate.warm_up(servers, name)
+        with pytest.raises(RefusedError, match=r"takes \d+\.\d ms on one connection"):
+            gate.measure(servers, "slow", quick=True)
+
+
+def test_server_that_does_not_start(
+    tmp_path: Path, bench_env: dict[str, str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What it said last is told, and nobody waits for it."""
+    monkeypatch.setenv("PYTHONPATH", bench_env["PYTHONPATH"])
+    monkeypatch.chdir(tmp_path)
+    broken = [sys.executable, "-c", "raise SystemExit('no luck')"]
+    with Children(tmp_path / "servers") as children:
+        servers = Servers(children, Interrupts(), Setup(), lambda *_: broken)
+        with pytest.raises(DemoError, match=r"(?s)does not start.*no luck"):
+            servers.get("broken")
+
+
+def test_free_port() -> None:
+    """One that somebody listens on is not given away."""
+    with socket.create_server(("127.0.0.1", ports.free_port())) as server:
+        taken = server.getsockname()[1]
+        assert taken in ports.RANGE
+        assert taken not in {ports.free_port() for _ in range(20)}
+
+
+def test_each_peer_says_how_it_is_run() -> None:
+    """Its command is a command line, and the table has a sentence for it."""
+    for peer in PEERS:
+        words = peer.start(1234, 7)
+        assert "1234" in " ".join(words)
+        assert peer.about

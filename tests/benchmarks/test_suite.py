@@ -2,26 +2,29 @@
 
 from __future__ import annotations
 
+import contextlib
 import io
 import json
 import subprocess
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import pytest
 
 from benchmarks import cli
-from benchmarks.contenders import CONTENDERS
+from benchmarks.contenders import CONTENDERS, command_of
 from benchmarks.harness import runner
 from benchmarks.harness.errors import SetupError
 from benchmarks.harness.interrupts import Interrupts
 from benchmarks.harness.kinds import Figures, RefusedError, Scenario
 from benchmarks.harness.results import Results
 from benchmarks.harness.runner import Plan, Progress, Runner, rotated
-from benchmarks.harness.servers import Servers
+from benchmarks.harness.servers import Servers, Setup
 from benchmarks.scenarios import SCENARIOS
+from benchmarks.scenarios.bodies import BODIES
+from benchmarks.scenarios.hop import HOP
 
 SMALLEST = ["--quick", "--rounds", "1", "--contenders", "native", "unblock"]
 
@@ -58,7 +61,7 @@ def test_smallest_run(suite: Suite) -> None:
     page = suite.folder / "table.md"
     only = ["--only", "trivial-50", "blocking-20", "--markdown", str(page)]
     code, out, err = suite.run(*SMALLEST, *only, "--note", "A busy machine.")
-    assert (code, err.count("round 1 of 1")) == (0, 2), err
+    assert (code, err.count("round 1 of 1")) == (0, 3), err
     assert "A busy machine." in page.read_text()
     assert "of 5 goals are met" in out
     file = suite.folder / "build" / "benchmarks.json"
@@ -82,9 +85,9 @@ def test_failed_requests_are_refused(suite: Suite) -> None:
     limits = {f"TORNADO_UNBLOCK_{name}": value for name, value in full.items()}
     code, out, err = suite.run(*SMALLEST, "--only", "trivial-50", **limits)
     assert code == 1
-    assert "No number for unblock in trivial-50: of" in err
+    assert "No number for unblock in sanity: of" in err
     assert "answers other than 2xx" in err
-    assert "not reported: of" in out
+    assert "`@unblock` on methods is not reported: of" in out
     file = suite.folder / "build" / "benchmarks.json"
     cells = json.loads(file.read_text())["cells"]["trivial-50"]
     assert cells["unblock"]["rounds"] == []
@@ -120,20 +123,49 @@ def test_selected() -> None:
 
 
 def test_runs_are_as_short_as_promised() -> None:
-    """The plan of a quick run is below two minutes, that of a full one below thirty."""
+    """The plan of a quick run is below seven minutes, that of a full one below 90."""
     names = tuple(contender.name for contender in CONTENDERS)
-    quick = Plan(SCENARIOS, names, quick=True)
-    full = Plan(SCENARIOS, names)
-    assert quick.seconds() < 120
-    assert 600 < full.seconds() < 1800
+    quick = cli.gated(Plan(SCENARIOS, names, quick=True))
+    full = cli.gated(Plan(SCENARIOS, names))
+    assert quick.seconds() < 7 * 60
+    assert 30 * 60 < full.seconds() < 90 * 60
 
 
 def test_full_run_has_enough_rounds() -> None:
-    """No median is of fewer than seven rounds, and that of the import of fifteen."""
+    """The hop has seven rounds, the import fifteen, real bodies two or three."""
     full = Plan(SCENARIOS, ())
     rounds = {scenario.name: full.rounds_of(scenario) for scenario in SCENARIOS}
-    assert min(rounds.values()) == 7
+    assert {rounds.pop(name) for name in ("sanity",)} == {1}
+    assert min(rounds[scenario.name] for scenario in HOP) == 7
     assert rounds["import"] == 15
+    assert {rounds[scenario.name] for scenario in BODIES} == {2, 3}
+
+
+def test_quick_run_leaves_out_what_it_may() -> None:
+    """Unless everyone is asked for, who is compared least is not measured."""
+    names = tuple(contender.name for contender in CONTENDERS)
+    few, all_of_them = (
+        Plan(BODIES, names, quick=True, everyone=everyone) for everyone in (False, True)
+    )
+    by_name = {scenario.name: scenario for scenario in BODIES}
+    assert few.taking_part(by_name["mixed-200"]) == []
+    assert "django_gthread" not in few.taking_part(by_name["mixed-50"])
+    for scenario in BODIES:
+        assert all_of_them.taking_part(scenario) == list(scenario.contenders)
+
+
+def test_gate_comes_first_for_those_who_are_measured() -> None:
+    """Probes need no server, so nobody has to pass for them."""
+    names = ("native", "unblock")
+    found = cli.gated(Plan(cli.selected(["trivial-1", "queue"]), names))
+    assert [scenario.name for scenario in found.scenarios] == [
+        "sanity",
+        "trivial-1",
+        "queue",
+    ]
+    assert found.scenarios[0].contenders == names
+    only_probes = cli.gated(Plan(cli.selected(["queue"]), names))
+    assert [scenario.name for scenario in only_probes.scenarios] == ["queue"]
 
 
 # -- rounds ------------------------------------------------------------------------
@@ -145,10 +177,11 @@ class Script(Scenario):
 
     seen: list[str] = field(default_factory=list)
     failing: tuple[str, ...] = ()
+    after: int = 3  # measurements
 
     def measure(self, servers: Servers, contender: str, quick: bool) -> Figures:
         self.seen.append(contender)
-        if contender in self.failing and len(self.seen) > 3:
+        if contender in self.failing and len(self.seen) > self.after:
             raise RefusedError("of 9 requests: 1 timeouts")
         return {"rate": 1.0}
 
@@ -156,11 +189,39 @@ class Script(Scenario):
         return 0.0
 
 
-def run(scenario: Scenario, contenders: Sequence[str]) -> tuple[Results, str]:
+@contextlib.contextmanager
+def no_world(folder: Path, interrupts: Interrupts) -> Iterator[dict[str, str]]:
+    yield {"BENCH_UPSTREAM": "http://nowhere"}
+
+
+def run(
+    scenario: Scenario, contenders: Sequence[str], *others: Scenario
+) -> tuple[Results, str]:
     out, found = io.StringIO(), Results()
-    plan = Plan((scenario,), tuple(contenders), 3)
-    Runner(plan, Interrupts(), Progress(plan, out), found).run()
+    plan = Plan((scenario, *others), tuple(contenders), 3)
+    progress = Progress(plan, out)
+    Runner(plan, Interrupts(), command_of, no_world, progress, found).run()
     return found, out.getvalue()
+
+
+def test_who_is_refused_by_a_gate_is_not_measured() -> None:
+    """Its cells say why, in every scenario after the gate."""
+    gate = Script("gate", "gate", ("a", "b"), gate=True, failing=("b",), after=0)
+    after = Script("after", "after", ("a", "b"))
+    found, _ = run(gate, ["a", "b"], after)
+    problem = "of 9 requests: 1 timeouts"
+    assert found.refused() == [("gate", "b", problem), ("after", "b", problem)]
+    assert set(after.seen) == {"a"}
+
+
+def test_scenario_whose_world_is_not_there() -> None:
+    """A database that does not answer leaves its scenarios out, and no others."""
+    setup = Setup(4, world=True)
+    lost = Script("lost", "lost", ("a",), setup=setup, needs=("BENCH_MYSQL",))
+    there = Script("there", "there", ("a",), setup=setup, needs=("BENCH_UPSTREAM",))
+    found, said = run(lost, ["a"], there)
+    assert "Not measured: lost." in said
+    assert (lost.seen, list(found.cells)) == ([], ["there"])
 
 
 def test_contenders_take_turns() -> None:

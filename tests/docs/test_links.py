@@ -11,18 +11,21 @@ from urllib.parse import urlsplit
 
 import pytest
 
-from tests.docs.pages import ROOT, TEXTS, anchors, blocks, prose
+from tests.docs.pages import DOCS, ROOT, TEXTS, anchors, blocks, prose
 
 #: Hosts that texts may link to.
 HOSTS = {
     "docs.python.org",
     "docs.sqlalchemy.org",
+    "github.com",
     "keepachangelog.com",
     "pypi.org",
     "semver.org",
     "www.sqlite.org",
     "www.tornadoweb.org",
 }
+#: Where the pages of docs/ are read; README.md, shown elsewhere too, links there.
+SITE = "https://tornado-unblock.readthedocs.io/en/latest/"
 #: What `make` is asked to do that is no target.
 VARIABLE = re.compile(r"[A-Z_]+=")
 
@@ -41,6 +44,10 @@ def links(path: Path) -> Iterator[str]:
 
 def complaint(path: Path, link: str) -> str:
     """Return what is wrong with a link; nothing, mostly."""
+    if link.startswith(SITE):
+        page, _, heading = link[len(SITE) :].partition("#")
+        path = DOCS / "index.md"
+        link = re.sub(r"\.html$", ".md", page) + (heading and f"#{heading}")
     parts = urlsplit(link)
     if parts.scheme:
         well_formed = parts.scheme == "https" and parts.netloc in HOSTS
@@ -66,6 +73,7 @@ def test_the_search_for_links(tmp_path: Path) -> None:
     page.write_text(
         "# A `title`, twice\n# A title twice\n"
         "[a](#a-title-twice) [b](#a-title-twice-1) [c](page.md#other) [d](gone.md)\n"
+        f"[e]({SITE}limits.html#shutdown) [f]({SITE}gone/page.html)\n"
         "<https://docs.python.org/3/> [e](https://example.com/) `[f](gone.md)`\n"
         "```\n[g](gone.md)\n# comment\n```\n![h](http://docs.python.org/x.png)\n"
     )
@@ -73,6 +81,7 @@ def test_the_search_for_links(tmp_path: Path) -> None:
     assert [text.partition(":")[0] for text in found if text] == [
         "page.md#other",
         "gone.md",
+        "gone/page.md",
         "https",
         "http",
     ]

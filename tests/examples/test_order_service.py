@@ -22,7 +22,12 @@ from benchmarks.harness.variant import Variant
 from benchmarks.stories.order_service import schema
 from benchmarks.stories.order_service.database import Database, prepared
 from benchmarks.stories.order_service.load import ORDER_PATH
-from benchmarks.stories.order_service.runner import start_logistics, start_service
+from benchmarks.stories.order_service.runner import (
+    scanned,
+    start_logistics,
+    start_service,
+    watched,
+)
 from benchmarks.stories.order_service.settings import STAGES
 from examples.order_service.stages import as_written, unblocked
 
@@ -169,3 +174,23 @@ def test_tables_that_cannot_be_dropped(tmp_path: Path, interrupts: Interrupts) -
     file.mkdir()
     with pytest.raises(DemoError, match=r"order_demo_\w+_\* could not be dropped"):
         block.__exit__(None, None, None)
+
+
+# -- what scan and watch say -------------------------------------------------------
+
+
+def test_scan_and_watch_name_what_blocks(
+    tmp_path: Path,
+    interrupts: Interrupts,
+    child_env: dict[str, str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Both name the call of the first stage that waits, and watch what to do."""
+    monkeypatch.setenv("PYTHONPATH", child_env["PYTHONPATH"])
+    monkeypatch.chdir(tmp_path)
+    assert "requests.get" in scanned(STAGES[0])
+    url = f"sqlite://{tmp_path}/orders.sqlite"
+    with prepared(url, interrupts) as database:
+        said = watched(STAGES[0], database, 0.3, tmp_path)
+        assert "OrderDetailHandler.track_parcel: response = requests.get(" in said
+        assert "put @unblock on class OrderDetailHandler" in said

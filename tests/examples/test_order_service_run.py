@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import re
 import secrets
 import signal
 import sqlite3
@@ -86,6 +87,10 @@ def test_run(url: str, demo: Demo) -> None:
     code, out, err = demo.run("--database", url, *options)
     assert (code, err) == (0, "")
     assert "ping" in out
+    assert re.search(
+        r"What scan finds in it:\n.*OrderDetailHandler\.get\n.*requests", out
+    )
+    assert re.search(r"What watch says while it serves an order:\n  \S", out)
     assert f"With {STAGES[-1].title}, the service is " in out
     assert f"Chart: {chart}" in out
     assert ElementTree.parse(chart).getroot().tag.endswith("svg")

@@ -7,6 +7,7 @@ these tests are skipped.
 from __future__ import annotations
 
 import email.message
+import importlib.util
 import os
 import re
 import subprocess
@@ -112,7 +113,8 @@ def test_sdist_files(sdist_names: set[str]) -> None:
     """From the sdist everything can be built, tested and read."""
     expected = modules() | shipped("tests") | shipped("examples") | shipped("docs")
     expected |= shipped("tools") | shipped(".ci")
-    expected |= {"LICENSE", "Makefile", "CONTRIBUTING.md", "setup.cfg"}
+    expected |= shipped(".github") | {"LICENSE", "Makefile", "CONTRIBUTING.md"}
+    expected |= {"CODE_OF_CONDUCT.md", "SECURITY.md", "setup.cfg"}
     expected |= {"pyproject.toml", "tornado_unblock/py.typed"}
     assert expected <= sdist_names
 
@@ -128,6 +130,58 @@ def test_requirements(wheel_metadata: email.message.Message) -> None:
     requirements = wheel_metadata.get_all("Requires-Dist", [])
     core = [text for text in requirements if "extra ==" not in text]
     assert sorted(core) == ["tornado>=6.1", "wrapt>=1.15"]
+
+
+def test_the_index_can_show_it(dist: Path) -> None:
+    """`twine` finds nothing to complain of."""
+    if importlib.util.find_spec("twine") is None:
+        pytest.skip("twine is not installed; it comes with the `lint` extra")
+    files = [str(path) for path in (*dist.glob("*.whl"), *dist.glob("*.tar.gz"))]
+    command = [sys.executable, "-m", "twine", "check", "--strict", *files]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout
+    assert done.stdout.count("PASSED") == len(files) == 2
+
+
+def test_the_description_has_no_relative_links(
+    wheel_metadata: email.message.Message,
+) -> None:
+    """On an index they would lead nowhere."""
+    description = str(wheel_metadata.get_payload())
+    links = re.findall(r"\]\(<?([^)\s>]+)", description)
+    links += re.findall(r"(?:src|href)=\"([^\"]+)", description)
+    assert len(links) > 5
+    assert [link for link in links if not link.startswith(("https://", "#"))] == []
+
+
+def test_project_urls(wheel_metadata: email.message.Message) -> None:
+    """An index links to all that a user looks for."""
+    urls = dict(u.split(", ") for u in wheel_metadata.get_all("Project-URL", []))
+    wanted = {"Documentation", "Changelog", "Source", "Issues", "Security"}
+    assert wanted <= set(urls)
+    assert all(url.startswith("https://") for url in urls.values())
+    assert wheel_metadata["Keywords"]
+
+
+def test_the_version_has_a_changelog_entry() -> None:
+    """With a date, above those of older versions."""
+    text = (ROOT / "CHANGELOG.md").read_text()
+    (latest, *_) = re.findall(r"^## (\d\S*) - \d{4}-\d\d-\d\d$", text, re.MULTILINE)
+    assert latest == tornado_unblock.__version__
+
+
+def test_pythons_are_those_of_the_workflow(
+    wheel_metadata: email.message.Message,
+) -> None:
+    """What the classifiers say is what continuous integration runs."""
+    classified = {
+        text.rpartition(" :: ")[2]
+        for text in wheel_metadata.get_all("Classifier", [])
+        if re.search(r":: 3\.\d+$", text)
+    }
+    workflow = (ROOT / ".github" / "workflows" / "tests.yml").read_text()
+    (listed,) = re.findall(r"python: \[(.*)\]", workflow)
+    assert set(re.findall(r"3\.\d+", listed)) == classified
 
 
 def test_extras(wheel_metadata: email.message.Message) -> None:

@@ -5,7 +5,10 @@ from __future__ import annotations
 import asyncio
 import inspect
 import logging
+import pickle
 import re
+import traceback
+import typing
 from typing import Any
 
 import pytest
@@ -189,7 +192,7 @@ def take_a_result_too_early() -> None:
     ("mistake", "advice"),
     [
         (ask_for_the_running_loop, "use IOLoop.current().spawn_callback(...) or"),
-        (run_the_running_loop, "wait for a coroutine with asyncio.run_coroutine_"),
+        (run_the_running_loop, "wait for a coroutine with tornado_unblock.shim.wait("),
         (take_a_result_too_early, "return it from the body to have it awaited"),
     ],
 )
@@ -377,7 +380,7 @@ def test_all_errors_are_public():
         name
         for name, value in vars(_errors).items()
         if inspect.isclass(value)
-        and value.__module__ == _errors.__name__
+        and value.__module__ in (_errors.__name__, tornado_unblock.__name__)
         and not name.startswith("_")
     }
     assert defined == set(_errors.__all__) <= set(tornado_unblock.__all__)
@@ -390,3 +393,42 @@ def test_every_public_name_is_documented(name):
     """With a docstring of its own, not that of a base class."""
     assert (vars(tornado_unblock)[name].__doc__ or "").strip()
     assert name in dir(tornado_unblock)
+
+
+MADE = [
+    RejectedError("no worker", reason="full", retry_after=3),
+    RunTimeoutError("too long", status_code=503),
+    *(
+        getattr(tornado_unblock, name)("what happened")
+        for name in _errors.__all__
+        if name not in ("RejectedError", "RunTimeoutError")
+    ),
+]
+
+
+@pytest.mark.parametrize("error", MADE, ids=lambda error: type(error).__name__)
+def test_errors_print_by_the_name_that_users_import(error):
+    """A traceback names what an `except` clause can."""
+    printed = traceback.format_exception_only(type(error), error)[-1]
+    assert printed.startswith(f"tornado_unblock.{type(error).__name__}: ")
+
+
+@pytest.mark.parametrize("error", MADE, ids=lambda error: type(error).__name__)
+@pytest.mark.parametrize("protocol", range(pickle.HIGHEST_PROTOCOL + 1))
+def test_errors_are_pickled(error, protocol):
+    """They come whole out of another process."""
+    copy = pickle.loads(pickle.dumps(error, protocol))
+    assert type(copy) is type(error)
+    assert str(copy) == str(error)
+    assert vars(copy) == vars(error)
+    assert copy.args == error.args
+
+
+@pytest.mark.parametrize("name", tornado_unblock.__all__)
+def test_public_names_are_found_where_they_say(name):
+    """By pickle, and by what asks for types; functions and errors say the package."""
+    value = getattr(tornado_unblock, name)
+    assert pickle.loads(pickle.dumps(value)) is value
+    typing.get_type_hints(value)
+    if not inspect.isclass(value) or issubclass(value, UnblockError):
+        assert value.__module__ == "tornado_unblock"

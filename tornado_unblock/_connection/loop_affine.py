@@ -7,11 +7,13 @@
 
 from __future__ import annotations
 
+import asyncio
 import functools
 from typing import TYPE_CHECKING, Any, Callable
 
 import wrapt
 
+from tornado_unblock._loop.futures import for_this_thread
 from tornado_unblock._loop.lease import running_loop
 from tornado_unblock._loop.portal import Portal
 
@@ -54,7 +56,10 @@ class LoopAffine(_Proxy):
         if self._self_on_loop():
             return method(*args, **kwargs)
         call = functools.partial(method, *args, **kwargs)
-        return self._self_portal.call(self._self_checked, call)
+        result = self._self_portal.call(self._self_checked, call)
+        if issubclass(type(result), asyncio.Future):
+            return for_this_thread(result, self._self_portal.call_soon)
+        return result
 
     def _self_checked(self, call: Callable[[], Any]) -> Any:
         # Again: it may have been revoked while this was on its way.

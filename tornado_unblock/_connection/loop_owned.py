@@ -37,6 +37,7 @@ from tornado.http1connection import HTTP1Connection
 from tornado.httputil import HTTPHeaders, ResponseStartLine
 from tornado.iostream import StreamClosedError
 
+from tornado_unblock._connection.request_connection import RequestConnection
 from tornado_unblock._connection.response import (
     NO_HEAD,
     RESPONSE_ENDED,
@@ -44,7 +45,9 @@ from tornado_unblock._connection.response import (
     harmless,
     snapshot,
 )
+from tornado_unblock._connection.websocket import install_reading_on
 from tornado_unblock._errors import AbandonedError, LoopThreadError, log
+from tornado_unblock._loop.futures import for_this_thread
 from tornado_unblock._loop.lease import running_loop
 from tornado_unblock._loop.portal import Portal, portal_to
 
@@ -106,7 +109,7 @@ def _send(
     future: asyncio.Future[None] = portal.loop.create_future()
     send = functools.partial(own, target, *args, **kwargs)
     portal.call_soon(_send_now, send, future)
-    return future
+    return for_this_thread(future, portal.call_soon)
 
 
 def _send_now(send: Callable[[], Any], future: asyncio.Future[None]) -> None:
@@ -386,9 +389,17 @@ def _closed_error() -> Exception:
     return WebSocketClosedError()
 
 
+def _check_right(handler: WebSocketHandler) -> None:
+    """Raise `AbandonedError` where the socket was taken from the body that has it."""
+    connection: Any = handler.request.connection
+    if type(connection) is RequestConnection:
+        connection.check()
+
+
 def _handler_write(
     own: _Own, handler: WebSocketHandler, *args: Any, **kwargs: Any
 ) -> Any:
+    _check_right(handler)
     # Once: the loop thread may take it away at any time.
     protocol: Any = handler.ws_connection
     if not _is_open(protocol):
@@ -397,6 +408,7 @@ def _handler_write(
 
 
 def _handler_ping(own: _Own, handler: WebSocketHandler, data: Any = b"") -> None:
+    _check_right(handler)
     protocol: Any = handler.ws_connection
     data = utf8(data)
     if not _is_open(protocol):
@@ -410,6 +422,7 @@ def _handler_close(
     code: Optional[int] = None,
     reason: Optional[str] = None,
 ) -> None:
+    _check_right(handler)
     protocol: Any = handler.ws_connection
     if protocol is None or protocol.stream is None:
         return  # as on the loop thread, of a socket that is not open yet
@@ -423,6 +436,7 @@ def _handler_close(
 
 
 def _handler_set_nodelay(own: _Own, handler: WebSocketHandler, value: bool) -> None:
+    _check_right(handler)
     protocol: Any = handler.ws_connection
     if not _is_open(protocol):
         raise _closed_error()
@@ -606,10 +620,13 @@ def guard_tornado() -> None:
         if _installed:
             return
         _install(GUARDED)
-        wrapt.register_post_import_hook(
-            lambda module: _install(guarded_sockets(module)), "tornado.websocket"
-        )
+        wrapt.register_post_import_hook(_guard_websocket, "tornado.websocket")
         _installed = True
+
+
+def _guard_websocket(module: ModuleType) -> None:
+    install_reading_on(module)
+    _install(guarded_sockets(module))
 
 
 def _install(table: _Table) -> None:

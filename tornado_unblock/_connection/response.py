@@ -26,7 +26,7 @@ from tornado.iostream import StreamClosedError
 from tornado.log import app_log
 
 from tornado_unblock._errors import AbandonedError
-from tornado_unblock._loop.futures import copy_outcome
+from tornado_unblock._loop.futures import copy_outcome, for_this_thread
 from tornado_unblock._loop.latch import Latch
 from tornado_unblock._loop.lease import Lease, here, running_loop
 from tornado_unblock._loop.portal import Portal
@@ -268,7 +268,7 @@ class ResponseWriter:
         latch = self._unsent = Latch() if self._held is None else None
         lease = self._own_lease()
         self._post(self._perform_write, future, latch, right, lease, method, args)
-        return future
+        return for_this_thread(future, self.portal.call_soon)
 
     def _answered(self, right: Right, name: str, *args: Any) -> asyncio.Future[None]:
         self.predictable = False
@@ -277,7 +277,7 @@ class ResponseWriter:
         future: asyncio.Future[None] = self.portal.call(
             self._perform_now, right, lease, name, args
         )
-        return future
+        return for_this_thread(future, self.portal.call_soon)
 
     def _wait_until_sent(self, right: Right) -> None:
         unsent = self._unsent
@@ -294,7 +294,7 @@ class ResponseWriter:
             raise AbandonedError(RESPONSE_ENDED)
         nothing: asyncio.Future[None] = self.portal.loop.create_future()
         nothing.set_result(None)
-        return nothing
+        return for_this_thread(nothing, self.portal.call_soon)
 
     def _own_lease(self) -> Optional[Lease]:
         """Return the lease of this thread, if it is to make this very response."""
@@ -337,8 +337,10 @@ class ResponseWriter:
         return result
 
     def _perform_finish(self, right: Right, lease: Optional[Lease]) -> None:
-        self._perform(right, lease, self.connection.finish)
-        self.ended = True
+        # Lost, it has ended nothing: whoever answers instead does.
+        if not self._is_lost(right, lease):
+            self._perform(right, lease, self.connection.finish)
+            self.ended = True
 
     def _perform(
         self,

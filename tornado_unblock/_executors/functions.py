@@ -36,7 +36,13 @@ def is_async(fn: Any) -> bool:
 
 
 def describe(fn: Any) -> str:
-    """Return what errors and statistics call ``fn``."""
+    """Return what errors and statistics call ``fn``.
+
+    Statistics keep something for each name, so it is one of the code, never one of
+    data: an object without a name is called after its class.
+    """
     while isinstance(fn, functools.partial):
         fn = fn.func
-    return str(getattr(fn, "__qualname__", None) or repr(fn))
+    name = getattr(fn, "__qualname__", None)
+    # A proxy or a mock may claim any attribute.
+    return name if isinstance(name, str) else type(fn).__qualname__

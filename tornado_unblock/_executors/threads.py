@@ -12,7 +12,7 @@ block has a worker woken for it alone: it is to begin before the loop thread res
 # Guarantees:
 # - at most `max_workers` threads, and one more for each worker that `lend`s;
 # - a job put in is run exactly once, unless the process ends or forks first;
-# - a claimed worker stays, and works for others only when no other is to be had;
+# - a reserved worker stays, and works for others only when no other is to be had;
 # - a forked child has the same executors, empty, without their threads;
 # - workers are daemon threads: an ending interpreter does not wait for them.
 """
@@ -110,11 +110,11 @@ class WorkerExecutor(concurrent.futures.ThreadPoolExecutor):
         self.put(Submitted(future, fn, args, kwargs))
         return future
 
-    def put_on(self, claim: ReservedWorker, job: Job, late: Job) -> bool:
-        """Run ``job`` on the claimed worker, or on any if it is gone; any thread.
+    def put_on(self, reserved: ReservedWorker, job: Job, late: Job) -> bool:
+        """Run ``job`` on the reserved worker, or on any if it is gone; any thread.
 
         Args:
-            claim: Whose worker.
+            reserved: Which one.
             job: What to run.
             late: What to run instead when that worker is busy, once it is not.
 
@@ -124,7 +124,7 @@ class WorkerExecutor(concurrent.futures.ThreadPoolExecutor):
         Raises:
             RuntimeError: As for `put`.
         """
-        worker = claim.worker
+        worker = reserved.worker
         with self._lock:
             if worker in self._workers and not self._closed:
                 at_once = worker in self._idle
@@ -195,7 +195,7 @@ class WorkerExecutor(concurrent.futures.ThreadPoolExecutor):
             self._waking = True
             idle.pop().wake_up.release()
             return
-        worker = take_idle(idle, claimed_too=not self._may_start())
+        worker = take_idle(idle, reserved_too=not self._may_start())
         if worker is not None:
             self._waking = True
             worker.wake_up.release()
@@ -352,20 +352,20 @@ def reserve_worker() -> Optional[ReservedWorker]:
         return None
     if worker.reservations is None:
         worker.reservations = weakref.WeakSet()
-    claim = ReservedWorker(worker)
-    worker.reservations.add(claim)
-    return claim
+    reserved = ReservedWorker(worker)
+    worker.reservations.add(reserved)
+    return reserved
 
 
-def take_idle(idle: list[Worker], *, claimed_too: bool) -> Optional[Worker]:
-    """Take a worker out of ``idle``, the last one that is not claimed if there is.
+def take_idle(idle: list[Worker], *, reserved_too: bool) -> Optional[Worker]:
+    """Take a worker out of ``idle``, the last one that is not reserved if there is.
 
     Args:
         idle: Guarded by the executor's lock, which is held.
-        claimed_too: Whether a claimed one will do as well.
+        reserved_too: Whether a reserved one will do as well.
     """
     worker = next((w for w in reversed(idle) if not w.reservations), None)
-    if worker is None and idle and claimed_too:
+    if worker is None and idle and reserved_too:
         worker = idle[-1]
     if worker is not None:
         idle.remove(worker)

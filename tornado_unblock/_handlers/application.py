@@ -2,7 +2,7 @@
 
 The router's ``find_handler`` is where all roads meet: nested routers, nested
 applications, handlers added later, the 404 handler. What it returns is told to
-make its handler with hooks; handler classes stay as they are.
+make a view of its handler; handler classes stay as they are.
 """
 
 from __future__ import annotations
@@ -18,8 +18,8 @@ from tornado.web import RequestHandler, _HandlerDelegate
 
 from tornado_unblock._connection.loop_owned import guard_tornado
 from tornado_unblock._errors import ConfigurationError
-from tornado_unblock._handlers.hooks import Hook, install_hook
-from tornado_unblock._handlers.options import BodyOptions, body_options
+from tornado_unblock._handlers.forms import defer_form
+from tornado_unblock._handlers.options import BodyOptions, body_options, class_options
 from tornado_unblock._handlers.whole_request import begin
 
 _App = TypeVar("_App", bound=Router)
@@ -45,7 +45,7 @@ class Unblocking:
         self, path: str, cls: type[RequestHandler]
     ) -> Optional[BodyOptions]:
         """Return how requests for ``path`` to ``cls`` run; None: as ever."""
-        if hasattr(cls, "_unblock_class_options"):
+        if class_options(cls) is not None:
             return None  # the class does it itself
         for choice in self._choices:
             if choice.matches(path, cls):
@@ -55,12 +55,13 @@ class Unblocking:
     def find_handler(
         self, own: Callable[..., Any], request: HTTPServerRequest, **kwargs: Any
     ) -> Any:
-        """Find as the application does, and have the handler made with hooks."""
+        """Find as the application does, and have a view made of the handler."""
         delegate = own(request, **kwargs)
         cls = getattr(delegate, "handler_class", None)
         if isinstance(delegate, _HandlerDelegate) and isinstance(cls, type):
             options = self.options_for(request.path or "", cls)
             if options is not None:
+                defer_form(delegate.request)
                 make = functools.partial(_make, cls, options)
                 delegate.handler_class = make  # type: ignore[assignment]
         return delegate
@@ -70,15 +71,8 @@ def _make(
     cls: type[RequestHandler], options: BodyOptions, *args: Any, **kwargs: Any
 ) -> RequestHandler:
     handler = cls(*args, **kwargs)
-    install_hook(handler, "_execute", Hook(_execute, handler, options))
-    return handler
-
-
-def _execute(
-    handler: RequestHandler, options: BodyOptions, *args: Any, **kwargs: Any
-) -> Any:
-    begin(handler, options)
-    return type(handler)._execute(handler, *args, **kwargs)
+    view: Any = begin(handler, options, held=False)
+    return handler if view is None else view
 
 
 def unblock_application(

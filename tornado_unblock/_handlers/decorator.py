@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+from collections.abc import Awaitable
 from typing import (
     TYPE_CHECKING,
     Any,
@@ -19,9 +20,10 @@ from tornado.web import RequestHandler
 from tornado_unblock._connection.loop_owned import guard_tornado
 from tornado_unblock._executors.functions import describe
 from tornado_unblock._executors.registry import AnyExecutor, JSONEncoder
+from tornado_unblock._handlers.loop_view import LoopView
 from tornado_unblock._handlers.one_method import hand_over
-from tornado_unblock._handlers.options import BodyOptions, _check_method, body_options
-from tornado_unblock._handlers.whole_request import begin
+from tornado_unblock._handlers.options import BodyOptions, body_options, check_method
+from tornado_unblock._handlers.whole_request import begin, execute
 from tornado_unblock._loop.lease import running_loop
 
 if TYPE_CHECKING:
@@ -30,6 +32,8 @@ if TYPE_CHECKING:
     _P = ParamSpec("_P")
 
 _H = TypeVar("_H", bound=RequestHandler)
+
+_Execute = Callable[..., Awaitable[None]]
 
 
 class _Decorator(Protocol):
@@ -114,7 +118,9 @@ def _unblock(target: Any, options: BodyOptions) -> Any:
 
 
 def _unblock_method(method: Any, options: BodyOptions) -> Any:
-    _check_method(method)
+    check_method(method)
+    # One decorator with options may be put on many: they tell the methods apart.
+    options = options.copy()
     unblocked = _Unblocked(method, functools.partial(_call, options))
     unblocked._self_unblock_options = options
     return unblocked
@@ -160,13 +166,27 @@ def _unblock_class(cls: type, options: BodyOptions) -> type:
             f"unblock expects a subclass of tornado.web.RequestHandler, not {cls!r}; "
             "for the methods of other classes use run_in_executor"
         )
-    own = cls._execute
-
-    @functools.wraps(own)
-    def _execute(self: RequestHandler, *args: Any, **kwargs: Any) -> Any:
-        begin(self, options)
-        return own(self, *args, **kwargs)
-
-    cls._execute = _execute  # type: ignore[method-assign]
-    cls._unblock_class_options = options  # type: ignore[attr-defined]
+    target: Any = cls
+    target._execute = _execute_of(cls, options)
     return cls
+
+
+def _execute_of(cls: type[RequestHandler], options: BodyOptions) -> _Execute:
+    """Return an ``_execute`` for ``cls`` whose requests run on workers."""
+    own: Optional[_Execute] = vars(cls).get("_execute")
+
+    @functools.wraps(cls._execute)
+    def _execute(self: Any, /, *args: Any, **kwargs: Any) -> Awaitable[None]:
+        # A view: begun by a subclass, whose options count.
+        view = self if type(self) is LoopView else begin(self, options, held=True)
+        target: Any = self if view is None else view
+        # What is inherited is looked up now: others may have wrapped it meanwhile.
+        inherited: _Execute = (
+            super(cls, target)._execute if own is None else own.__get__(target, cls)
+        )
+        if view is None or view is self:
+            return inherited(*args, **kwargs)
+        return execute(view, inherited, args, kwargs)
+
+    _execute._unblock_class_options = options  # type: ignore[attr-defined]
+    return _execute

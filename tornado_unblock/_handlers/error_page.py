@@ -4,11 +4,13 @@ Of such a handler the loop thread may believe nothing: its ``_headers_written`` 
 ``_finished`` say what the body has asked for, not what has left. So the page is made by
 a copy of it, which is told what has been sent.
 
-# Threads: the loop thread.
+# Threads: the loop thread; `answer_error` where the handler is held.
 """
 
 from __future__ import annotations
 
+import contextlib
+import logging
 from typing import Any
 
 from tornado.util import ObjectDict
@@ -16,7 +18,10 @@ from tornado.web import RequestHandler
 
 from tornado_unblock._connection.request_connection import RequestConnection
 from tornado_unblock._connection.response import ResponseWriter
+from tornado_unblock._errors import AbandonedError, log, safe_repr
 from tornado_unblock._handlers.hooks import Hook
+from tornado_unblock._handlers.results import client_gone
+from tornado_unblock._loop.lease import running_loop
 
 
 def copy_for_error_page(
@@ -63,3 +68,39 @@ def _copy_slots(handler: object, twin: object) -> None:
                 setattr(twin, name, getattr(handler, name))
             except AttributeError:
                 pass  # it has no value
+
+
+def answer_error(handler: RequestHandler, error: BaseException) -> None:
+    """Have Tornado answer ``error``, and its client answered whatever that raises.
+
+    Tornado logs what ``log_exception`` and ``write_error`` raise, and goes on. So it is
+    here with what Tornado lets through: errors of ``send_error``, errors that refuse to
+    be asked what they are, and `SystemExit`, which must not end more than a request.
+
+    Args:
+        handler: Held by the calling thread.
+        error: What its method raised.
+    """
+    try:
+        type(handler)._handle_request_exception(handler, error)
+    except BaseException as failure:
+        kind = type(failure)
+        if issubclass(kind, KeyboardInterrupt) and running_loop() is not None:
+            raise  # Ctrl-C, on the loop thread
+        if issubclass(kind, Exception):
+            log(logging.ERROR, "Exception in exception handler", error=failure)
+        else:
+            name, what = type(handler).__qualname__, safe_repr(failure)
+            message = "%s raised %s for an error page; only its request ends"
+            log(logging.ERROR, message, name, what, error=failure)
+        with contextlib.suppress(AbandonedError):
+            _answer_plainly(handler)
+
+
+def _answer_plainly(handler: RequestHandler) -> None:
+    if handler._finished or client_gone(handler):
+        return
+    if not handler._headers_written:
+        handler.clear()
+        handler.set_status(500)
+    handler.finish()

@@ -14,7 +14,9 @@ from typing import Any, Callable
 from tornado.log import app_log
 from tornado.web import RequestHandler
 
+from tornado_unblock._connection.websocket import read_on
 from tornado_unblock._errors import RejectedError
+from tornado_unblock._handlers.methods import is_socket
 from tornado_unblock._handlers.ownership import Ownership, ownership_of
 from tornado_unblock._limits.placement import Placement
 from tornado_unblock._loop.portal import Portal
@@ -64,6 +66,8 @@ def dispatch_in_line(
         RejectedError: There is no worker for it, and no room to wait; also from
             the Future, when something else held the handler.
     """
+    if is_socket(handler) and handler.ws_connection is not None:
+        read_on(handler.ws_connection)
     return _in_line(portal, handler, where, body, _admit)
 
 

@@ -7,15 +7,11 @@ from __future__ import annotations
 
 import asyncio
 import functools
-from typing import Any, Callable, NamedTuple, Optional
+from collections.abc import Mapping, Sequence
+from typing import Callable, Optional
 
 from tornado.web import RequestHandler
 
-from tornado_unblock._executors.registry import (
-    JSONEncoder,
-    json_encoder,
-    resolve_executor,
-)
 from tornado_unblock._handlers.in_turn import (
     dispatch,
     dispatch_in_line,
@@ -23,45 +19,26 @@ from tornado_unblock._handlers.in_turn import (
 )
 from tornado_unblock._handlers.methods import is_socket
 from tornado_unblock._handlers.options import BodyOptions
-from tornado_unblock._handlers.results import auto_finish, ends_plainly, send
+from tornado_unblock._handlers.plan import Step, plan_method, verb_of
+from tornado_unblock._handlers.results import auto_finish, send
 from tornado_unblock._handlers.websocket import abort_on_error
-from tornado_unblock._limits.placement import Placement, placement
 from tornado_unblock._loop.per_loop import PerLoop
 from tornado_unblock._loop.portal import Portal, current_portal
 
-VERBS = frozenset(name.lower() for name in RequestHandler.SUPPORTED_METHODS)
+# The options are each decorated method's own. The verb counts too: a `post` may
+# await the `get` that another request is served by.
+_Key = tuple[BodyOptions, type[RequestHandler], Optional[str]]
 
-# Hooks whose result Tornado ignores: nobody awaits what they return.
-NOT_AWAITED = frozenset(["on_finish", "on_close", "on_connection_close", "on_ping"])
-
-
-class BodyPlacement(NamedTuple):
-    """Where and how the bodies of one handler class's method run."""
-
-    placement: Placement
-    # Encodes what a verb returns; None for other methods, whose result is
-    # their caller's.
-    encoder: Optional[JSONEncoder]
-    # Whether Tornado calls it with nothing in between, and so finishes next.
-    finishes: bool
-    # Whether nothing but Tornado's own code runs when it finishes.
-    ends_plainly: bool
-    not_awaited: bool
-    socket: bool
-
-
-_Key = tuple[BodyOptions, type[RequestHandler]]
-
-_placements: PerLoop[dict[_Key, BodyPlacement]] = PerLoop(dict)
+_steps: PerLoop[dict[_Key, Step]] = PerLoop(dict)
 
 
 def hand_over(
     handler: RequestHandler,
-    fn: Callable[..., Any],
-    args: Any,
-    kwargs: Any,
+    fn: Callable[..., object],
+    args: Sequence[object],
+    kwargs: Mapping[str, object],
     options: BodyOptions,
-) -> Optional[asyncio.Future[Any]]:
+) -> Optional[asyncio.Future[object]]:
     """Run ``fn(*args, **kwargs)``, a method of ``handler``, on a worker.
 
     Returns:
@@ -71,58 +48,44 @@ def hand_over(
         RejectedError: There is no worker for it, and no room to wait.
     """
     portal = current_portal()
-    key = (options, type(handler))
-    placements = _placements.of(portal)
-    where = placements.get(key)
-    if where is None:
-        where = placements[key] = _place(portal, handler, fn, options)
-    body = functools.partial(_run_body, handler, fn, args, kwargs, where)
-    where_it_runs, _, finishes, _, not_awaited, socket = (
-        where  # faster than by their names
-    )
-    if not_awaited:
-        dispatch_not_awaited(portal, handler, where_it_runs, body)
+    key = (options, type(handler), handler.request.method)
+    step = _steps.of(portal).get(key) or _plan(portal, handler, fn, options)
+    body = functools.partial(_run_body, handler, fn, args, kwargs, step)
+    if not step.awaited:
+        dispatch_not_awaited(portal, handler, step.placement, body)
         return None
-    if socket and is_socket(handler) and handler.ws_connection is not None:
-        future = dispatch_in_line(portal, handler, where_it_runs, body)
-        return future if fn.__name__ == "open" else abort_on_error(handler, future)
-    return dispatch(portal, handler, where_it_runs, body, direct=finishes)
+    if step.socket and is_socket(handler) and handler.ws_connection is not None:
+        future = dispatch_in_line(portal, handler, step.placement, body)
+        return future if step.name == "open" else abort_on_error(handler, future)
+    return dispatch(portal, handler, step.placement, body, direct=step.finishes)
 
 
-def _place(
-    portal: Portal, handler: RequestHandler, fn: Any, options: BodyOptions
-) -> BodyPlacement:
-    name, cls = fn.__name__, type(handler)
-    verb = (handler.request.method or "").lower()
-    serving = getattr(getattr(cls, verb, None), "__wrapped__", None)
-    serves = serving is not None and serving is getattr(fn, "__func__", fn)
-    is_verb = name in VERBS or serves
-    return BodyPlacement(
-        placement(
-            portal,
-            resolve_executor(options.executor),
-            f"{cls.__qualname__}.{name}",
-            options.timeout,
-        ),
-        (options.json_encoder or json_encoder()) if is_verb else None,
-        serves,
-        ends_plainly(cls),
-        name in NOT_AWAITED,
-        is_socket(handler),
-    )
+def _plan(
+    portal: Portal,
+    handler: RequestHandler,
+    fn: Callable[..., object],
+    options: BodyOptions,
+) -> Step:
+    cls = type(handler)
+    verb = verb_of(cls, handler.request.method)
+    # What the class does not know is nothing to keep a plan under.
+    key = (options, cls, handler.request.method if verb else None)
+    steps = _steps.of(portal)
+    if key not in steps:
+        steps[key] = plan_method(portal, cls, verb, fn.__name__, options)
+    return steps[key]
 
 
 def _run_body(
     handler: RequestHandler,
-    fn: Callable[..., Any],
-    args: Any,
-    kwargs: Any,
-    where: BodyPlacement,
-) -> Any:
+    fn: Callable[..., object],
+    args: Sequence[object],
+    kwargs: Mapping[str, object],
+    step: Step,
+) -> object:
     value = fn(*args, **kwargs)
-    where_it_runs, encoder, finishes, plainly, _, _ = where
-    if value is not None and encoder is not None:
-        value = send(handler, value, encoder, where_it_runs.endpoint.name)
-    if value is None and finishes:
-        auto_finish(handler, plainly)
+    if value is not None and step.sends:
+        value = send(handler, value, step.encoder, step.placement.endpoint.name)
+    if value is None and step.finishes:
+        auto_finish(handler, step.ends_plainly)
     return value

@@ -3,30 +3,14 @@
 from __future__ import annotations
 
 import concurrent.futures
-from typing import (
-    TYPE_CHECKING,
-    Any,
-    Optional,
-    Union,
-)
+from typing import Optional
 
-import wrapt
+from tornado.web import RequestHandler
 
 from tornado_unblock._executors.functions import describe, is_async
 from tornado_unblock._executors.options import check_seconds
-from tornado_unblock._executors.registry import (
-    AnyExecutor,
-    JSONEncoder,
-)
-
-if TYPE_CHECKING:
-    from typing_extensions import ParamSpec
-
-    _P = ParamSpec("_P")
-if TYPE_CHECKING:
-    _Wrapper = wrapt.FunctionWrapper[..., Any]
-else:
-    _Wrapper = wrapt.FunctionWrapper
+from tornado_unblock._executors.registry import AnyExecutor, JSONEncoder
+from tornado_unblock._handlers.methods import USED_AT_ONCE
 
 
 class BodyOptions:
@@ -44,35 +28,13 @@ class BodyOptions:
         self.timeout = timeout
         self.json_encoder = json_encoder
 
+    def copy(self) -> BodyOptions:
+        """Return options of the same kind for another body."""
+        return BodyOptions(self.executor, self.timeout, self.json_encoder)
+
     def given(self) -> bool:
         """Whether any option was given."""
         return bool(self.executor or self.timeout or self.json_encoder)
-
-
-# Tornado uses the result of these at once, so they cannot be awaited.
-_USED_AT_ONCE = frozenset(
-    [
-        "__init__",
-        "check_etag_header",
-        "check_origin",
-        "check_trusted_origin",
-        "check_xsrf_cookie",
-        "compute_etag",
-        "create_template_loader",
-        "get_browser_locale",
-        "get_compression_options",
-        "get_current_user",
-        "get_login_url",
-        "get_template_namespace",
-        "get_template_path",
-        "get_user_locale",
-        "initialize",
-        "log_exception",
-        "select_subprotocol",
-        "set_default_headers",
-        "write_error",
-    ]
-)
 
 
 def body_options(
@@ -88,7 +50,7 @@ def body_options(
     return BodyOptions(executor, timeout, json_encoder)
 
 
-def _check_executor(executor: Union[AnyExecutor, None]) -> None:
+def _check_executor(executor: Optional[AnyExecutor]) -> None:
     if executor is None or isinstance(executor, str):
         return
     if not isinstance(executor, concurrent.futures.Executor):
@@ -103,7 +65,12 @@ def _check_executor(executor: Union[AnyExecutor, None]) -> None:
         )
 
 
-def _check_method(method: Any) -> None:
+def check_method(method: object) -> None:
+    """Check that `unblock` can serve ``method``.
+
+    Raises:
+        TypeError: It cannot; the message says what to do instead.
+    """
     if isinstance(method, (staticmethod, classmethod)):
         raise TypeError(
             f"unblock cannot serve a {type(method).__name__}: it has no handler; "
@@ -121,9 +88,15 @@ def _check_method(method: Any) -> None:
             "the sync methods it calls, or call blocking functions in it with "
             "await run_in_executor(fn, ...)"
         )
-    if name.rpartition(".")[2] in _USED_AT_ONCE:
+    if name.rpartition(".")[2] in USED_AT_ONCE:
         raise TypeError(
             f"Tornado needs the result of {name} at once, so it cannot be moved "
             "alone; unblock the method that causes the call, in whose worker it "
             "then runs"
         )
+
+
+def class_options(cls: type[RequestHandler]) -> Optional[BodyOptions]:
+    """Return the options of ``@unblock`` on ``cls`` or a base of it, if it is there."""
+    options = getattr(cls._execute, "_unblock_class_options", None)
+    return options if isinstance(options, BodyOptions) else None

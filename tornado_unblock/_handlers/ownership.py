@@ -25,7 +25,7 @@ from tornado_unblock._connection.request_connection import RequestConnection
 from tornado_unblock._connection.response import ResponseWriter
 from tornado_unblock._errors import ClientGoneError, RejectedError
 from tornado_unblock._executors.threads import ReservedWorker, reserve_worker
-from tornado_unblock._handlers.error_page import copy_for_error_page
+from tornado_unblock._handlers.error_page import answer_error, copy_for_error_page
 from tornado_unblock._handlers.results import client_gone
 from tornado_unblock._limits.closing import requests_between_hops, tell_closing
 from tornado_unblock._loop.lease import running_loop
@@ -90,8 +90,8 @@ class Ownership:
         """``offload`` has ended, or will not start."""
         handler: RequestHandler = offload.handler
         self.running.remove(offload)
-        if isinstance(error, RejectedError):
-            self.retry_after = error.retry_after
+        if issubclass(type(error), RejectedError):
+            self.retry_after = cast(RejectedError, error).retry_after
         if self.running:
             return
         self._parted = False
@@ -103,6 +103,8 @@ class Ownership:
             self.right.revoke("its body has ended, and its response with it")
             self.writer.ended = True
             handler.request.connection = self.writer.connection
+            # What another thread has begun to send in its place is lost.
+            handler._headers_written = self.writer.sent
         elif not (self._ended or handler._finished):
             between = requests_between_hops(self._portal)
             self._between = weakref.ref(self, between.discard)
@@ -178,7 +180,7 @@ class Ownership:
             twin._finished = True  # a body has finished the response
         elif self.right.revoked is None:
             self.right.revoke(why)
-        type(twin)._handle_request_exception(twin, error)
+        answer_error(twin, error)
 
     def closing(self) -> None:
         """The client left: what has not started will not."""
@@ -220,12 +222,12 @@ class Ownership:
         Returns:
             False when a worker has finished it already.
         """
-        self._parted = True
+        parted, self._parted = self._parted, True
         running = [o for o in self.running if o.handler is handler]
         kept = [offload for offload in running if not offload.abandon(why)]
         if kept:
             return False
-        if running:
+        if running and not parted:
             on_finish = handler.on_finish
             shown.on_finish = _nothing  # type: ignore[method-assign]
             left = list(range(len(running)))

@@ -1,165 +1,299 @@
-"""What of a handler class runs where, decided once for each verb.
+"""What of a handler class runs where: decided once for each class and verb.
 
-# Threads: the loop thread only.
+Both forms are planned here: a decorated method alone (`plan_step`), and the request
+as a whole (`RequestPlan`, which is such steps, and what lies between them).
+
+# Threads: `decide` runs on any, all else on the loop thread.
+# Guarantees: what is kept depends on classes and their methods alone, never on what
+# a request says.
 """
 
 from __future__ import annotations
 
+import dataclasses
 import inspect
 from collections.abc import Mapping
-from typing import Any, NamedTuple, Optional
+from typing import NamedTuple, Optional
 
 from tornado import web
 from tornado.web import RequestHandler
 
 from tornado_unblock._executors.functions import is_async
-from tornado_unblock._executors.registry import (
-    JSONEncoder,
-    json_encoder,
-    resolve_executor,
+from tornado_unblock._executors.registry import JSONEncoder, resolve_executor
+from tornado_unblock._handlers.methods import (
+    ASKED_AHEAD,
+    END,
+    ERROR_PAGE,
+    NOT_AWAITED,
+    VERBS,
+    base_of,
+    hooks_of,
+    is_socket_class,
+    overridden,
 )
-from tornado_unblock._handlers.methods import base_of, is_socket_class
 from tornado_unblock._handlers.options import BodyOptions
-from tornado_unblock._handlers.results import ends_plainly
+from tornado_unblock._handlers.running_loop import shows_loop
 from tornado_unblock._limits.placement import Placement, placement
 from tornado_unblock._loop.portal import Portal
 
-# What Tornado calls on the handler after an error. Where a class changes none
-# of them, an error is cheap enough for the loop thread.
-_ERROR_HOOKS = (
-    "get_current_user",
-    "get_user_locale",
-    "log_exception",
-    "on_finish",
-    "send_error",
-    "set_default_headers",
-    "write_error",
+_PASSES_ON = (
+    "it passes the request on; a WSGI application runs in a worker, if nobody has "
+    "given its container an executor"
 )
 
-# What Tornado calls on a WebSocketHandler and waits for, or does not.
-_SOCKET_AWAITED = ("open", "on_message", "on_pong")
-_SOCKET_NOT_AWAITED = ("on_close", "on_ping")
 
+class Decision(NamedTuple):
+    """What of a class hops when it serves a verb, and why; always built by keyword."""
 
-class Plan(NamedTuple):
-    """What of one verb of one handler class hops."""
-
-    placement: Placement
-    # The sites of other methods that hop.
-    hooks: Mapping[str, Placement]
-    encoder: JSONEncoder
-    verb: str
-    prepare_hops: bool
-    verb_hops: bool
+    why: str
+    prepare_hops: bool = False
+    verb_hops: bool = False
     # prepare, verb and finish share a hop.
-    together: bool
-    errors_hop: bool
+    together: bool = False
+    # Whether the verb is a coroutine that awaits only what it sends.
+    driven: bool = False
+    # Whether sync hooks and error pages hop, too.
+    others_hop: bool = True
+    # Whether it has Tornado's own `prepare` of a FallbackHandler.
+    passes_on: bool = False
+
+
+@dataclasses.dataclass(frozen=True)
+class Step:
+    """One method of a handler class, as it runs on workers."""
+
+    # Slots: each request reads these.
+    __slots__ = (
+        *("awaited", "encoder", "ends_plainly", "finishes", "name", "placement"),
+        *("sends", "socket"),
+    )
+
+    name: str
+    placement: Placement
+    # Whether Tornado looks at what it returns.
+    awaited: bool
+    # Whether what it returns is sent; of other methods it is for the caller.
+    sends: bool
+    # What encodes that; None for the one that is configured.
+    encoder: Optional[JSONEncoder]
+    # Whether Tornado calls it with nothing in between, and so finishes next.
+    finishes: bool
     # Whether nothing but Tornado's own code runs when it finishes.
     ends_plainly: bool
-    # Other methods that hop: those that Tornado waits for, those it does not.
-    awaited: tuple[str, ...]
-    not_awaited: tuple[str, ...]
-    # Whether Tornado's questions are answered in the hop of prepare.
-    asks_ahead: bool
-    # Whether the verb is a coroutine that awaits only what it sends.
-    driven: bool
+    socket: bool
+
+
+@dataclasses.dataclass(frozen=True)
+class RequestPlan:
+    """What of one verb of one handler class hops."""
+
+    decision: Decision
+    # The verb's lower-case name; empty where the class does not have it.
+    verb: str
+    # The verb's own; without a verb, what errors run as.
+    step: Step
+    # Other methods that hop.
+    hooks: Mapping[str, Step]
+    # Whether errors are answered in a worker.
+    errors_hop: bool
+    socket: bool
     # Whether more than one hop may be for the same thread.
     thread_bound: bool
 
-
-class Where(NamedTuple):
-    """The part of a plan that depends on the class alone."""
-
-    prepare_hops: bool
-    verb_hops: bool
-    together: bool
-    driven: bool
-    why: str
+    @property
+    def moves(self) -> bool:
+        """Whether anything hops."""
+        return bool(
+            self.decision.prepare_hops
+            or self.decision.passes_on
+            or self.decision.verb_hops
+            or self.hooks
+            or self.errors_hop
+        )
 
 
 def make_plan(
     portal: Portal, cls: type[RequestHandler], verb: str, options: BodyOptions
-) -> Plan:
+) -> RequestPlan:
     """Decide what of ``cls`` hops when it serves ``verb``."""
-    own = options_of_method(cls, verb) or options
-    where = decide(cls, verb)
-    socket = is_socket_class(cls)
-    awaited = _overridden(cls, _SOCKET_AWAITED if socket else ())
-    not_awaited = _overridden(cls, _SOCKET_NOT_AWAITED if socket else ())
-    if cls._stream_request_body:
-        awaited += _overridden(cls, ("data_received",))
-    # Called on the loop thread where a coroutine or an awaitable ends a request.
-    not_awaited += _overridden(cls, ("on_finish",))
-    executor = resolve_executor(own.executor)
-    verb_placement, *hook_placements = (
-        placement(portal, executor, f"{cls.__qualname__}.{name}", own.timeout)
-        for name in (verb, *awaited, *not_awaited)
-    )
-    errors_hop = bool(_overridden(cls, _ERROR_HOOKS))
-    return Plan(
-        verb_placement,
-        dict(zip((*awaited, *not_awaited), hook_placements)),
-        own.json_encoder or json_encoder(),
-        verb,
-        where.prepare_hops,
-        where.verb_hops,
-        where.together,
-        errors_hop,
-        ends_plainly(cls),
-        awaited,
-        not_awaited,
-        socket,
-        where.driven,
+    options = options_of_method(cls, verb) or options
+    decision = decide(cls, verb)
+    hooks = hooks_of(cls) if decision.others_hop else ()
+    errors_hop = decision.others_hop and bool(overridden(cls, ERROR_PAGE))
+    thread_bound = (
         errors_hop
-        or "data_received" in awaited
-        or (where.verb_hops and bool(_overridden(cls, ("prepare",)))),
+        or "data_received" in hooks
+        or (decision.verb_hops and bool(overridden(cls, ("prepare",))))
+    )
+    return RequestPlan(
+        decision=decision,
+        verb=verb,
+        step=plan_step(
+            portal,
+            cls,
+            verb or "write_error",
+            options,
+            sends=True,
+            finishes=True,
+            shares=("prepare", "on_finish") if decision.together else (),
+        ),
+        hooks={
+            name: plan_step(portal, cls, name, options, sends=False, finishes=False)
+            for name in hooks
+        },
+        errors_hop=errors_hop,
+        socket=is_socket_class(cls),
+        thread_bound=thread_bound,
     )
 
 
-def decide(cls: type[RequestHandler], verb: str) -> Where:
-    """Decide where ``prepare`` and the verb of ``cls`` run, and say why."""
-    method = getattr(cls, verb, None)
+def plan_step(
+    portal: Portal,
+    cls: type[RequestHandler],
+    name: str,
+    options: BodyOptions,
+    *,
+    sends: bool,
+    finishes: bool,
+    shares: tuple[str, ...] = (),
+) -> Step:
+    """Return how the method called ``name`` of ``cls`` runs on workers.
+
+    Args:
+        portal: The way to the loop.
+        cls: The class of the handler.
+        name: The method's.
+        options: How it runs.
+        sends: Whether what it returns is sent.
+        finishes: Whether Tornado finishes next.
+        shares: Other methods that run in the same hop.
+    """
+    return Step(
+        name=name,
+        placement=placement(
+            portal,
+            resolve_executor(options.executor),
+            f"{cls.__qualname__}.{name}",
+            options.timeout,
+            shows_loop(cls, name, *shares),
+        ),
+        awaited=name not in NOT_AWAITED,
+        sends=sends,
+        encoder=options.json_encoder,
+        finishes=finishes,
+        ends_plainly=ends_plainly(cls),
+        socket=is_socket_class(cls),
+    )
+
+
+def plan_method(
+    portal: Portal,
+    cls: type[RequestHandler],
+    verb: str,
+    name: str,
+    options: BodyOptions,
+) -> Step:
+    """Return how a decorated method runs while ``cls`` serves ``verb``.
+
+    Args:
+        portal: The way to the loop.
+        cls: The class of the handler.
+        verb: What the request asks for, or empty where the class does not have it.
+        name: The method's.
+        options: The method's own; no other has the same object.
+    """
+    serving = inspect.getattr_static(cls, verb, None)
+    below = getattr(serving, "__wrapped__", None)
+    # Another decorator above it may show its options, as that of wrapt does.
+    finishes = _options(serving) is options and _options(below) is not options
+    return plan_step(
+        portal, cls, name, options, sends=finishes or name in VERBS, finishes=finishes
+    )
+
+
+def verb_of(cls: type[RequestHandler], method: Optional[str]) -> str:
+    """Return the verb that a request's ``method`` selects of ``cls``.
+
+    What a client sends selects nothing else: it is no attribute's name and no key
+    before it has been looked up here.
+
+    Returns:
+        Its name in lower case; empty where ``cls`` does not serve it.
+    """
+    if method is None or method not in cls.SUPPORTED_METHODS:
+        return ""
+    verb = method.lower()
+    return verb if getattr(cls, verb, None) is not None else ""
+
+
+def decide(cls: type[RequestHandler], verb: str) -> Decision:
+    """Decide where ``prepare`` and the verb of ``cls`` run, and say why; any thread."""
     if issubclass(cls, web.FallbackHandler):
-        return Where(False, False, False, False, "it passes the request on")
+        own = cls.prepare is web.FallbackHandler.prepare
+        return Decision(_PASSES_ON, others_hop=False, passes_on=own)
     if is_socket_class(cls):
-        if cls.get is not base_of(cls).get and not is_async(cls.get):
-            why = "a WebSocket: a sync get, then its hooks hop"
-            return Where(True, True, not is_async(cls.prepare), False, why)
-        asks = _overridden(cls, ("prepare", "check_origin", "select_subprotocol"))
-        return Where(bool(asks), False, False, False, "a WebSocket: its hooks hop")
+        return _decide_socket(cls)
+    if getattr(cls, verb, None) is None:
+        sync = overridden(cls, tuple(VERBS))
+        return Decision("Tornado answers 405 itself", others_hop=bool(sync))
     driven = (
         issubclass(cls, web.StaticFileHandler)
         and cls.get is web.StaticFileHandler.get
         and verb in ("get", "head")
     )
-    if method is None:
-        return Where(False, False, False, False, "Tornado answers 405 itself")
-    if is_async(method) and not driven:
-        moves = bool(_overridden(cls, ("prepare",)))
-        return Where(moves, False, False, False, "its verb is a coroutine")
+    if is_async(getattr(cls, verb)) and not driven:
+        return Decision(
+            "its verb is a coroutine, and stays as it was with all around it; "
+            "unblock what blocks: a sync method, or run_in_executor in the verb",
+            others_hop=False,
+        )
     if is_async(cls.prepare):
-        return Where(False, True, False, driven, "its prepare is a coroutine")
+        why = "its prepare is a coroutine"
+        return Decision(why, verb_hops=True, driven=driven)
     if cls._stream_request_body:
-        moves = bool(_overridden(cls, ("prepare",)))
-        return Where(moves, True, False, driven, "its body is streamed in between")
-    return Where(True, True, True, driven, "all of it is sync")
+        return Decision(
+            "its body is streamed in between",
+            prepare_hops=bool(overridden(cls, ("prepare",))),
+            verb_hops=True,
+            driven=driven,
+        )
+    return Decision(
+        "all of it is sync",
+        prepare_hops=True,
+        verb_hops=True,
+        together=True,
+        driven=driven,
+    )
+
+
+def _decide_socket(cls: type[RequestHandler]) -> Decision:
+    if cls.get is not base_of(cls).get and not is_async(cls.get):
+        return Decision(
+            "a WebSocket: a sync get, then its hooks hop",
+            prepare_hops=True,
+            verb_hops=True,
+            together=not is_async(cls.prepare),
+        )
+    asks = overridden(cls, ("prepare", *ASKED_AHEAD))
+    return Decision(
+        "a WebSocket: its hooks hop",
+        prepare_hops=bool(asks) and not is_async(cls.prepare),
+    )
+
+
+def ends_plainly(cls: type[RequestHandler]) -> bool:
+    """Whether nothing but Tornado's own code runs when a response is finished."""
+    return all(
+        getattr(cls, name, None) is getattr(RequestHandler, name, None) for name in END
+    )
 
 
 def options_of_method(cls: type[RequestHandler], name: str) -> Optional[BodyOptions]:
     """Return the options that ``@unblock(...)`` gave a method, if it gave any."""
-    method = inspect.getattr_static(cls, name, None)
-    options: Any = getattr(method, "_self_unblock_options", None)
-    if isinstance(options, BodyOptions) and options.given():
-        return options
-    return None
+    options = _options(inspect.getattr_static(cls, name, None))
+    return options if options is not None and options.given() else None
 
 
-def _overridden(cls: type[RequestHandler], names: tuple[str, ...]) -> tuple[str, ...]:
-    """Return which of the methods ``cls`` overrides with a sync one of its own."""
-    base: Any = base_of(cls)
-    return tuple(
-        name
-        for name in names
-        if getattr(cls, name, None) is not getattr(base, name, None)
-        and not is_async(getattr(cls, name))
-    )
+def _options(method: object) -> Optional[BodyOptions]:
+    options = getattr(method, "_self_unblock_options", None)
+    return options if isinstance(options, BodyOptions) else None

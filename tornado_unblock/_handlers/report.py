@@ -11,8 +11,8 @@ from tornado.web import Application, RequestHandler
 from tornado_unblock._executors.options import DEFAULT
 from tornado_unblock._executors.registry import AnyExecutor, executor_name
 from tornado_unblock._handlers.application import Unblocking
-from tornado_unblock._handlers.one_method import VERBS
-from tornado_unblock._handlers.options import BodyOptions
+from tornado_unblock._handlers.methods import VERBS
+from tornado_unblock._handlers.options import class_options
 from tornado_unblock._handlers.plan import decide, options_of_method
 
 
@@ -91,7 +91,7 @@ def _rows(
     for verb in sorted(VERBS):
         if getattr(cls, verb) is RequestHandler._unimplemented_method:
             continue
-        options: Optional[BodyOptions] = getattr(cls, "_unblock_class_options", None)
+        options = class_options(cls)
         if options is None and unblocking is not None:
             options = unblocking.options_for(sample, cls)
         where = decide(cls, verb)

@@ -15,26 +15,25 @@ import asyncio
 import collections.abc
 import concurrent.futures
 import contextlib
+import logging
 from collections.abc import Coroutine, Iterator
-from typing import Any
+from typing import Any, Optional
 
 from tornado.iostream import StreamClosedError
+from tornado.log import LogFormatter, access_log
 from tornado.web import Application, RequestHandler
 
 from tornado_unblock._errors import ResultError
-from tornado_unblock._executors.registry import JSONEncoder
+from tornado_unblock._executors.registry import JSONEncoder, json_encoder
 from tornado_unblock._handlers.methods import is_socket
 from tornado_unblock._loop.latch import Latch
 from tornado_unblock._loop.lease import here
 from tornado_unblock._loop.portal import Portal
 
-JSON = "application/json; charset=UTF-8"
+_LOG_REQUEST = Application.log_request
+_FORMATTERS = (logging.Formatter, LogFormatter)
 
-# What `RequestHandler.finish` calls, and a class may override.
-_AT_THE_END = (
-    *("finish", "flush", "on_finish", "_log", "get_status", "set_header"),
-    *("set_etag_header", "compute_etag", "check_etag_header", "_break_cycles"),
-)
+JSON = "application/json; charset=UTF-8"
 
 # From so many bytes on, hashing them for the Etag takes about as long as a hop.
 _LONG = 65536
@@ -43,7 +42,7 @@ _MANY = 64
 
 
 def send(
-    handler: RequestHandler, value: Any, encoder: JSONEncoder, endpoint: str
+    handler: RequestHandler, value: Any, encoder: Optional[JSONEncoder], endpoint: str
 ) -> Any:
     """Send ``value``; returns it when it is for the loop thread to await.
 
@@ -64,9 +63,13 @@ def send(
 
 
 def is_awaitable(value: object) -> bool:
-    """Whether Tornado would wait for ``value``."""
-    return isinstance(value, (asyncio.Future, concurrent.futures.Future)) or hasattr(
-        value, "__await__"
+    """Whether Tornado would wait for ``value``.
+
+    Its type is asked, as ``await`` does: a proxy may claim any attribute.
+    """
+    kind = type(value)
+    return issubclass(kind, (asyncio.Future, concurrent.futures.Future)) or any(
+        "__await__" in vars(base) for base in kind.__mro__
     )
 
 
@@ -78,12 +81,12 @@ def auto_finish(handler: RequestHandler, plain: bool) -> None:
 
     Args:
         handler: Finished already, or told not to be, it is left alone.
-        plain: See `ends_plainly`.
+        plain: Whether nothing but Tornado's own code runs when it finishes.
     """
     lease = here.lease
     if handler._finished or not handler._auto_finish or lease is None:
         return
-    if plain and not handler._transforms and _logs_plainly(handler.application):
+    if plain and not handler._transforms and _logs_plainly(handler):
         chunks = handler._write_buffer
         if len(chunks) < _MANY and sum(map(len, chunks)) < _LONG:
             lease.leaves_finish = True
@@ -91,18 +94,42 @@ def auto_finish(handler: RequestHandler, plain: bool) -> None:
     handler.finish()
 
 
-def ends_plainly(cls: type[RequestHandler]) -> bool:
-    """Whether nothing but Tornado's own code runs when a response is finished."""
-    return all(
-        getattr(cls, name, None) is getattr(RequestHandler, name, None)
-        for name in _AT_THE_END
-    )
+def _logs_plainly(handler: RequestHandler) -> bool:
+    """Whether nothing but Tornado's and logging's own code logs the request.
+
+    What others have put there may look for what the body has left in its thread.
+    """
+    application = handler.application
+    log_request = getattr(application.log_request, "__func__", None)
+    if "log_function" in application.settings or log_request is not _LOG_REQUEST:
+        return False
+    status = handler._status_code
+    level = logging.INFO if status < 400 else logging.WARNING
+    if status >= 500:
+        level = logging.ERROR
+    return not access_log.isEnabledFor(level) or _is_plain(access_log)
 
 
-def _logs_plainly(application: Application) -> bool:
+def _is_plain(logger: logging.Logger) -> bool:
+    if (
+        logger.filters
+        or type(logger) is not logging.Logger
+        or logging.getLogRecordFactory() is not logging.LogRecord
+    ):
+        return False
+    above: Optional[logging.Logger] = logger
+    while above is not None:
+        if not all(map(_is_plain_handler, above.handlers)):
+            return False
+        above = above.parent if above.propagate else None
+    return True
+
+
+def _is_plain_handler(handler: logging.Handler) -> bool:
     return (
-        "log_function" not in application.settings
-        and type(application).log_request is Application.log_request
+        type(handler).__module__ in ("logging", "logging.handlers")
+        and not handler.filters
+        and (handler.formatter is None or type(handler.formatter) in _FORMATTERS)
     )
 
 
@@ -114,9 +141,9 @@ def client_gone(handler: RequestHandler) -> bool:
     return stream is None or bool(stream.closed())
 
 
-def _encode(value: Any, encoder: JSONEncoder, endpoint: str) -> Any:
+def _encode(value: Any, encoder: Optional[JSONEncoder], endpoint: str) -> Any:
     try:
-        return encoder(value)
+        return (encoder or json_encoder())(value)
     except (TypeError, ValueError, OverflowError, RecursionError) as error:
         raise ResultError(
             f"{endpoint} returned a {type(value).__name__} that cannot be sent as "

@@ -1,6 +1,6 @@
-"""WebSockets: questions asked ahead, and errors of hooks.
+"""WebSockets: a view for what calls their hooks, and questions asked ahead.
 
-# Threads: `ask_ahead` runs in a worker, `abort_on_error` on the loop thread.
+# Threads: `ask_ahead` runs in a worker, all else on the loop thread.
 # Guarantees:
 # - Tornado's questions that it needs answered at once (`check_origin`,
 #   `select_subprotocol`) are answered in a worker before it asks them.
@@ -9,50 +9,92 @@
 from __future__ import annotations
 
 import asyncio
+import concurrent.futures
 import functools
 from typing import TYPE_CHECKING, Any, Callable
 
 import tornado
+from tornado.web import RequestHandler
 
-from tornado_unblock._handlers.hooks import Hook, install_hook
-from tornado_unblock._handlers.methods import base_of
+from tornado_unblock._handlers.loop_view import (
+    Answer,
+    HopFunction,
+    LoopView,
+    set_answers,
+)
+from tornado_unblock._handlers.methods import ASKED_AHEAD, base_of
 
 if TYPE_CHECKING:
-    from tornado.websocket import WebSocketHandler
+    pass
 
 
-def ask_ahead(handler: Any) -> None:
+def socket_hops(cls: type[RequestHandler]) -> dict[str, HopFunction]:
+    """Return what stands on the view of a WebSocket beside its hooks."""
+    hops: dict[str, HopFunction] = {
+        "get_websocket_protocol": _connect,
+        **dict.fromkeys(ASKED_AHEAD, _answer),
+    }
+    if cls.get is base_of(cls).get:
+        hops["get"] = _get
+    return hops
+
+
+def _get(view: LoopView, name: str, /, *args: Any, **kwargs: Any) -> Any:
+    """Run Tornado's own ``get``, which makes the connection, with the view."""
+    return getattr(type(view._unblock_target), name)(view, *args, **kwargs)
+
+
+def ask_ahead(view: LoopView) -> None:
     """Answer, in this worker, what Tornado will ask on the loop thread."""
-    headers = handler.request.headers
-    origin = headers.get("Origin", headers.get("Sec-Websocket-Origin"))
-    if origin is not None:
-        _ask(handler, "check_origin", origin)
+    handler = view._unblock_target
+    cls, headers = type(handler), handler.request.headers
     offered = headers.get("Sec-WebSocket-Protocol", "")
-    names = [name.strip() for name in offered.split(",")] if offered else []
-    _ask(handler, "select_subprotocol", names)
+    questions = {
+        "check_origin": headers.get("Origin", headers.get("Sec-Websocket-Origin")),
+        "select_subprotocol": [name.strip() for name in offered.split(",") if offered],
+    }
+    set_answers(
+        view,
+        {
+            name: Answer(question, _outcome(getattr(handler, name), question))
+            for name, question in questions.items()
+            if question is not None
+            and getattr(cls, name) is not getattr(base_of(cls), name)
+        },
+    )
 
 
-def _ask(handler: Any, name: str, question: Any) -> None:
-    if getattr(type(handler), name) is getattr(base_of(type(handler)), name):
-        return
-    own = getattr(handler, name)
-    outcome: asyncio.Future[Any] = asyncio.Future()
+def _outcome(
+    method: Callable[[Any], object], question: object
+) -> concurrent.futures.Future[object]:
+    outcome: concurrent.futures.Future[object] = concurrent.futures.Future()
     try:
-        outcome.set_result(own(question))
+        outcome.set_result(method(question))
     except Exception as error:
         outcome.set_exception(error)
-        outcome.exception()
-    install_hook(handler, name, Hook(_answer, own, question, outcome))
+    return outcome
 
 
-def _answer(
-    own: Callable[[Any], Any], known: Any, outcome: asyncio.Future[Any], question: Any
-) -> Any:
-    return outcome.result() if question == known else own(question)
+def _answer(view: LoopView, name: str, question: object) -> Any:
+    answer = view._unblock_answers.get(name)
+    if answer is not None and answer.question == question:
+        return answer.outcome.result()
+    return getattr(view._unblock_target, name)(question)
+
+
+def _connect(view: LoopView, name: str) -> Any:
+    """Make the connection; what it calls on its handler, it calls on the view."""
+    protocol: Any = getattr(view._unblock_target, name)()
+    if protocol is not None:
+        protocol.handler = view
+        # A `get` of the user's is called with the handler, and passes it on.
+        accept = protocol.accept_connection
+        protocol.accept_connection = lambda handler: accept(view)
+    return protocol
 
 
 def abort_on_error(
-    handler: WebSocketHandler, future: asyncio.Future[Any]
+    handler: RequestHandler, future: asyncio.Future[Any]
 ) -> asyncio.Future[Any]:
     """Have an error of a hook end its socket, as that of an inline hook does.
 
@@ -68,7 +110,7 @@ def abort_on_error(
 
 
 def _abort(  # pragma: no cover - before 6.6
-    handler: WebSocketHandler, shown: asyncio.Future[Any], future: asyncio.Future[Any]
+    handler: Any, shown: asyncio.Future[Any], future: asyncio.Future[Any]
 ) -> None:
     error = None if future.cancelled() else future.exception()
     if error is not None:

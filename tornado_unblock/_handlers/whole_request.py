@@ -1,178 +1,310 @@
 """The whole request in one hop: prepare, verb, finish and errors on one worker.
 
-Tornado's own ``_execute`` stays on the loop thread and runs as it is; hooks on
-the handler make its calls hop. The call of ``prepare`` goes to a worker, which
-runs ``prepare``, the verb and ``finish`` in one go; ``_execute`` then finds the
-response finished and ends.
+Tornado's own ``_execute`` stays on the loop thread and runs as it is, but for a view in
+place of the handler (`loop_view`), on which what the plan names is a hop. The call of
+``prepare`` goes to a worker, which runs ``prepare``, the verb and ``finish`` in one go;
+``_execute`` then finds the response finished and ends.
+
+What Tornado calls on the handler itself (`on_finish` when the loop thread finishes a
+response, `on_close`; with ``@unblock`` on the class `data_received`, too) is reached by
+a descriptor on the class, which asks whether there is a view.
 
 # Threads: `begin` and the `_hop_*` functions run on the loop thread, the
 # `_run_*` functions in the worker.
 # Guarantees:
 # - sync `prepare`, verb, `finish`, `on_finish` and what they call run on one
 #   worker, in one hop; so do `log_exception` and `write_error` of their errors;
-# - coroutines stay on the loop thread, and what is sync before, beside or after
-#   them hops by itself;
-# - called by a body, every method is the plain method again.
+# - what a request with a coroutine for a verb runs stays on the loop thread;
+# - when ``_execute`` ends, an error that a hop raised has been answered;
+# - what a body calls is the plain method.
 """
 
 from __future__ import annotations
 
 import functools
 import inspect
-from typing import Any, Callable
+from collections.abc import Awaitable, Mapping
+from typing import Any, Callable, NamedTuple, Optional
 
-from tornado.log import app_log
 from tornado.web import RequestHandler
 
 from tornado_unblock._errors import ClientGoneError, RejectedError
-from tornado_unblock._handlers.hooks import Hook, install_hook, remove_hook
+from tornado_unblock._executors.functions import is_async
+from tornado_unblock._handlers.error_page import answer_error
+from tornado_unblock._handlers.forms import has_large_form, parse_first
 from tornado_unblock._handlers.in_turn import (
     dispatch,
     dispatch_in_line,
     dispatch_not_awaited,
 )
-from tornado_unblock._handlers.methods import is_socket
+from tornado_unblock._handlers.loop_view import (
+    HopFunction,
+    LoopView,
+    find_by_handler,
+    intercept,
+    set_ran,
+)
+from tornado_unblock._handlers.methods import ASKED_AHEAD, NOT_AWAITED, base_of
 from tornado_unblock._handlers.options import BodyOptions
 from tornado_unblock._handlers.ownership import (
     is_held,
     let_worker_go,
     reserve_this_worker,
 )
-from tornado_unblock._handlers.plan import Plan, make_plan
+from tornado_unblock._handlers.plan import RequestPlan, make_plan, verb_of
 from tornado_unblock._handlers.results import auto_finish, drive, is_awaitable, send
-from tornado_unblock._handlers.websocket import abort_on_error, ask_ahead
+from tornado_unblock._handlers.websocket import (
+    abort_on_error,
+    ask_ahead,
+    socket_hops,
+)
+from tornado_unblock._handlers.wsgi import answer_by_wsgi
 from tornado_unblock._loop.lease import check_lease, current_lease, running_loop
 from tornado_unblock._loop.per_loop import PerLoop
-from tornado_unblock._loop.portal import current_portal
+from tornado_unblock._loop.portal import Portal, current_portal
 
-_PlanKey = tuple[BodyOptions, type[RequestHandler], str]
-
-_plans: PerLoop[dict[_PlanKey, Plan]] = PerLoop(dict)
+_Key = tuple[BodyOptions, type[RequestHandler], Optional[str]]
 
 
-def begin(handler: RequestHandler, options: BodyOptions) -> None:
-    """Have the request of ``handler`` run on a worker; before ``_execute``."""
-    if isinstance(vars(handler).get("_break_cycles"), Hook):
-        return  # begun by a subclass, whose options count
+class _Known(NamedTuple):
+    """What is kept for the requests of one class and verb."""
+
+    plan: RequestPlan
+    hops: Mapping[str, HopFunction]
+    # Whether methods on the class have to find the view.
+    by_handler: bool
+
+
+# Where a request that is not finished, and not executed any more, keeps its view.
+_PARKED = "_unblock_parked"
+
+_known: PerLoop[dict[_Key, _Known]] = PerLoop(dict)
+
+
+def begin(
+    handler: RequestHandler, options: BodyOptions, *, held: bool
+) -> Optional[LoopView]:
+    """Return what Tornado is to have in place of ``handler``; None: nothing hops.
+
+    Args:
+        handler: Just made.
+        options: How it runs. Those of a class are of no application.
+        held: Whether Tornado holds the handler already, and will for good.
+    """
     portal = current_portal()
-    verb = (handler.request.method or "").lower()
-    key = (options, type(handler), verb)
-    plans = _plans.of(portal)
-    plan = plans.get(key)
-    if plan is None:
-        plan = plans[key] = make_plan(portal, type(handler), verb, options)
-    if plan.together:
-        install_hook(
-            handler, "prepare", Hook(_hop, _run_together, "prepare", handler, plan)
-        )
-    elif plan.prepare_hops:
-        install_hook(
-            handler, "prepare", Hook(_hop, _run_prepare, "prepare", handler, plan)
-        )
-    if plan.verb_hops:
-        install_hook(handler, verb, Hook(_hop, _run_verb, verb, handler, plan))
-    for name in plan.awaited:
-        install_hook(handler, name, Hook(_hop_in_line, handler, plan, name))
-    for name in plan.not_awaited:
-        install_hook(handler, name, Hook(_hop_not_awaited, handler, plan, name))
+    key = (options, type(handler), handler.request.method)
+    known = _known.of(portal).get(key) or _learn(portal, handler, options, held)
+    if not known.plan.moves and not has_large_form(handler.request):
+        return None
+    view = LoopView(handler, known.plan, known.hops)
+    if known.by_handler:
+        find_by_handler(view)
+    return view
+
+
+def execute(
+    view: LoopView,
+    own: Callable[..., Awaitable[None]],
+    args: tuple[object, ...],
+    kwargs: Mapping[str, object],
+) -> Awaitable[None]:
+    """Run the ``_execute`` that is bound to ``view``, and what is due at its end."""
+    plan = view._unblock_plan
+    if has_large_form(view._unblock_target.request):
+        own = functools.partial(parse_first, view, own)
+    running = own(*args, **kwargs)
+    if plan.thread_bound or plan.hooks:
+        return _execute(view, running)
+    return running
+
+
+def _learn(
+    portal: Portal, handler: RequestHandler, options: BodyOptions, held: bool
+) -> _Known:
+    cls = type(handler)
+    verb = verb_of(cls, handler.request.method)
+    # What the class does not know is nothing to keep a plan under.
+    key = (options, cls, handler.request.method if verb else None)
+    kept = _known.of(portal)
+    if key not in kept:
+        plan = make_plan(portal, cls, verb, options)
+        hops = _hops(cls, plan)
+        names = [name for name in hops if _is_called_on_handler(cls, name, held)]
+        for name in names:
+            intercept(cls, name)
+        kept[key] = _Known(plan=plan, hops=hops, by_handler=bool(names))
+    return kept[key]
+
+
+def _is_called_on_handler(cls: type[RequestHandler], name: str, held: bool) -> bool:
+    """Whether Tornado, or what it calls, calls a method on the handler itself."""
+    if name == "data_received":
+        return held
+    if name in ("get_websocket_protocol", *ASKED_AHEAD):
+        # Its own `get` gets the view; another gets the handler, and so does Tornado's.
+        return cls.get is not base_of(cls).get
+    return name in NOT_AWAITED
+
+
+def _hops(cls: type[RequestHandler], plan: RequestPlan) -> dict[str, HopFunction]:
+    """Return what stands on a view in place of the handler's methods."""
+    hops: dict[str, HopFunction] = {"_execute": _execute_on_view}
+    if plan.socket:
+        hops.update(socket_hops(cls))
+    if plan.decision.passes_on:
+        hops["prepare"] = _hop_fallback
+    elif plan.decision.prepare_hops:
+        run = _run_together if plan.decision.together else _run_prepare
+        hops["prepare"] = functools.partial(_hop, run)
+    elif plan.errors_hop and is_async(cls.prepare):
+        hops["prepare"] = _watch
+    if plan.decision.verb_hops:
+        hops[plan.verb] = _hop_verb
+    for name, step in plan.hooks.items():
+        hops[name] = _hop_in_line if step.awaited else _hop_not_awaited
     if plan.errors_hop:
-        hook = Hook(_hop_error, handler, plan)
-        install_hook(handler, "_handle_request_exception", hook)
-    install_hook(handler, "_break_cycles", Hook(_let_go, handler))
-
-
-def _let_go(handler: RequestHandler) -> None:
-    """Take the hooks away at the end: each refers to its handler."""
-    open_socket = (
-        is_socket(handler)
-        and handler.get_status() == 101
-        and not handler._on_close_called
-    )
-    if not open_socket:
-        own = vars(handler)
-        for name in [name for name, value in own.items() if isinstance(value, Hook)]:
-            del own[name]
-    let_worker_go(handler)
-    type(handler)._break_cycles(handler)
+        hops["_handle_request_exception"] = _hop_error
+    return hops
 
 
 # --- loop thread --------------------------------------------------------------
 
 
+def _execute_on_view(view: LoopView, name: str, /, *args: Any, **kwargs: Any) -> Any:
+    """Call the handler's ``_execute``, with the view in place of the handler."""
+    handler = view._unblock_target
+    own = vars(handler).get(name)
+    if own is None:
+        own = getattr(type(handler), name).__get__(view, type(handler))
+    return execute(view, own, args, kwargs)
+
+
+async def _execute(view: LoopView, running: Awaitable[None]) -> None:
+    """Await ``running``, and do what is due when Tornado lets go of the request.
+
+    It has the name of what it runs: who lists tasks looks for that.
+    """
+    handler = view._unblock_target
+    try:
+        await running
+    finally:
+        if handler._finished or "on_finish" not in view._unblock_plan.hooks:
+            let_worker_go(handler)
+        else:
+            # Somebody will finish it: until then, the view is to be found.
+            vars(handler.request)[_PARKED] = view
+
+
 def _hop(
-    run: Callable[..., Any],
-    name: str,
-    handler: RequestHandler,
-    plan: Plan,
-    *args: Any,
-    **kwargs: Any,
+    run: Callable[..., Any], view: LoopView, name: str, /, *args: Any, **kwargs: Any
 ) -> Any:
+    handler, plan = view._unblock_target, view._unblock_plan
     if running_loop() is None:
-        return getattr(type(handler), name)(handler, *args, **kwargs)
-    body = functools.partial(_step, run, handler, plan, *args, **kwargs)
-    return dispatch(current_portal(), handler, plan.placement, body, direct=True)
+        return getattr(handler, name)(*args, **kwargs)
+    body = functools.partial(_step, run, view, *args, **kwargs)
+    future = dispatch(current_portal(), handler, plan.step.placement, body, direct=True)
+    return _answered(view, future) if plan.errors_hop else future
 
 
-def _hop_in_line(handler: RequestHandler, plan: Plan, name: str, *args: Any) -> Any:
+def _hop_fallback(view: LoopView, name: str) -> Any:
+    handler, where = view._unblock_target, view._unblock_plan.step.placement
+    answer = answer_by_wsgi(handler, where)
+    return getattr(handler, name)() if answer is None else answer
+
+
+def _hop_verb(view: LoopView, name: str, /, *args: Any, **kwargs: Any) -> Any:
+    if view._unblock_ran:
+        return None  # in the hop of prepare
+    return _hop(_run_verb, view, name, *args, **kwargs)
+
+
+def _watch(view: LoopView, name: str) -> Any:
+    return _answered(view, getattr(view._unblock_target, name)())
+
+
+async def _answered(view: LoopView, running: Awaitable[object]) -> object:
+    """Await ``running``; if it raises, wait until a worker has answered the error.
+
+    Tornado would not wait for that, and what stands around ``_execute`` (Sentry,
+    OpenTelemetry) would see a request without status that goes on.
+    """
+    try:
+        return await running
+    except Exception as error:
+        if not _for_worker(view, error):
+            raise
+        handler, plan = view._unblock_target, view._unblock_plan
+        body = functools.partial(_step, _run_error, view, error)
+        await dispatch_in_line(current_portal(), handler, plan.step.placement, body)
+        set_ran(view)
+        return None
+    finally:
+        del running
+
+
+def _for_worker(view: LoopView, error: BaseException) -> bool:
+    """Whether a worker is to answer ``error``, and there may be one."""
+    return not (
+        running_loop() is None
+        or issubclass(type(error), (RejectedError, ClientGoneError))
+        or is_held(view._unblock_target)
+    )
+
+
+def _hop_error(view: LoopView, name: str, error: BaseException) -> None:
+    handler, plan = view._unblock_target, view._unblock_plan
+    if not _for_worker(view, error):
+        # Without a worker there is only the loop thread to say so.
+        answer_error(handler, error)
+        return
+    body = functools.partial(_run_error, view, error)
+    dispatch_not_awaited(current_portal(), handler, plan.step.placement, body)
+
+
+def _hop_in_line(view: LoopView, name: str, /, *args: Any) -> Any:
+    handler, plan = view._unblock_target, view._unblock_plan
     if running_loop() is None:
-        return getattr(type(handler), name)(handler, *args)
-    body = functools.partial(_step, _run_hook, handler, plan, name, *args)
-    future = dispatch_in_line(current_portal(), handler, plan.hooks[name], body)
-    if name != "open" and is_socket(handler):
-        return abort_on_error(handler, future)
+        return getattr(handler, name)(*args)
+    body = functools.partial(_step, _run_hook, view, name, *args)
+    where = plan.hooks[name].placement
+    future = dispatch_in_line(current_portal(), handler, where, body)
+    if plan.socket and name not in ("open", "data_received"):
+        return abort_on_error(view._unblock_target, future)
     return future
 
 
-def _hop_not_awaited(
-    handler: RequestHandler, plan: Plan, name: str, *args: Any
-) -> None:
-    body = functools.partial(getattr(type(handler), name), handler, *args)
+def _hop_not_awaited(view: LoopView, name: str, /, *args: Any) -> None:
+    handler, plan = view._unblock_target, view._unblock_plan
     if running_loop() is None:
-        body()
-    else:
-        dispatch_not_awaited(current_portal(), handler, plan.hooks[name], body)
-
-
-def _hop_error(handler: RequestHandler, plan: Plan, error: BaseException) -> None:
-    own = functools.partial(type(handler)._handle_request_exception, handler)
-    if (
-        running_loop() is None
-        or isinstance(error, (RejectedError, ClientGoneError))
-        or is_held(handler)
-    ):
-        # Without a worker there is only the loop thread to say so.
-        own(error)
+        getattr(handler, name)(*args)
         return
-    body = functools.partial(_run_error, own, error)
-    dispatch_not_awaited(current_portal(), handler, plan.placement, body)
+    body = functools.partial(_run_hook, view, name, *args)
+    dispatch_not_awaited(current_portal(), handler, plan.hooks[name].placement, body)
+    if vars(handler.request).pop(_PARKED, None) is not None:
+        let_worker_go(handler)
 
 
 # --- worker -------------------------------------------------------------------
 
 
-def _step(
-    run: Callable[..., Any],
-    handler: RequestHandler,
-    plan: Plan,
-    *args: Any,
-    **kwargs: Any,
-) -> Any:
+def _step(run: Callable[..., Any], view: LoopView, /, *args: Any, **kwargs: Any) -> Any:
     """Run a part of a request; its next one may need this very thread."""
     try:
-        return run(handler, plan, *args, **kwargs)
+        return run(view, *args, **kwargs)
     finally:
-        if plan.thread_bound and not handler._finished:
+        handler = view._unblock_target
+        if view._unblock_plan.thread_bound and not handler._finished:
             lease = current_lease()
             if lease is None or not lease.leaves_finish:
                 reserve_this_worker(handler)
 
 
-def _run_hook(handler: RequestHandler, plan: Plan, name: str, *args: Any) -> Any:
-    return getattr(type(handler), name)(handler, *args)
+def _run_hook(view: LoopView, name: str, /, *args: Any) -> Any:
+    return getattr(view._unblock_target, name)(*args)
 
 
-def _run_together(handler: RequestHandler, plan: Plan) -> Any:
-    remove_hook(handler, "prepare")
+def _run_together(view: LoopView) -> Any:
+    handler, plan = view._unblock_target, view._unblock_plan
     value = None
     try:
         value = handler.prepare()
@@ -181,59 +313,68 @@ def _run_together(handler: RequestHandler, plan: Plan) -> Any:
         if handler._finished:
             return None
         check_lease()
-        if plan.asks_ahead:
-            ask_ahead(handler)
-        value = _run_verb(handler, plan, *handler.path_args, **handler.path_kwargs)
+        if plan.socket:
+            ask_ahead(view)
+        value = _send(view, *handler.path_args, **handler.path_kwargs)
     except Exception as error:
-        _handle(handler, error)
-        # After an error Tornado leaves an unfinished request alone.
-        handler._auto_finish = False
-    if not handler._finished:
-        # Tornado calls the verb next, and is to find that it has run.
-        install_hook(handler, plan.verb, Hook(_ran, handler, plan.verb))
+        _handle(view, error)
+    # Tornado calls the verb next, if the response is not finished.
+    set_ran(view)
     return value
 
 
-def _run_prepare(handler: RequestHandler, plan: Plan) -> Any:
-    remove_hook(handler, "prepare")
-    value = handler.prepare()
-    if plan.asks_ahead and not handler._finished:
-        ask_ahead(handler)
+def _run_prepare(view: LoopView) -> Any:
+    handler = view._unblock_target
+    try:
+        value = handler.prepare()
+        if view._unblock_plan.socket and not handler._finished:
+            ask_ahead(view)
+    except Exception as error:
+        _handle(view, error)
+        set_ran(view)
+        return None
     return value
 
 
-def _run_verb(handler: RequestHandler, plan: Plan, *args: Any, **kwargs: Any) -> Any:
-    remove_hook(handler, plan.verb)
+def _run_verb(view: LoopView, /, *args: Any, **kwargs: Any) -> Any:
+    try:
+        return _send(view, *args, **kwargs)
+    except Exception as error:
+        _handle(view, error)
+        return None
+
+
+def _send(view: LoopView, /, *args: Any, **kwargs: Any) -> Any:
+    """Run the verb, send what it returns, and finish."""
+    handler, plan = view._unblock_target, view._unblock_plan
     value = getattr(handler, plan.verb)(*args, **kwargs)
     lease = current_lease()
-    if plan.driven and lease is not None and inspect.iscoroutine(value):
+    if plan.decision.driven and lease is not None and inspect.iscoroutine(value):
         value = drive(value, lease.portal)
+    step = plan.step
     if value is not None:
-        value = send(handler, value, plan.encoder, plan.placement.endpoint.name)
+        value = send(handler, value, step.encoder, step.placement.endpoint.name)
     if value is None:
-        auto_finish(handler, plan.ends_plainly)
+        auto_finish(handler, step.ends_plainly)
     return value
 
 
-def _ran(handler: RequestHandler, verb: str, *args: Any, **kwargs: Any) -> None:
-    remove_hook(handler, verb)
-
-
-def _handle(handler: RequestHandler, error: Exception) -> None:
+def _handle(view: LoopView, error: BaseException) -> None:
     """Do in the worker what ``_execute`` does with an error on the loop thread."""
     lease = current_lease()
     if lease is not None and lease.revoked is not None:
         raise error
-    try:
-        type(handler)._handle_request_exception(handler, error)
-    except Exception:
-        app_log.error("Exception in exception handler", exc_info=True)
+    handler = view._unblock_target
+    answer_error(handler, error)
+    # After an error Tornado leaves an unfinished request alone.
+    handler._auto_finish = False
 
 
-def _run_error(own: Callable[[BaseException], None], error: BaseException) -> None:
+def _run_error(view: LoopView, error: BaseException) -> None:
+    """Answer an error that the loop thread has caught."""
     try:
         raise error
-    except BaseException:
-        own(error)
+    except BaseException:  # `log_exception` may ask for what is handled
+        _handle(view, error)
     finally:
         del error

@@ -11,7 +11,7 @@ each body that a worker runs. It knows nothing of threads or handlers.
 #   that wait for other work and have lent their token, and what waits for one;
 # - requests of one endpoint start in the order in which they came;
 # - waiting endpoints take turns;
-# - no endpoint can borrow the last free token while it holds another, so a
+# - no endpoint can borrow the last free token while it holds another, so an
 #   endpoint that has none is let in at once while any is free.
 """
 
@@ -26,6 +26,9 @@ from tornado_unblock._limits.counts import Counts
 
 # What a 503 may ask a client to wait, in seconds.
 _LONGEST_RETRY = 60
+
+MOST_ENDPOINTS = 1000
+OTHERS = "(others)"
 
 
 class Waiter(Protocol):
@@ -100,7 +103,7 @@ class Limiter:
             if max_endpoint_share < 1
             else None
         )
-        # Routes with waiting requests, the one whose turn it is first.
+        # Endpoints with waiting requests, the one whose turn it is first.
         self._turns: collections.OrderedDict[Endpoint, None] = collections.OrderedDict()
         # The endpoint that would get whatever token it gives back, if there is one.
         # Read by workers.
@@ -112,8 +115,15 @@ class Limiter:
         return sum(len(endpoint.waiting) for endpoint in list(self._turns))
 
     def endpoint(self, name: str) -> Endpoint:
-        """Return the endpoint called ``name``, made on first use."""
+        """Return the endpoint called ``name``, made on first use.
+
+        After `MOST_ENDPOINTS` all further ones are one, called `OTHERS`: functions made
+        at run time may have any number of names.
+        """
         endpoint = self.endpoints.get(name)
+        if endpoint is None and len(self.endpoints) >= MOST_ENDPOINTS:
+            name = OTHERS
+            endpoint = self.endpoints.get(name)
         if endpoint is None:
             endpoint = self.endpoints[name] = Endpoint(name)
         return endpoint
@@ -176,7 +186,7 @@ class Limiter:
 
         Returns:
             Who has it now, to be told so; None if it is to be given back, because
-            nobody of this endpoint waits, or others may have a better claim to it.
+            nobody of this endpoint waits, or it may be the turn of others.
         """
         return endpoint.take_first() if self.sole_waiting_endpoint is endpoint else None
 

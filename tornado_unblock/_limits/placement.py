@@ -53,6 +53,8 @@ class Placement(NamedTuple):
     limiter: ExecutorLimiter
     endpoint: Endpoint
     timeout: Optional[float]
+    # Whether asyncio is to say in its worker that the loop runs there.
+    shows_loop: bool = False
 
 
 def placement(
@@ -60,6 +62,7 @@ def placement(
     executor: concurrent.futures.Executor,
     endpoint: str,
     timeout: Optional[float],
+    shows_loop: bool = False,
 ) -> Placement:
     """Return the placement of ``endpoint`` on the portal's loop; loop thread only.
 
@@ -68,11 +71,12 @@ def placement(
         executor: Where it runs.
         endpoint: What errors and statistics call it.
         timeout: Seconds it may run; None means the executor's timeout.
+        shows_loop: Whether it finds the loop running; then it cannot run its own.
     """
     limiter = limiter_of(portal, executor)
     if timeout is None:
         timeout = limiter.options.timeout
-    return Placement(executor, limiter, limiter.endpoint(endpoint), timeout)
+    return Placement(executor, limiter, limiter.endpoint(endpoint), timeout, shows_loop)
 
 
 class _LoopLimiters:

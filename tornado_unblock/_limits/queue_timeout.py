@@ -14,7 +14,7 @@ import time
 from typing import Callable, Optional, Protocol
 
 
-class Impatient(Protocol):
+class Queued(Protocol):
     """What does not wait for ever."""
 
     def give_up(self) -> None:
@@ -24,8 +24,8 @@ class Impatient(Protocol):
 class QueueTimeouts:
     """Tells those that wait when they have waited for ``seconds``.
 
-    All have the same patience, so who came first gives up first, and one timer
-    for that one will do.
+    All wait equally long, so who came first gives up first, and one timer for that one
+    will do.
 
     Args:
         seconds: How long each waits.
@@ -39,19 +39,17 @@ class QueueTimeouts:
     ) -> None:
         self.seconds = seconds
         self._call_later = call_later
-        self._until: collections.OrderedDict[Impatient, float] = (
-            collections.OrderedDict()
-        )
+        self._until: collections.OrderedDict[Queued, float] = collections.OrderedDict()
         # Not stopped when who it was started for leaves: it finds the next.
         self._timer: Optional[asyncio.TimerHandle] = None
 
-    def add(self, waiter: Impatient) -> None:
+    def add(self, waiter: Queued) -> None:
         """``waiter`` waits from now on."""
         self._until[waiter] = time.monotonic() + self.seconds
         if self._timer is None:
             self._timer = self._call_later(self.seconds, self._look)
 
-    def discard(self, waiter: Impatient) -> None:
+    def discard(self, waiter: Queued) -> None:
         """``waiter`` does not wait any more, if it did."""
         self._until.pop(waiter, None)
 

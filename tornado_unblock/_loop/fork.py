@@ -46,6 +46,9 @@ class Step(enum.IntEnum):
     """Connections are left to the parent, unread and unclosed: pools are empty."""
     CALLS = 9
     """Calls under way in the parent do not end here: nobody waits for them."""
+    STALLS = 10
+    """Nothing is watched: the watching thread is not there, and stalls are counted
+    anew."""
 
 
 class _Acts(NamedTuple):

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import concurrent.futures
+import contextlib
 import contextvars
 import functools
 from collections.abc import Awaitable
-from typing import TypeVar, cast
+from typing import Callable, TypeVar, cast
+
+from tornado_unblock._loop.thread_loop import running_loop
 
 _T = TypeVar("_T")
 
@@ -37,6 +40,39 @@ def _copy_now(target: asyncio.Future[_T], source: asyncio.Future[_T]) -> None:
 def _pass_cancel(source: asyncio.Future[_T], target: asyncio.Future[_T]) -> None:
     if target.cancelled() and not source.done():
         source.cancel()
+
+
+def for_this_thread(
+    future: asyncio.Future[_T], post: Callable[..., object]
+) -> asyncio.Future[_T]:
+    """Return what the calling thread can await for ``future``; any thread.
+
+    A body may run a loop of its own, and what it awaits there has to belong to that.
+
+    Args:
+        future: One of the application's loop; it may be done any moment.
+        post: ``post(fn, *args)`` runs ``fn(*args)`` on the thread of its loop, soon.
+    """
+    loop = running_loop()
+    if loop is None or loop is future.get_loop():
+        return future
+    own: asyncio.Future[_T] = loop.create_future()
+    pass_on = functools.partial(_pass_on, loop, own)
+    post(future.add_done_callback, pass_on)
+    return own
+
+
+def _pass_on(
+    loop: asyncio.AbstractEventLoop, own: asyncio.Future[_T], future: asyncio.Future[_T]
+) -> None:
+    with contextlib.suppress(RuntimeError):  # closed: nobody waits there any more
+        loop.call_soon_threadsafe(_copy_unheard, own, future)
+
+
+def _copy_unheard(own: asyncio.Future[_T], future: asyncio.Future[_T]) -> None:
+    _copy_now(own, future)
+    if not own.cancelled():
+        own.exception()  # whoever made it is told of an error that nobody awaits
 
 
 def deliver(

@@ -22,8 +22,7 @@ import functools
 import threading
 from typing import Any, Callable, Optional, Protocol
 
-from tornado_unblock._loop import thread_loop
-from tornado_unblock._loop.lease import in_worker
+from tornado_unblock._loop.lease import current_lease
 
 Post = Callable[..., None]
 """``post(fn, *args)`` runs ``fn(*args)`` on the loop thread, soon."""
@@ -43,13 +42,14 @@ def guard(
         post: How a worker reaches the loop thread.
         closed: Called when the loop is closed.
     """
+    thread = threading.get_ident()
     posted: dict[str, Callable[[asyncio.AbstractEventLoop, Post, _Own], object]] = {
         # Futures schedule their callbacks with this one: so a body may complete
         # a Future of the loop.
         "call_soon": _post_soon,
         "call_later": _post_later,
         "call_at": _post_at,
-        "create_task": _post_task,
+        "create_task": functools.partial(_post_task, thread),
     }
     if isinstance(loop, asyncio.BaseEventLoop):
         # Its call_later asks its call_at. And with one attribute more than five, a loop
@@ -57,7 +57,7 @@ def guard(
         del posted["call_later"]
     for name, by_post in posted.items():
         own: _Call = getattr(loop, name)
-        call = _either(own, functools.partial(by_post, loop, post))
+        call = _either(own, functools.partial(by_post, loop, post), thread)
         if isinstance(loop, asyncio.BaseEventLoop) and name == "call_soon":
             call = _at_once(loop, call) if _is_plain(loop) else call
         setattr(loop, name, call)
@@ -77,14 +77,13 @@ def _close(
     closed()
 
 
-def _either(own: _Call, posted: Callable[[_Own], object]) -> _Call:
-    running, here = asyncio._get_running_loop, thread_loop.here
+def _either(own: _Call, posted: Callable[[_Own], object], thread: int) -> _Call:
+    this_thread = threading.get_ident
 
     @functools.wraps(own)
     def call(*args: object, **kwargs: object) -> object:
-        # Looking for a running loop is cheap, and nearly always enough.
-        loop = running()
-        if (loop is None or loop is here.shown) and in_worker():
+        # The thread is asked, not which loop runs in it: a body may run one of its own.
+        if this_thread() != thread and current_lease() is not None:
             return posted(functools.partial(own, *args, **kwargs))
         return own(*args, **kwargs)
 
@@ -189,21 +188,22 @@ class _PostedTask(asyncio.Task[object]):
     """A task that a worker asked for; any thread may cancel it."""
 
     post: Post
+    thread: int
 
     def cancel(self, *args: object, **kwargs: object) -> bool:
         """Cancel the task; from a worker, soon."""
-        if in_worker():
+        if threading.get_ident() != self.thread:
             self.post(functools.partial(self.cancel, *args, **kwargs))
             return not self.done()
         return super().cancel(*args, **kwargs)
 
 
 def _post_task(
-    loop: asyncio.AbstractEventLoop, post: Post, own: _Own
+    thread: int, loop: asyncio.AbstractEventLoop, post: Post, own: _Own
 ) -> asyncio.Task[object]:
     # Not by the loop's factory: an eager one would begin the coroutine right here. Of
     # a Task only its first step reaches the loop, by the loop's own `call_soon`.
     own.keywords.pop("eager_start", None)
     task = _PostedTask(*own.args, loop=loop, **own.keywords)
-    task.post = post
+    task.post, task.thread = post, thread
     return task

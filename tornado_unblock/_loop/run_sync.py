@@ -17,6 +17,7 @@ import asyncio
 import contextlib
 import contextvars
 import functools
+import threading
 from typing import Any, Callable, Optional, Protocol
 
 from tornado import gen, util
@@ -24,7 +25,7 @@ from tornado.ioloop import IOLoop
 
 from tornado_unblock._errors import AbandonedError
 from tornado_unblock._loop.latch import Latch
-from tornado_unblock._loop.lease import Lease, check_lease, in_worker
+from tornado_unblock._loop.lease import Lease, check_lease, current_lease
 
 _Call = Callable[..., object]
 # What it returns, `gen.convert_yielded` looks at.
@@ -43,12 +44,12 @@ class _Portal(Protocol):
 
 def guard_io_loop(portal: _Portal) -> None:
     """Make `IOLoop.run_sync` and `IOLoop.stop` usable in a body; loop thread."""
-    io_loop = portal.io_loop
+    io_loop, either = portal.io_loop, functools.partial(_either, threading.get_ident())
     io_loop.run_sync = functools.partial(  # type: ignore[method-assign]
-        _either, io_loop.run_sync, functools.partial(_run_sync, portal)
+        either, io_loop.run_sync, functools.partial(_run_sync, portal)
     )
     io_loop.stop = functools.partial(  # type: ignore[assignment,method-assign]
-        _either, io_loop.stop, functools.partial(portal.call_soon, io_loop.stop)
+        either, io_loop.stop, functools.partial(portal.call_soon, io_loop.stop)
     )
 
 
@@ -58,8 +59,11 @@ def unguard_io_loop(io_loop: IOLoop) -> None:
         vars(io_loop).pop(name, None)
 
 
-def _either(own: _Call, in_body: _Call, *args: object, **kwargs: object) -> object:
-    return in_body(*args, **kwargs) if in_worker() else own(*args, **kwargs)
+def _either(
+    thread: int, own: _Call, in_body: _Call, *args: object, **kwargs: object
+) -> object:
+    elsewhere = threading.get_ident() != thread and current_lease() is not None
+    return in_body(*args, **kwargs) if elsewhere else own(*args, **kwargs)
 
 
 def _run_sync(
@@ -67,8 +71,8 @@ def _run_sync(
 ) -> object:
     lease = check_lease()
     run = _Run(func, lease)
-    portal.call_soon(contextvars.copy_context().run, run.start)
     with lease.lending() if lease is not None else contextlib.nullcontext():
+        portal.call_soon(contextvars.copy_context().run, run.start)
         in_time = run.latch.wait(portal.loop, timeout)
         if not in_time:
             portal.call_soon(run.cancel)
@@ -105,7 +109,10 @@ class _Run:
     async def _run(self) -> None:
         try:
             made = self._func()
-            self._value = None if made is None else await gen.convert_yielded(made)
+            if hasattr(type(made), "__await__"):
+                self._value = await made
+            elif made is not None:  # a list, a coroutine of `types.coroutine`, ...
+                self._value = await gen.convert_yielded(made)
         except asyncio.CancelledError:
             raise
         except BaseException as error:

@@ -22,13 +22,12 @@ import concurrent.futures
 import contextlib
 import contextvars
 import enum
+import logging
 import sys
 import threading
 import time
 import traceback
 from typing import Any, Callable, Optional, Protocol
-
-from tornado.log import app_log
 
 from tornado_unblock._errors import (
     AbandonedError,
@@ -37,6 +36,7 @@ from tornado_unblock._errors import (
     RunTimeoutError,
     crossing_error,
     is_failure,
+    log,
 )
 from tornado_unblock._executors.threads import ReservedWorker, WorkerExecutor
 from tornado_unblock._limits.placement import Placement
@@ -127,11 +127,13 @@ class Offload(Lease):
 
     __slots__ = (
         # Set once, before it is admitted.
-        *("_before", "_context", "_fn", "_limiter", "endpoint", "executor"),
+        *("_before", "_context", "_fn", "_limiter", "_shows_loop"),
+        *("endpoint", "executor"),
         *("handler", "owner", "requested_at", "reserved_worker", "timeout"),
         "waiting_thread",
         # The loop thread's.
-        *("__weakref__", "_future", "_is_lent", "_timer", "state"),
+        *("__weakref__", "_future", "_holds_token", "_is_lent", "_timer"),
+        "state",
         # The worker's, until it posts the end.
         *("_error", "_thread_id", "_value", "ended_at", "started_at", "successor"),
         # Taken by one of them: list.pop is atomic.
@@ -163,7 +165,9 @@ class Offload(Lease):
         future: Optional[OffloadFuture] = None,
     ) -> None:
         Lease.__init__(self, portal)
-        self.executor, self._limiter, self.endpoint, self.timeout = where
+        self.executor, self._limiter, self.endpoint, self.timeout, self._shows_loop = (
+            where
+        )
         self._fn = fn
         self._before = contextvars.copy_context()
         self._context = self._before.copy()
@@ -178,6 +182,7 @@ class Offload(Lease):
         self._future.offload = self
         self._timer = self._error = self._thread_id = self._at_end = None
         self._value: Any = None
+        self._holds_token = False
         self.waiting_thread = self.reserved_worker = None
         self.owner = self.handler = self.successor = None
         self.started_at = self.ended_at = 0.0
@@ -319,6 +324,11 @@ class Offload(Lease):
         self._limiter.take_again(self.endpoint)
         self._start_timer()
 
+    def _stop_timer(self) -> None:
+        timer, self._timer = self._timer, None
+        if timer is not None:
+            timer.cancel()
+
     def _start_timer(self) -> None:
         if self.timeout is not None:
             self._timer = self.portal.loop.call_later(self.timeout, self._time_out)
@@ -379,6 +389,7 @@ class Offload(Lease):
         self.revoked = why
         self.state = ABANDONED
         self.endpoint.abandoned += 1
+        self._stop_timer()
         if self.awaiting is not None:
             self.awaiting.cancel()
         return True
@@ -434,7 +445,8 @@ class Offload(Lease):
         future = self.future
         self.endpoint.timed_out += 1
         answered = not self.abandon(f"its timeout of {self.timeout:g} s is over")
-        app_log.warning(
+        log(
+            logging.WARNING,
             "%s: still running after %g s%s. It is at\n%s",
             self.endpoint.name,
             self.timeout,
@@ -449,37 +461,61 @@ class Offload(Lease):
     # --- worker ----------------------------------------------------------------
 
     def run(self) -> None:
-        """Run the function; the job that a worker executes."""
+        """Run the function; the job that a worker executes.
+
+        Whatever raises: this thread is as it was, and the loop thread hears of the end.
+        """
         outer, inner = here.lease, here.innermost
-        here.lease, here.innermost = outer or self, self
-        self._thread_id = threading.get_ident()
-        if self.waiting_thread is None:
-            thread_loop.enter(self.portal.loop)
-        self.started_at = time.monotonic()
         try:
+            here.lease, here.innermost = outer or self, self
+            self._thread_id = threading.get_ident()
+            if self.waiting_thread is None:
+                thread_loop.enter(self.portal.loop, self._shows_loop)
+            self.started_at = time.monotonic()
             if self.revoked is None:
                 assert self._fn is not None
                 self._value = self._context.run(self._fn)
         except BaseException as error:
-            self._error = crossing_error(error, self.endpoint.name)
+            self._error = error
+        try:
+            self._leave(outer, inner)
+        except BaseException as error:
+            self._fault(error)  # so it is told; what raises again has been
+            with contextlib.suppress(BaseException):
+                self._leave(outer, inner)
+        try:
+            # Asked here too: nearly always nobody waits, and a call is saved.
+            if (
+                self._limiter.sole_waiting_endpoint is self.endpoint
+                and self.waiting_thread is None
+            ):
+                self._pass_on()
+            else:
+                self._post_end()
+        except BaseException as error:
+            self._fault(error)
+            self._post_end()
+
+    def _leave(self, outer: Optional[Lease], inner: Optional[Lease]) -> None:
+        """Leave the thread as it was; once more, if it was interrupted."""
         self._fn = None
+        if self._error is not None:
+            self._error = crossing_error(self._error, self.endpoint.name)
         try:
             self._alive.pop()
         except IndexError:
             self._run_at_end()
-        self.ended_at = time.monotonic()
+        if self.ended_at == 0.0:
+            self.ended_at = time.monotonic()
         self._thread_id = None
+        here.lease, here.innermost = outer, inner
         if self.waiting_thread is None:
             thread_loop.leave()
-        here.lease, here.innermost = outer, inner
-        # Asked here too: nearly always nobody waits, and a call is saved.
-        if (
-            self._limiter.sole_waiting_endpoint is self.endpoint
-            and self.waiting_thread is None
-        ):
-            self._pass_on()
-        else:
-            self._post_end()
+
+    def _fault(self, error: BaseException) -> None:
+        """Take note of an error that is not the function's."""
+        if self._error is None:
+            self._error = crossing_error(error, self.endpoint.name)
 
     def run_next(self) -> None:
         """Run on the calling worker, after what else is put."""
@@ -508,12 +544,13 @@ class Offload(Lease):
         self.run()
 
     def _run_at_end(self) -> None:
-        assert self._at_end is not None
+        at_end, self._at_end = self._at_end, None
         try:
-            self._context.run(self._at_end)
-        except BaseException:
-            app_log.error("%s: clean-up failed", self.endpoint.name, exc_info=True)
-        self._at_end = None
+            if at_end is not None:
+                self._context.run(at_end)
+        except BaseException as error:
+            name = self.endpoint.name
+            log(logging.ERROR, "%s: clean-up failed", name, error=error)
 
     def _pass_on(self) -> None:
         """End, and have who is next in line run, without a way round the loop."""
@@ -544,11 +581,12 @@ class Offload(Lease):
         missed = self.revoked is None and not getattr(self.handler, "_finished", False)
         if self.owner is not None:
             missed = missed and self.owner.writer.may_finish
-        if missed or not isinstance(error, (AbandonedError, type(None))):
-            app_log.warning(
+        if missed or not issubclass(type(error), (AbandonedError, type(None))):
+            log(
+                logging.WARNING,
                 "%s: the event loop was closed before the body ended",
                 self.endpoint.name,
-                exc_info=error,
+                error=error,
             )
         del error  # error -> traceback -> this frame: no cycle may stay behind
 
@@ -584,46 +622,59 @@ class Offload(Lease):
 
     def _refuse(self, error: BaseException, holds_token: bool) -> None:
         self._error = error
-        self._settle(REFUSED, holds_token)
+        self.state, self._holds_token = REFUSED, holds_token
+        self._settle()
 
     def _end(self) -> None:
-        """Take the outcome that the worker has posted."""
-        endpoint, error = self.endpoint, self._error
-        endpoint.count(
-            self.started_at - self.requested_at, self.ended_at - self.started_at
-        )
-        if error is not None and is_failure(error):
-            endpoint.failed += 1
-        del error  # error -> traceback -> this frame: no cycle may stay behind
-        self._settle(ENDED, self.waiting_thread is None)
+        """Take the outcome that the worker has posted; what is kept from it, again."""
+        if self.state >= ENDED:
+            return  # it was posted twice, since something raised in between
+        self.state = ENDED
+        self._holds_token = self.waiting_thread is None
+        try:
+            self.endpoint.count(
+                self.started_at - self.requested_at, self.ended_at - self.started_at
+            )
+            if self._error is not None and is_failure(self._error):
+                self.endpoint.failed += 1
+            self._settle()
+        except BaseException:
+            self._settle()
+            raise
 
-    def _settle(self, state: State, holds_token: bool) -> None:
-        """Give the token back and the outcome on; the last thing that happens to it."""
-        self.state = state
-        if self._timer is not None:
-            self._timer.cancel()
-            self._timer = None
+    def _settle(self) -> None:
+        """Give the token back and the outcome on; the last thing that happens to it.
+
+        Each step is done whatever the others raise. What raised is done again when this
+        is called again, and nothing else is.
+        """
         self._fn = None
-        if self.before_settle is not None:
-            before_settle, self.before_settle = self.before_settle, None
-            before_settle()
-        limiter = self._limiter
-        if holds_token:
-            limiter.running.discard(self)
-            successor, self.successor = self.successor, None
-            if successor is None:
-                limiter.give_back(self.endpoint)
-            else:
-                successor.inherit()
-        self._hand_back()
-        if limiter.closing is not None:
-            limiter.closing.ended()
+        try:
+            self._stop_timer()
+            if self.before_settle is not None:
+                self.before_settle()
+                self.before_settle = None
+        finally:
+            try:
+                if self._holds_token:
+                    self._limiter.running.discard(self)
+                    self._holds_token = False
+                    successor, self.successor = self.successor, None
+                    if successor is None:
+                        self._limiter.give_back(self.endpoint)
+                    else:
+                        successor.inherit()
+            finally:
+                try:
+                    if self._future is not None:
+                        self._hand_back(self._future)
+                finally:
+                    if self._limiter.closing is not None:
+                        self._limiter.closing.ended()
 
-    def _hand_back(self) -> None:
+    def _hand_back(self, future: OffloadFuture) -> None:
         """Tell who handed it over, and who awaits it."""
-        error, self._error = self._error, None
-        value, self._value = self._value, None
-        future, self._future = self.future, None
+        error = self._error
         self._tell_owner(error)
         future.offload = None
         if self._context:
@@ -637,11 +688,12 @@ class Offload(Lease):
             self._report_not_awaited(error)
         elif error is not None:
             future.set_exception(error)
-        elif value is None:  # nearly always
+        elif self._value is None:  # nearly always
             future.set_result(None)
         else:
-            deliver(value, future, self._context)
-        del error, value  # error -> traceback -> this frame: no cycle
+            deliver(self._value, future, self._context)
+        self._future = self._error = self._value = None
+        del error  # error -> traceback -> this frame: no cycle
 
     def _tell_owner(self, error: Optional[BaseException]) -> None:
         if self.owner is not None:
@@ -649,10 +701,11 @@ class Offload(Lease):
             self.owner = self.handler = None
 
     def _report_not_awaited(self, error: Optional[BaseException]) -> None:
-        if error is None or isinstance(error, AbandonedError):
+        if error is None or issubclass(type(error), AbandonedError):
             return
-        app_log.error(
+        log(
+            logging.ERROR,
             "%s: the body failed after it was abandoned",
             self.endpoint.name,
-            exc_info=error,
+            error=error,
         )

@@ -29,6 +29,7 @@ _BASES = re.compile(
     r"|(jupyter_server|notebook|jupyterhub|nbclassic|bokeh|distributed|cyclone)\..*Handler"
     r"|tornado_json\..*Handler|tornado_swagger\..*Handler"
 )
+_INNER_CLASS = re.compile(r"^[ \t]+class[ \t]", re.MULTILINE)
 #: They are called handlers and have nothing to do with Tornado.
 _FOREIGN = re.compile(
     r"(logging|http|BaseHTTPServer|SimpleHTTPServer|socketserver|SocketServer|xml|urllib"
@@ -83,6 +84,8 @@ class Handlers:
         frame = module.frame
         for node in frame.scope.classes:
             yield from self._with_inner(self.interpreter.class_of(node, frame))
+        if _INNER_CLASS.search(module.source.text) is None:
+            return
         for function in frame.scope.functions:
             if any(isinstance(part, ast.ClassDef) for part in ast.walk(function)):
                 yield from self._in_function(function, frame)

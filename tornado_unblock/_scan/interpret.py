@@ -147,6 +147,7 @@ class Interpreter:
         self._counts: dict[Any, int] = {}
         self._classes: dict[Any, Class] = {}
         self._stores: Optional[dict[str, list[Module]]] = None
+        self._module_stores: dict[str, dict[str, list[tuple[Frame, Any, Binding]]]] = {}
         self._importing: set[tuple[str, str]] = set()
         self._nested = 0
 
@@ -172,9 +173,9 @@ class Interpreter:
         found = self._classes.get(key)
         if found is None:
             found = self._classes[key] = Class(node, parent)
-            for name, method in found.methods.items():
+            for method in found.frame.scope.functions:
                 if is_property(method):
-                    self.property_names.add(name)
+                    self.property_names.add(method.name)
         return found
 
     def object_of(self, cls: Class, args: Optional[Args] = None) -> Obj:
@@ -703,19 +704,27 @@ class Interpreter:
                         self._stores.setdefault(attr, []).append(module)
         found: list[tuple[bool, Value]] = []
         for module in dict.fromkeys(self._stores.get(name, ())):
-            for frame in self._store_frames(module):
-                for target, binding in frame.scope.attributes:
-                    if target.attr == name:
-                        fits = self._fits(self.eval(target.value, frame), owner)
-                        if fits is not None:
-                            found.append((fits, self.bound_to(binding, frame)))
+            for frame, target, binding in self._stores_of(module).get(name, ()):
+                fits = self._fits(self.eval(target.value, frame), owner)
+                if fits is not None:
+                    found.append((fits, self.bound_to(binding, frame)))
         sure = [value for fits, value in found if fits]
         if sure or len(found) > _MAX_STORES:
             return union(*sure)
         value = union(*(value for _, value in found))
         return tuple(self.atoms.weakened(atom, LIKELY) for atom in value)
 
-    def _store_frames(self, module: Module) -> list[Frame]:
+    def _stores_of(self, module: Module) -> dict[str, list[tuple[Frame, Any, Binding]]]:
+        found = self._module_stores.get(module.path)
+        if found is None:
+            found = self._module_stores[module.path] = {}
+            for frame in self.plain_frames(module):
+                for target, binding in frame.scope.attributes:
+                    found.setdefault(target.attr, []).append((frame, target, binding))
+        return found
+
+    def plain_frames(self, module: Module) -> list[Frame]:
+        """Return a module, its functions and its methods, parameters unknown."""
         frames = [module.frame]
         scope = module.frame.scope
         for node in scope.functions:

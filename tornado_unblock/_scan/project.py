@@ -13,9 +13,6 @@ from tornado_unblock._scan.scopes import Scope, scope_of
 from tornado_unblock._scan.source import Problem, Source, python_files, read
 from tornado_unblock._scan.values import FunctionNode
 
-#: Folders that hold code but are no part of its names.
-_ROOTS = {"src", "lib", "python"}
-
 
 class Module:
     """One file as a module.
@@ -45,15 +42,20 @@ class Module:
 
     def _read_globals(self, scope: Scope) -> None:
         """Add what functions assign to names that they declare `global`."""
-        for node in ast.walk(scope.node):
-            if isinstance(node, FunctionNode) and any(
-                isinstance(part, ast.Global) for part in ast.walk(node)
-            ):
-                inner = scope_of(node)
-                for name in inner.globals:
-                    scope.bindings.setdefault(name, []).extend(
-                        inner.bindings.get(name, ())
-                    )
+        todo: list[tuple[Any, Any]] = [(scope.node, None)]
+        functions: dict[Any, None] = {}
+        while todo:
+            node, function = todo.pop()
+            if isinstance(node, ast.Global):
+                functions[function] = None
+            around = node if isinstance(node, FunctionNode) else function
+            if not isinstance(node, ast.expr):
+                todo.extend((child, around) for child in ast.iter_child_nodes(node))
+        for function in filter(None, functions):
+            inner = scope_of(function)
+            for name in inner.globals:
+                found = inner.bindings.get(name, [])
+                scope.bindings.setdefault(name, []).extend(found)
 
     def line(self, number: int) -> str:
         """Return a line of its text, stripped."""
@@ -106,7 +108,7 @@ class Project:
         self.problems: list[Problem] = []
         self._names: dict[str, Module] = {}
         self._endings: dict[str, list[Module]] = {}
-        self._found: dict[tuple[str, str], Optional[Module]] = {}
+        self._found: dict[tuple[str, str, bool], Optional[Module]] = {}
         self._packages: dict[str, bool] = {}
 
     def load(self, paths: Iterable[Path]) -> None:
@@ -137,12 +139,13 @@ class Project:
         roots = {os.path.abspath(root) for root in self.roots}
         while True:
             inside = self._is_package(folder)
-            if not inside and (str(folder) in roots or folder.name in _ROOTS):
+            if not inside and str(folder) in roots:
                 break
-            if not folder.name:
-                break
-            if not inside and not any(
-                os.path.commonpath([root, folder]) == root for root in roots
+            if not folder.name or (
+                not inside
+                and not any(
+                    os.path.commonpath([root, folder]) == root for root in roots
+                )
             ):
                 break
             parts.insert(0, folder.name)
@@ -167,7 +170,7 @@ class Project:
             foreign: It is a name that others are known to have, such as `redis`:
                 only an exact place will do.
         """
-        key = (name, importer.path)
+        key = (name, importer.path, foreign)
         if key not in self._found:
             self._found[key] = self._find(name, importer, foreign)
         return self._found[key]

@@ -124,7 +124,7 @@ class Reach:
             frame.edges = Edges([], [], [])
             try:
                 self._read(frame, frame.edges)
-            except RecursionError:
+            except RecursionError:  # pragma: no cover - depth is bounded before
                 line = getattr(frame.node, "lineno", 1)
                 frame.edges.dark.append((line, "an expression that is nested too deep"))
         return frame.edges
@@ -261,24 +261,22 @@ class Reach:
         hooks = {"current_user": "get_current_user", "locale": "get_user_locale"}
         for cls in interpreter.mro(obj.cls):
             if isinstance(cls, Class):
-                node = cls.methods.get(name)
-                if node is None and name in hooks:
-                    node = cls.methods.get(hooks[name])
-                elif node is not None and not is_property(node):
+                node = self._getter_of(cls, name)
+                if node is None and name in cls.methods:
                     return
+                node = node or cls.methods.get(hooks.get(name, ""))
                 if node is not None:
-                    node = self._getter_of(cls, node)
                     make = interpreter.atoms.make
                     yield make(Func, node, cls.frame, cls, obj)
                     return
 
     @staticmethod
-    def _getter_of(cls: Class, node: Any) -> Any:
-        """Return the getter of a property; the last function may be its setter."""
+    def _getter_of(cls: Class, name: str) -> Any:
+        """Return the getter of a property; there may be a setter of that name."""
         for each in cls.frame.scope.functions:
-            if each.name == node.name and is_property(each):
+            if each.name == name and is_property(each):
                 return each
-        return node
+        return None
 
     def _protocol(
         self, node: ast.expr, names: tuple[str, ...], frame: Frame, edges: Edges

@@ -69,7 +69,7 @@ def read_routes(interpreter: Interpreter, module: Module) -> Places:
 def _frames(interpreter: Interpreter, module: Module) -> Iterator[tuple[Frame, Scope]]:
     """Yield the module, its functions and its methods, parameters unknown."""
     yield module.frame, module.frame.scope
-    for frame in interpreter._store_frames(module)[1:]:
+    for frame in interpreter.plain_frames(module)[1:]:
         yield frame, frame.scope
     for node in module.frame.scope.classes:
         cls = interpreter.class_of(node, module.frame)
@@ -96,14 +96,25 @@ def _tuple(
 ) -> None:
     if not 2 <= len(parts) <= 4 or not _may_be_text(parts[0]):
         return
-    if isinstance(parts[1], ast.Constant) and not isinstance(parts[1].value, str):
+    if not _may_be_class(parts[1], isinstance(parts[0], ast.Constant)):
         return
-    pattern = _pattern(interpreter, parts[0], frame)
+    classes = _classes(interpreter, parts[1], frame)
+    pattern = _pattern(interpreter, parts[0], frame) if classes else None
     if pattern is None:
         return
     passed = _passed(interpreter, parts[2] if len(parts) > 2 else None, frame)
-    for cls in _classes(interpreter, parts[1], frame):
+    for cls in classes:
         places.routes.append(Route(pattern, cls, passed, frame.module.path, line))
+
+
+def _may_be_class(node: ast.expr, after_text: bool) -> bool:
+    """Tell whether an expression may name a class, so that it is worth a look."""
+    if isinstance(node, ast.Constant):
+        return isinstance(node.value, str) and "." in node.value
+    if isinstance(node, (ast.Name, ast.Attribute)):
+        name = node.id if isinstance(node, ast.Name) else node.attr
+        return after_text or name[:1].isupper()
+    return after_text and isinstance(node, ast.Call)
 
 
 def _may_be_text(node: ast.expr) -> bool:
@@ -147,7 +158,8 @@ def _classes(interpreter: Interpreter, node: ast.expr, frame: Frame) -> list[Cla
 def _by_path(interpreter: Interpreter, path: str, frame: Frame) -> list[Class]:
     """Return the class that a string names, as Tornado reads it."""
     name, _, attribute = path.rpartition(".")
-    module = interpreter.project.find(name, frame.module, True)
+    project = interpreter.project
+    module = project.named(name) or project.find(name, frame.module, True)
     if module is None:
         return []
     value = interpreter.name(attribute, module.frame)

@@ -57,7 +57,7 @@ class Scope:
         self.node = node
         self.bindings: dict[str, list[Binding]] = {}
         self.calls: list[ast.Call] = []
-        # Calls whose result is awaited or yielded right away, by id.
+        # What is awaited or yielded right away, or passed to what is, by id.
         self.awaited: set[int] = set()
         self.loads: list[ast.Attribute] = []
         self.subscripts: list[ast.Subscript] = []
@@ -109,8 +109,7 @@ class Scope:
     def _awaits(self, node: Any) -> bool:
         value = node.value
         if value is not None:
-            for call in ast.walk(value) if isinstance(value, ast.List) else [value]:
-                self.awaited.add(id(call))
+            self.awaited.update(map(id, ast.walk(value)))
             if not isinstance(node, ast.Await):
                 self.yields.append(value)
         return True

@@ -172,7 +172,11 @@ def python2_tree(text: str) -> Optional[ast.Module]:
             if number >= len(lines) or lines[number].strip() == "pass":
                 break
             lines[number] = _indent(lines[number]) + "pass"
-        except (ValueError, RecursionError, MemoryError):
+        except (
+            ValueError,
+            RecursionError,
+            MemoryError,
+        ):  # pragma: no cover - Python 3.9
             return None
     return _classes_only(text)
 

@@ -136,6 +136,11 @@ def _start() -> Drain:
 _drain: PerLoop[Drain] = PerLoop(_start)
 
 
+def is_draining(portal: Portal) -> bool:
+    """Whether new requests are let in no more on the portal's loop; loop thread."""
+    return _drain.peek(portal) is not None
+
+
 def check_deadline(deadline: object) -> None:
     """Raise `ConfigurationError` unless ``deadline`` is 0, None or more seconds."""
     if deadline != 0 or isinstance(deadline, bool):

@@ -4,8 +4,9 @@
 # Guarantees:
 # - the first signal drains, a second one ends the process at once, also when
 #   the loop thread is stuck, if only Python could handle the first;
-# - a request that was begun is answered, or abandoned at the deadline; a
-#   connection without one is closed at once;
+# - a request that was begun, or whose head was read when the signal came, is answered,
+#   or abandoned at the deadline; what comes after it is not executed;
+# - a connection without one is closed at once;
 # - the handlers of the signals are put back.
 """
 
@@ -42,9 +43,10 @@ from tornado_unblock._shutdown.drain import (
 
 SIGNALS = (signal.SIGTERM, signal.SIGINT)
 
-# What the responses of abandoned requests, and the closing of connections, may
-# take in seconds: both only hand bytes to the system.
-_GRACE = 1.0
+# What the responses of abandoned requests may take, and the closing of connections, in
+# seconds: both only hand bytes to the system.
+_ANSWERING = 1.0
+_CLOSING = 1.0
 
 
 async def serve_until_signal(
@@ -170,7 +172,7 @@ async def _drain(requests: _Requests, deadline: Optional[float]) -> list[Abandon
     if deadline is not None:  # pragma: no branch - None in a child, unmeasured
         left = max(0.0, deadline - (time.monotonic() - began))
     abandoned = await shutdown(left)
-    await requests.wait(_GRACE)
+    await requests.wait(_ANSWERING)
     await requests.close()
     if abandoned:
         kill_processes()
@@ -197,7 +199,12 @@ class _Requests:
             server.stop()
             server.conn_params.no_keep_alive = True
         for connection in list(self._idle):
-            connection.stream.close()
+            if connection.stream.reading():
+                connection.stream.close()
+            else:
+                # What it waited for has come: Tornado begins it in one of its next
+                # turns, whether or not there is a stream left for the answer.
+                self._begin(connection)
         self._tell()
 
     async def wait(self, seconds: Optional[float]) -> None:
@@ -213,9 +220,9 @@ class _Requests:
             app_log.warning("%d requests were cut off", len(self._busy))
         closing = [server.close_all_connections() for server in self._servers]
         # Not cancelled when it takes too long: Tornado would log an error.
-        _, late = await asyncio.wait([asyncio.gather(*closing)], timeout=_GRACE)
+        _, late = await asyncio.wait([asyncio.gather(*closing)], timeout=_CLOSING)
         if late:
-            app_log.warning("Connections did not close within %g s", _GRACE)
+            app_log.warning("Connections did not close within %g s", _CLOSING)
 
     def _watch(self, server: HTTPServer) -> None:
         start_request, on_close = server.start_request, server.on_close
@@ -228,6 +235,9 @@ class _Requests:
             if self._stopped:
                 connection.stream.close()
                 self._tell()
+                # Closed or not, Tornado reads on what came together with the request
+                # before: a delegate that does nothing.
+                return HTTPMessageDelegate()
             delegate = start_request(connection, request)
             return _Watched(delegate, lambda: self._begin(connection))
 

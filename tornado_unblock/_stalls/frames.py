@@ -116,11 +116,45 @@ def take(
         frame.f_lasti,
         (dict(frame.f_locals), frame.f_globals, vars(builtins)),
     )
+    walk = _walk(frame)
+    if not valid():
+        return None
+    # From here on the thread may go on: a file is read.
+    steps, handle = walk.steps, walk.handle
+    task = _task(loop)
+    found = owner_in(_context(handle, task)) or walk.request
+    if found is not None:
+        found.request_id()  # while the request is there
+    begins = 1 if handle is not None else _below_loop(steps)
+    return Sample(
+        tuple(steps),
+        len(steps) - walk.serving if walk.serving else begins,
+        found,
+        bool(walk.serving),
+        _coroutine_name(task),
+        id(handle) if handle is not None else id(task),
+        _called(innermost),
+    )
+
+
+class _Walk(NamedTuple):
+    """What a walk over frames has found."""
+
+    # Outermost first; the first is the handle's own, if there is one.
+    steps: list[Step]
+    # The loop's handle that runs, if it is one of Python's.
+    handle: Any
+    # Whose request a frame of Tornado's serves, and how many frames that begins.
+    request: Optional[Owner]
+    serving: int
+
+
+def _walk(frame: types.FrameType) -> _Walk:
     steps: list[Step] = []
     handle: Any = None
-    serving = begins = 0
+    request: Optional[Owner] = None
+    serving = 0
     walked: Optional[types.FrameType] = frame
-    request: Any = None
     while walked is not None and len(steps) < _DEEPEST:
         code = walked.f_code
         steps.append(_step(code, walked.f_lineno or code.co_firstlineno))
@@ -129,28 +163,10 @@ def take(
             serving = serving or (len(steps) if request is not None else 0)
         elif code is _HANDLE_RUN:
             handle = walked.f_locals.get("self")
-            begins = len(steps)
             break  # below are the loop, and what runs it
         walked = walked.f_back
     steps.reverse()
-    if not valid():
-        return None
-    # From here on the thread may go on: a file is read.
-    task = _task(loop)
-    context = _context(handle, task)
-    found = owner_in(context) or request
-    if found is not None:
-        found.request_id()  # while the request is there
-    begins = 1 if begins else _below_loop(steps)
-    return Sample(
-        tuple(steps),
-        len(steps) - serving if serving else begins,
-        found,
-        bool(serving),
-        _coroutine_name(task),
-        id(handle) if handle is not None else id(task),
-        _called(innermost),
-    )
+    return _Walk(steps, handle, request, serving)
 
 
 def _step(code: types.CodeType, line: int) -> Step:

@@ -101,7 +101,7 @@ def _in_child() -> None:
         kept.let_go()
 
 
-at_fork(ForkStep.STATISTICS, _in_child, before=_before_fork, in_parent=_after_fork)
+at_fork(ForkStep.STALLS, _in_child, before=_before_fork, in_parent=_after_fork)
 
 
 def parse(text: str) -> Dumps:

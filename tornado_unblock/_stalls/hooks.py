@@ -100,4 +100,4 @@ def _after_fork() -> None:
         adopter.after_fork()
 
 
-at_fork(Step.STATISTICS, _after_fork)
+at_fork(Step.STALLS, _after_fork)

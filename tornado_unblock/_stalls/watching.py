@@ -153,4 +153,4 @@ def _after_fork() -> None:
         _counts.after_fork()
 
 
-at_fork(Step.STATISTICS, _after_fork)
+at_fork(Step.STALLS, _after_fork)

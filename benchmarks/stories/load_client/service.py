@@ -44,7 +44,8 @@ def main() -> None:
     parser.add_argument("--processes", type=int, default=1)
     given = parser.parse_args()
     logging.getLogger("tornado.general").setLevel(logging.ERROR)
-    LIMITS.get(given.way, lambda workers: None)(given.workers)
+    if given.way in LIMITS:
+        LIMITS[given.way](given.workers)
     wait = functools.partial(time.sleep, given.body)
     processes = given.processes if given.way == FORKED.name else 1
     serve(application(given.way, wait), processes=processes, backlog=BACKLOG)

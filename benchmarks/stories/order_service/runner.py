@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import shutil
+import subprocess
 import sys
 import tempfile
 import time
@@ -23,7 +25,7 @@ from benchmarks.harness.variant import Variant
 from benchmarks.stories.order_service import load, results, schema
 from benchmarks.stories.order_service.database import Database, prepared
 from benchmarks.stories.order_service.results import Run, StageResult
-from benchmarks.stories.order_service.settings import Settings
+from benchmarks.stories.order_service.settings import STAGES, Settings
 from benchmarks.stories.order_service.telling import draw, heading
 
 PACKAGE = "benchmarks.stories.order_service"
@@ -45,6 +47,11 @@ def measured(settings: Settings, interrupts: Interrupts, console: Console) -> Ru
         with prepared(url, interrupts) as database, Bars(console) as progress:
             version = database.version()
             progress.say(heading(settings, version))
+            if STAGES[0] in settings.stages:
+                with interrupts.allowed():
+                    progress.say(f"\nWhat scan finds in it:\n{scanned(STAGES[0])}")
+                    said = watched(STAGES[0], database, settings.delay, folder)
+                    progress.say(f"What watch says while it serves an order:\n{said}\n")
             results = Runner(settings, database, folder, interrupts, progress).run()
     return Run(version, tuple(results))
 
@@ -64,12 +71,48 @@ def start_logistics(children: Children, delay: float) -> Child:
 
 
 def start_service(
-    children: Children, stage: Variant, database: Database, logistics: str, log: Path
+    children: Children,
+    stage: Variant,
+    database: Database,
+    logistics: str,
+    log: Path,
+    *options: str,
 ) -> Child:
     """Start `stage`; `logistics` is the API's address, `log` the file it logs to."""
     command = [*SERVICE, "--stage", stage.name, "--prefix", database.prefix]
     command += ["--log", str(log), "--logistics", f"{logistics}/track"]
-    return children.start("service", command, DATABASE=database.url)
+    return children.start("service", [*command, *options], DATABASE=database.url)
+
+
+def scanned(stage: Variant) -> str:
+    """Return what `python -m tornado_unblock scan` finds in the source of a stage."""
+    file = os.path.relpath(str(stage.load().__file__))
+    ended = subprocess.run(
+        [sys.executable, "-m", "tornado_unblock", "scan", file],
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    return ended.stdout.strip() or ended.stderr.strip()
+
+
+def watched(stage: Variant, database: Database, delay: float, folder: Path) -> str:
+    """Have a stage serve one order under `tornado_unblock.watch`, and return its words.
+
+    A stall that is shorter than a third of the API's delay is none.
+    """
+    with Children(folder / "watched") as children:
+        api = address(start_logistics(children, delay))
+        log = folder / "watched.log"
+        service = start_service(
+            children, stage, database, api, log, "--watch", str(max(0.01, delay / 3))
+        )
+        order = f"{address(service)}{load.ORDER_PATH}?id={schema.FIRST_ORDER}"
+        with urllib.request.urlopen(order, timeout=GRACE) as response:
+            response.read()
+        service.finish(GRACE)
+        return service.complaint().strip("\n") or "  no stall"
 
 
 def ping_text(printed: str) -> str:

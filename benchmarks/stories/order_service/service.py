@@ -13,6 +13,7 @@ from pathlib import Path
 
 import tornado.web
 
+import tornado_unblock
 from benchmarks.harness.serving import serve
 from benchmarks.harness.variant import Variant, named
 from benchmarks.stories.order_service.database import Database
@@ -51,7 +52,11 @@ def main() -> None:
     )
     parser.add_argument("--logistics", required=True, help="URL of the tracking call")
     parser.add_argument("--log", required=True, help="file")
+    parser.add_argument("--watch", type=float, help="seconds that are a stall")
     given = parser.parse_args()
+    if given.watch:
+        logging.basicConfig(format="%(message)s")
+        tornado_unblock.watch(threshold=given.watch)
     log_to(given.log)
     database = Database(os.environ["DATABASE"], given.prefix)
     stage = named(STAGES, given.stage)

@@ -27,9 +27,10 @@ FIX = (
     "stages collect one by one."
 )
 COLUMNS = ("orders/s", "mean", "p99", "max", "success", "ping median", "ping max")
-ACCOUNT_COLUMNS = ("orders/s", "x before", "x first")
-ACCOUNT_COLUMNS += ("account orders/s", "account x first", "account mean")
-ACCOUNT_COLUMNS += ("account max",)
+ACCOUNT_COLUMNS = (
+    *("orders/s", "x before", "x first"),
+    *("account orders/s", "account x first", "account mean", "account max"),
+)
 
 
 def tell(run: Run, settings: Settings) -> Story:

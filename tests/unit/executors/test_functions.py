@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import operator
 import types
 from typing import Any
 
@@ -83,10 +84,22 @@ def test_no_function():
         check_function("reports")
 
 
+class AnyAttribute:
+    """As proxies and attribute dictionaries are."""
+
+    def __getattr__(self, name):
+        return AnyAttribute()
+
+    def __call__(self): ...
+
+
 def test_names():
-    """The qualified name where there is one, else what the object prints as."""
+    """The qualified name where there is one, else that of the object's class."""
     assert describe(Calls.method) == describe(Calls().method) == "Calls.method"
     assert describe(functools.partial(plain, 1)) == "plain"
     assert describe(len) == "len"
     calls = Calls()
-    assert describe(calls) == repr(calls)
+    # Of an object without a name, its class: statistics keep something for each.
+    assert describe(calls) == "Calls"
+    assert describe(operator.itemgetter(7)) == "itemgetter"
+    assert describe(AnyAttribute()) == "AnyAttribute"

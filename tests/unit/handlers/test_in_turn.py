@@ -64,12 +64,29 @@ def closed():
 
 
 def test_async_verb(make_server, closed):
-    """It has prepare and on_finish on one worker, each request on another."""
-    inside = []
+    """A session that prepare opens on the loop thread is there in a coroutine."""
 
     @unblock
     class Handler(Session):
         async def get(self) -> None:
+            self.check()
+            self.write(here())
+
+    server = make_server(("/", Handler, {"closed": closed}))
+    assert served(server, closed).body == b"loop"
+    assert closed == [("loop", "loop")]
+
+
+def test_verbs_side_by_side(make_server, closed):
+    """Each has prepare and on_finish on one worker, each request on another."""
+    inside = []
+
+    @unblock
+    class Handler(Session):
+        def get(self) -> Any:
+            return self.meet()
+
+        async def meet(self) -> None:
             inside.append(self)
             if len(inside) == 2:
                 both.set()
@@ -84,7 +101,7 @@ def test_async_verb(make_server, closed):
     assert len({opened for opened, _ in closed}) == 2
 
 
-def test_async_verb_that_calls_unblocked_methods(make_server, closed):
+def test_coroutine_that_calls_unblocked_methods(make_server, closed):
     """One after the other on that worker; side by side, on others."""
     threads: list[set[str]] = []
     together = threading.Barrier(2)
@@ -101,7 +118,10 @@ def test_async_verb_that_calls_unblocked_methods(make_server, closed):
             together.wait(WAIT)
             return here()
 
-        async def get(self) -> None:
+        def get(self) -> Any:
+            return self.work()
+
+        async def work(self) -> None:
             threads.append({self.opened_by, await self.load(), await self.load()})
             threads.append({*await asyncio.gather(self.meet(), self.meet())})
 
@@ -121,7 +141,10 @@ def test_errors(make_server, closed, expect_log, where):
             if where == "prepare":
                 raise HTTPError(418)
 
-        async def get(self) -> None:
+        def get(self) -> Any:
+            return self.fail()
+
+        async def fail(self) -> None:
             raise HTTPError(418)
 
         def write_error(self, status: int, **kwargs: Any) -> None:
@@ -240,7 +263,10 @@ def test_worker_that_serves_others_meanwhile(make_server, closed, gate):
 
     @unblock
     class Handler(Session):
-        async def get(self) -> None:
+        def get(self) -> Any:
+            return self.wait()
+
+        async def wait(self) -> None:
             await go_on.wait()
 
     server = make_server(
@@ -309,7 +335,10 @@ def test_request_that_is_never_finished(make_server):
         def prepare(self) -> None:
             pass
 
-        async def get(self) -> None:
+        def get(self) -> Any:
+            return self.park()
+
+        async def park(self) -> None:
             self._auto_finish = False
             claims.append(
                 self.request.connection.writer.listener.reserved_worker.worker

@@ -194,7 +194,10 @@ def test_loop_closed_under_on_finish(gate):
 
     @unblock
     class Handler(RequestHandler):
-        async def get(self) -> None:
+        def get(self) -> Any:
+            return self.serve()
+
+        async def serve(self) -> None:
             self.write("served")
 
         def on_finish(self) -> None:

@@ -1,9 +1,13 @@
-"""What of a class runs where, decided once for each verb."""
+"""What of a class runs where is decided by classes and verbs, not by requests."""
 
 from __future__ import annotations
 
+import threading
+
 import pytest
+from tornado.testing import AsyncHTTPTestCase
 from tornado.web import (
+    Application,
     FallbackHandler,
     RequestHandler,
     StaticFileHandler,
@@ -11,6 +15,7 @@ from tornado.web import (
 )
 from tornado.websocket import WebSocketHandler
 
+from tornado_unblock import configure, statistics, unblock, unblock_application
 from tornado_unblock._handlers.plan import decide
 
 
@@ -68,7 +73,7 @@ class ServingSocket(Socket):
         (Plain, True, True, True),
         (Prepares, True, True, True),
         (Coroutine, False, False, False),
-        (PreparesCoroutine, True, False, False),
+        (PreparesCoroutine, False, False, False),
         (AsyncPrepare, False, True, False),
         (Streams, False, True, False),
         (PreparesStream, True, True, False),
@@ -86,3 +91,100 @@ def test_what_hops(cls, prepare_hops, verb_hops, together):
     assert where.verb_hops is verb_hops
     assert where.together is together
     assert where.why
+
+
+other = unblock(executor="others")
+
+
+class Shared(RequestHandler):
+    """Both verbs have the decorator that was made once."""
+
+    @other
+    def get(self):
+        return {"verb": "get"}
+
+    @other
+    def post(self):
+        self.write(threading.current_thread().name.rpartition("-")[0])
+
+
+class Awaits(RequestHandler):
+    """The verb of one request is a helper of another's."""
+
+    @unblock
+    def get(self):
+        self.write("got ")
+
+    async def post(self):
+        await self.get()
+        self.write("and posted")
+
+
+class Coded(RequestHandler):
+    @unblock
+    def get(self):
+        return [1]
+
+
+@unblock
+class CodedClass(RequestHandler):
+    def get(self):
+        return [1]
+
+
+class Served(RequestHandler):
+    def get(self):
+        self.write("plain")
+
+
+class TestRequests(AsyncHTTPTestCase):
+    """Over a real connection."""
+
+    def get_app(self):
+        return unblock_application(
+            Application(
+                [
+                    ("/shared", Shared),
+                    ("/awaits", Awaits),
+                    ("/coded", Coded),
+                    ("/coded-class", CodedClass),
+                    ("/plain", Served),
+                ]
+            ),
+            routes={"/(shared|awaits|coded).*": None},
+        )
+
+    def test_one_decorator_on_many(self):
+        """Each method has its plan, though the decorator was made once."""
+        assert self.fetch("/shared").body == b'{"verb": "get"}'
+        posted = self.fetch("/shared", method="POST", body=b"")
+        assert posted.body.startswith(b"unblock-others")
+
+    def test_verb_is_anothers_helper(self):
+        """A GET that came first does not decide who finishes a POST."""
+        assert self.fetch("/awaits").body == b"got "
+        posted = self.fetch("/awaits", method="POST", body=b"")
+        assert posted.body == b"got and posted"
+
+    def test_encoder_is_the_configured_one(self):
+        """It may be set at any time, after the first request too."""
+        for path in ("/coded", "/coded-class"):
+            assert self.fetch(path).body == b"[1]"
+        configure(json_encoder=lambda value: f"<{value}>")
+        for path in ("/coded", "/coded-class"):
+            assert self.fetch(path).body == b"<[1]>"
+
+    @pytest.mark.expect_log("tornado.access", "^405 ")
+    def test_made_up_methods(self):
+        """What a client makes up selects nothing, and leaves nothing behind."""
+        self.fetch("/plain")
+        names = [*(f"MADE-{i}" for i in range(50)), "FLUSH", "SET_STATUS", "get"]
+        for name in names:
+            for path in ("/plain", "/shared", "/coded-class"):
+                answer = self.fetch(
+                    path, method=name, allow_nonstandard_methods=True, body=b""
+                )
+                assert answer.code == 405, (path, name)
+        endpoints = {name for s in statistics().values() for name in s.endpoints}
+        assert not any("MADE" in name.upper() for name in endpoints)
+        assert not any("set_status" in name for name in endpoints)

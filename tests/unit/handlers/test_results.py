@@ -222,3 +222,27 @@ def test_drive_goes_on_after_a_bare_yield():
         assert await run_in_executor(body) == "done"
 
     asyncio.run(main())
+
+
+class Attributes(dict):
+    """A dictionary that claims any attribute, as those of many projects do."""
+
+    def __getattr__(self, name):
+        return self.get(name)
+
+
+def test_types_are_asked(make_server):
+    """What claims every attribute is sent, what can be awaited is awaited."""
+
+    class Handler(RequestHandler):
+        @unblock
+        def get(self):
+            return Attributes(key="value")
+
+        @unblock
+        def post(self):
+            return asyncio.sleep(0, self.write("awaited"))
+
+    server = make_server(("/", Handler))
+    assert server.get("/").body == b'{"key": "value"}'
+    assert server.get("/", method="POST").body == b"awaited"

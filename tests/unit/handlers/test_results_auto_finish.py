@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import threading
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 from tornado.http1connection import HTTP1Connection
+from tornado.log import LogFormatter
 from tornado.web import Application, RequestHandler
 
 from tornado_unblock import shutdown, unblock, unblock_application
 from tornado_unblock._connection.request_connection import RequestConnection
+from tornado_unblock._handlers import results
 from tornado_unblock._handlers.results import _LONG, _MANY
 from tornado_unblock._limits.limiter import Limiter
 
@@ -29,6 +33,8 @@ def threads(monkeypatch):
         own(self, handler)
 
     monkeypatch.setattr(Application, "log_request", log_request)
+    # It counts as Tornado's own.
+    monkeypatch.setattr(results, "_LOG_REQUEST", log_request)
     return found
 
 
@@ -137,7 +143,7 @@ def test_an_applications_own_log_request_runs_in_the_worker(make_server, threads
     assert ended_in_the_worker(server, threads)
 
 
-def test_the_connection_itself_once_no_worker_comes_any_more(make_server):
+def test_the_connection_itself_once_no_worker_comes_any_more(make_server, monkeypatch):
     """While the body runs something stands in for it; when Tornado goes on, nothing."""
     seen: list[Any] = []
 
@@ -146,11 +152,13 @@ def test_the_connection_itself_once_no_worker_comes_any_more(make_server):
         def get(self) -> None:
             seen.append(type(self.request.connection))
 
-    def log_request(handler: RequestHandler) -> None:
+    def log_request(self: Application, handler: RequestHandler) -> None:
         seen.append(type(handler.request.connection))
 
+    monkeypatch.setattr(Application, "log_request", log_request)
+    # It counts as Tornado's own.
+    monkeypatch.setattr(results, "_LOG_REQUEST", log_request)
     server = make_server(("/", Plain))
-    server.server.request_callback.log_request = log_request
     assert server.get("/").status == 200
     server.until(lambda: len(seen) == 2)
     assert seen == [RequestConnection, HTTP1Connection]
@@ -178,3 +186,118 @@ def test_shutdown_begun_as_a_body_ends(make_server, threads, monkeypatch):
     assert server.get("/").body == b"done"
     server.until(lambda: ended)
     assert ended == [True]
+
+
+class OwnHandler(logging.NullHandler):
+    """A handler of the user's."""
+
+
+class OwnFormatter(logging.Formatter):
+    """A formatter of the user's."""
+
+
+class OwnLogger(logging.Logger):
+    """A logger of the user's."""
+
+
+def _filtered_logger(logger: logging.Logger) -> None:
+    logger.addFilter(lambda record: True)
+
+
+def _filtered_handler(logger: logging.Logger) -> None:
+    handler = logging.NullHandler()
+    handler.addFilter(lambda record: True)
+    logger.addHandler(handler)
+
+
+def _filtered_above(logger: logging.Logger) -> None:
+    assert logger.parent is not None
+    _filtered_handler(logger.parent)
+
+
+def _own_handler(logger: logging.Logger) -> None:
+    logger.addHandler(OwnHandler())
+
+
+def _own_formatter(logger: logging.Logger) -> None:
+    handler = logging.NullHandler()
+    handler.setFormatter(OwnFormatter())
+    logger.addHandler(handler)
+
+
+def _plain(logger: logging.Logger) -> None:
+    handler = logging.NullHandler()
+    handler.setFormatter(LogFormatter())
+    logger.addHandler(handler)
+
+
+@pytest.fixture
+def access(monkeypatch):
+    """A logger in the place of Tornado's, with nothing of pytest's above it."""
+    logger = logging.Logger("tornado.access", logging.INFO)
+    logger.parent = logging.Logger("tornado")
+    monkeypatch.setattr("tornado.web.access_log", logger)
+    monkeypatch.setattr(results, "access_log", logger)
+    return logger
+
+
+@pytest.mark.parametrize("mode", ["method", "class"])
+@pytest.mark.parametrize(
+    ("change", "in_worker"),
+    [
+        (_plain, False),
+        *((_filtered_logger, True), (_filtered_handler, True), (_filtered_above, True)),
+        *((_own_handler, True), (_own_formatter, True)),
+    ],
+)
+def test_what_logs_it(make_server, threads, access, mode, change, in_worker):
+    """Where the user's code logs a request, it finds what the body left there."""
+    change(access)
+    get = body_of(threads, b"done")
+    handler: Any = type("Plain", (RequestHandler,), {"get": get})
+    if mode == "method":
+        handler.get = unblock(get)
+    else:
+        handler = unblock(handler)
+    server = make_server(("/", handler))
+    assert server.get("/").body == b"done"
+    assert ended_in_the_worker(server, threads) is in_worker
+
+
+def test_loggers_that_do_not_log(make_server, threads, access):
+    """A filter of what is not logged does not run."""
+    access.setLevel(logging.WARNING)
+    _filtered_logger(access)
+    handler = type("Plain", (RequestHandler,), {"get": body_of(threads, b"done")})
+    server = make_server(("/", unblock(handler)))
+    assert server.get("/").body == b"done"
+    assert not ended_in_the_worker(server, threads)
+
+
+def test_loggers_of_the_users(monkeypatch, access):
+    """A class of their own, a factory of records, and what does not propagate."""
+    _filtered_above(access)
+    assert not results._is_plain(access)
+    access.propagate = False
+    assert results._is_plain(access)
+    assert not results._is_plain(OwnLogger("own"))
+    logging.setLogRecordFactory(lambda *args, **kwargs: logging.makeLogRecord({}))
+    try:
+        assert not results._is_plain(access)
+    finally:
+        logging.setLogRecordFactory(logging.LogRecord)
+
+
+@pytest.mark.parametrize(
+    ("status", "level"),
+    [(302, logging.INFO), (404, logging.WARNING), (503, logging.ERROR)],
+)
+def test_levels(access, status, level):
+    """As Tornado logs them."""
+    _filtered_logger(access)
+    handler: Any = SimpleNamespace(application=Application(), _status_code=status)
+    access.setLevel(level)
+    assert not results._logs_plainly(handler)
+    access.setLevel(level + 1)
+    access._cache.clear()  # as `setLevel` does for loggers that have a manager
+    assert results._logs_plainly(handler)

@@ -15,7 +15,7 @@ from hypothesis.stateful import (
     rule,
 )
 
-from tornado_unblock._limits.limiter import Endpoint, Limiter
+from tornado_unblock._limits.limiter import MOST_ENDPOINTS, OTHERS, Endpoint, Limiter
 
 ROUTES = ["orders", "reports", "search", "stats"]
 # Each is exact as a float, so that the rule can be stated in fractions.
@@ -343,3 +343,13 @@ def test_routes_are_kept():
     limiter = Limiter(1, 1, 1.0)
     assert limiter.endpoint("a") is limiter.endpoint("a") is limiter.endpoints["a"]
     assert limiter.endpoint("b") is not limiter.endpoint("a")
+
+
+def test_names_without_end():
+    """After a thousand endpoints, what else there is shares one."""
+    limiter = Limiter(2, 2, 1)
+    for number in range(MOST_ENDPOINTS + 50):
+        limiter.endpoint(f"made at run time {number}")
+    assert len(limiter.endpoints) == MOST_ENDPOINTS + 1
+    assert limiter.endpoint("one more") is limiter.endpoints[OTHERS]
+    assert limiter.endpoint("made at run time 0").name == "made at run time 0"

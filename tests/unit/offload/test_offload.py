@@ -273,8 +273,8 @@ def test_error_after_abandonment_is_logged_once(expect_log):
     ("misuse", "advice"),
     [
         (lambda: asyncio.get_running_loop(), "spawn_callback"),
-        (lambda: asyncio.get_event_loop().run_forever(), "run_coroutine_threadsafe"),
-        (lambda: IOLoop.current().start(), "run_coroutine_threadsafe"),
+        (lambda: asyncio.get_event_loop().run_forever(), "run_sync"),
+        (lambda: IOLoop.current().start(), "run_sync"),
         (lambda: asyncio.Future().result(), "return it from the body"),
     ],
 )

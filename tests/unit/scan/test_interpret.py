@@ -12,6 +12,7 @@ from tornado_unblock._scan.findings import Report
 Scanned = Callable[..., Report]
 HEAD = """
 import celery
+import contextlib
 import dataclasses
 import functools
 import importlib
@@ -35,6 +36,21 @@ def recursive(f):
 
 def deep(n):
     return deep([n])
+
+@contextlib.contextmanager
+def made():
+    yield slow
+
+def nest(x):
+    nest(Wrap(x))
+    nest([x])
+
+class Wrap:
+    def __init__(self, x):
+        self.x = x
+
+def unbound():
+    super().go()
 
 class Store:
     def go(self):
@@ -171,6 +187,24 @@ BODIES = {
     "    class C(B):\n        def __init__(self): B.__init__(self, slow)\n"
     "        def go(self): self.f()\n    C().go()": True,
     "super().nothing()": False,
+    "from requests import *\n    get('x')": True,
+    "from requests import *\n    from json import *\n    get('x')": False,
+    "from other import *\n    _hidden()": False,
+    "import lib.mod\n    lib.mod.go()": True,
+    "class C(3): pass\n    C().go()": False,
+    "getattr(5, 'x')()": False,
+    "getattr(other, 'g' + self.n)()": True,
+    "class C:\n        pass\n    class D: pass\n    C.g = quick\n"
+    "    D.g = slow\n    C().g()": False,
+    "class C:\n        pass\n    class D(C): pass\n    C.h = slow\n    D.h()": True,
+    "for f in open('y'): f()": True,
+    "for f in Store(): f()": False,
+    "with Store() as s: s.go()": False,
+    "with made() as f: f()": True,
+    "nest(Store())": False,
+    "Store()(1)": False,
+    "self.application.settings.go()": False,
+    "unbound()": False,
     "(lambda: super())().x()": False,
     "class C:\n        pass\n    C.f = slow\n    C().f()": True,
     "class C:\n        pass\n    c = C()\n    c.f = slow\n    c.f()": True,
@@ -216,7 +250,7 @@ BODIES = {
 }
 
 
-OTHER = "import requests\ndef go():\n    requests.get('x')\n"
+OTHER = "import requests\ndef go():\n    requests.get('x')\n_hidden = go\n"
 
 
 def indented(body: str) -> str:
@@ -230,7 +264,7 @@ def test_body(scanned: Scanned, body: str) -> None:
     """The body reaches the call, or does not."""
     text = f"#: file app.py\n{HEAD}\nclass A(RequestHandler):\n    slow = slow\n"
     text += f"    def get(self):\n{textwrap.indent(indented(body), ' ' * 8)}\n"
-    text += f"#: file other.py\n{OTHER}"
+    text += f"#: file other.py\n{OTHER}#: file lib/mod.py\n{OTHER}"
     report = scanned(text)
     assert not report.problems
     assert bool(report.findings) is BODIES[body]

@@ -122,6 +122,11 @@ def test_python2_classes_only() -> None:
     ]
 
 
+def test_python2_broken_classes() -> None:
+    """Where not even those hold together, there is no tree."""
+    assert python2_tree("class A($): pass\n" + "print $$ `\n" * 100) is None
+
+
 def test_python2_nothing() -> None:
     """Where nothing at all is readable, there is no tree."""
     source = parse(Path("old.py"), "print $$ `\n" * 100)

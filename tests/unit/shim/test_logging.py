@@ -625,7 +625,7 @@ def test_fork(run_program, tmp_path):
         PROGRAM
         + """
     from tornado_unblock.shim.logging import _listener
-    _listener._FORK_PATIENCE = 0.01
+    _listener._FORK_SECONDS = 0.01
     log.info("before")
     log.info("before too")
     if os.fork() == 0:

@@ -10,6 +10,7 @@ import socket
 import subprocess
 import sys
 import textwrap
+import threading
 from typing import Any, Callable, Optional
 
 import pytest
@@ -27,6 +28,7 @@ from tornado_unblock import (
     stop_on_signal,
     unblock,
 )
+from tornado_unblock._shutdown import signals
 
 WAIT = 10.0
 
@@ -41,6 +43,7 @@ class Service:
         self.port = listening.getsockname()[1]
         self.listening = listening
         self.abandoned: Any = None
+        self.loop: Any = None
         # What requests wait for that are cut off; set when the service has ended.
         self.release: Optional[asyncio.Event] = None
 
@@ -60,6 +63,7 @@ class Service:
     async def _main(self, thread: Any, talk: Any) -> Any:
         server = HTTPServer(self.app)
         server.add_sockets([self.listening])
+        self.loop = asyncio.get_running_loop()
         talked = thread.submit(talk, self)
         self.abandoned = await serve_until_signal(server, deadline=self.deadline)
         if self.release is not None:
@@ -68,7 +72,7 @@ class Service:
         return talked
 
     def _start(self, thread: Any, talk: Any) -> Any:
-        loop = asyncio.new_event_loop()
+        loop = self.loop = asyncio.new_event_loop()
         asyncio.set_event_loop(loop)
         try:
             server = HTTPServer(self.app)
@@ -147,6 +151,73 @@ def test_requests_under_way_are_answered(style, gate, number):
     assert service.abandoned in ([], None)
 
 
+def native(noted: list[str]) -> type[RequestHandler]:
+    class Native(RequestHandler):
+        async def get(self) -> None:
+            noted.append(self.get_argument("n"))
+            self.write("answered" + noted[-1])
+
+    return Native
+
+
+def moved(noted: list[str]) -> type[RequestHandler]:
+    class Moved(RequestHandler):
+        @unblock
+        def get(self) -> None:
+            noted.append(self.get_argument("n"))
+            self.write("answered" + noted[-1])
+
+    return Moved
+
+
+@pytest.mark.parametrize("make", [native, moved])
+@pytest.mark.parametrize("first", ["bytes", "signal"])
+@pytest.mark.parametrize("before", [0, 1])
+@pytest.mark.parametrize("requests", [1, 2])
+def test_a_request_that_is_read_in_the_very_turn(
+    style, allow_log, make, first, before, requests
+):
+    """Either its client has an answer, or it was not executed; the same pipelined."""
+    allow_log("tornado", "503 GET /")
+    noted: list[str] = []
+
+    def talk(service: Service) -> None:
+        blocked, go = threading.Event(), threading.Event()
+        client = service.connect()
+        answers = b""
+        for n in range(before):
+            client.sendall(request(n))
+            while f"answered{n}".encode() not in answers:
+                answers += client.recv(4096)
+
+        def block() -> None:
+            blocked.set()
+            assert go.wait(WAIT)
+
+        # The loop comes to both in one turn: what was sent, and the signal.
+        service.loop.call_soon_threadsafe(block)
+        assert blocked.wait(WAIT)
+        acts = [
+            lambda: client.sendall(b"".join(map(request, range(5, 5 + requests)))),
+            service.signal,
+        ]
+        for act in acts if first == "bytes" else reversed(acts):
+            act()
+        go.set()
+        try:
+            answers += rest(client)
+        except ConnectionResetError:
+            pass  # closed with bytes unread
+        said.append(answers.count(b"answered") + answers.count(b"HTTP/1.1 503"))
+
+    def request(n: int) -> bytes:
+        return f"GET /?n={n} HTTP/1.1\r\nHost: x\r\n\r\n".encode()
+
+    said: list[int] = []
+    Service(style, ("/", make(noted))).run(talk)
+    assert said[0] >= len(noted)
+
+
 def test_coroutines_under_way_are_waited_for(style, gate):
     """Also those that are at no executor when the signal comes, but will be."""
     wake: list[Callable[[], None]] = []
@@ -194,12 +265,19 @@ def test_deadline(style, gate, expect_log):
 
 
 @pytest.fixture
-def short_grace(monkeypatch):
-    monkeypatch.setattr("tornado_unblock._shutdown.signals._GRACE", 0.05)
+def allow(monkeypatch):
+    """Set how many seconds something may take at the end."""
+
+    def allow(**seconds: float) -> None:
+        for name, value in seconds.items():
+            monkeypatch.setattr(signals, f"_{name.upper()}", value)
+
+    return allow
 
 
-def test_requests_that_are_no_bodies_are_cut_off(gate, expect_log, short_grace):
+def test_requests_that_are_no_bodies_are_cut_off(gate, expect_log, allow):
     """A coroutine that never ends does not hold up the end."""
+    allow(answering=0.01, closing=WAIT)
     expect_log("tornado.application", "1 requests were cut off")
 
     class Handler(RequestHandler):
@@ -218,8 +296,9 @@ def test_requests_that_are_no_bodies_are_cut_off(gate, expect_log, short_grace):
     service.run(talk)
 
 
-def test_connections_that_do_not_close(gate, expect_log, short_grace):
+def test_connections_that_do_not_close(gate, expect_log, allow):
     """They are left to the system."""
+    allow(answering=0.01, closing=0.05)
     expect_log("tornado.application", "1 requests were cut off")
     expect_log("tornado.application", "did not close within 0.05 s")
 

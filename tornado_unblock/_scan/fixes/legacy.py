@@ -140,7 +140,8 @@ class _Legacy:
         if not any(_method_of_self(call) in _ENDS for call in calls):
             self.text.leave(node, f"{node.name} does not finish here")
             return False
-        if any(isinstance(n, ast.Return) and n.value is not None for n in own):
+        raised = any(self._is_return(call) and call.args for call in calls)
+        if raised or any(isinstance(n, ast.Return) and n.value for n in own):
             self.text.leave(node, f"{node.name} returns a value")
             return False
         for each in own:
@@ -172,9 +173,11 @@ class _Legacy:
 
     def _return(self, node: ast.Raise) -> None:
         call = node.exc
-        if isinstance(call, ast.Call):
-            if self.names.dotted(call.func) == "tornado.gen.Return" and not call.args:
-                self.text.replace_node(node, "return")
+        if isinstance(call, ast.Call) and self._is_return(call):
+            self.text.replace_node(node, "return")
+
+    def _is_return(self, call: ast.Call) -> bool:
+        return self.names.dotted(call.func) == "tornado.gen.Return"
 
     def _await(self, node: ast.Yield) -> None:
         """Turn `yield x` into `await x`; x is understood."""

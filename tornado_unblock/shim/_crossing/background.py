@@ -22,7 +22,7 @@ from tornado_unblock._loop.fork import Step, at_fork
 from tornado_unblock._loop.portal import Portal, current_portal
 
 # How long an ending interpreter waits for the loop's tasks to clean up, in seconds.
-_PATIENCE = 5.0
+_CLEAN_UP_SECONDS = 5.0
 
 _lock = threading.Lock()
 _background: Optional[_Background] = None
@@ -65,7 +65,7 @@ def background_portal() -> Portal:
         return _background.portal()
 
 
-def close_background(timeout: float = _PATIENCE) -> None:
+def close_background(timeout: float = _CLEAN_UP_SECONDS) -> None:
     """End the process's own loop, if there is one; any thread but its own.
 
     Args:

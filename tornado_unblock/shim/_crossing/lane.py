@@ -185,7 +185,7 @@ class Lane:
             self._holder.end_loan()
         self._jobs.put(job)
 
-    def _rests(self, done: int) -> None:
+    def rests(self, done: int = 0) -> None:
         """Take note that the thread has nothing to do, having done so many jobs."""
         self.is_stuck = False
         if self._put == done and self._holder is not None:
@@ -214,7 +214,7 @@ class Lane:
 
     def _next_job(self) -> Optional[Job]:
         if self._jobs.empty():
-            self.portal.call_soon(self._rests, self._done)
+            self.portal.call_soon(self.rests, self._done)
         while True:
             try:
                 return self._jobs.get(timeout=_LOOK_AGAIN)

@@ -187,6 +187,7 @@ class Crossing:
 
     def _start(self) -> None:
         self._lane.open(self._holder, self)
+        self._lane.rests()  # it has posted this, and waits
         self._lane.make_current()
         self._task = asyncio.get_running_loop().create_task(self._run())
         self._task.add_done_callback(self._end)

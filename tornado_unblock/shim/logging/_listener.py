@@ -23,7 +23,7 @@ Job = Callable[[], object]
 """What the thread does; it returns True to be counted as a record written."""
 
 # How long a fork waits for the record that is just being written, in seconds.
-_FORK_PATIENCE = 1.0
+_FORK_SECONDS = 1.0
 
 _log = logging.getLogger("tornado_unblock.logging")
 
@@ -144,7 +144,7 @@ class Listener:
 
     def before_fork(self) -> bool:
         """Wait for the job that runs; whether `after_fork` must be told."""
-        return self._busy.acquire(timeout=_FORK_PATIENCE)
+        return self._busy.acquire(timeout=_FORK_SECONDS)
 
     def after_fork(self) -> None:
         """Go on, in the parent."""

@@ -32,7 +32,7 @@ from tornado_unblock.shim.logging._listener import Listener
 from tornado_unblock.shim.logging._records import settled
 
 # How long `flush` and `undo` wait for slow handlers, in seconds.
-PATIENCE = 5.0
+FLUSH_SECONDS = 5.0
 
 Record = logging.LogRecord
 
@@ -66,7 +66,7 @@ class UnblockedLogging:
         listener = self.listener
         return LoggingStatistics(listener.written, listener.waiting(), listener.dropped)
 
-    def _flush(self, timeout: float = PATIENCE) -> bool:
+    def _flush(self, timeout: float = FLUSH_SECONDS) -> bool:
         """Wait until what was logged so far is written; not on a loop thread.
 
         Args:
@@ -84,7 +84,7 @@ class UnblockedLogging:
         self.listener.post(done.set)
         return done.wait(timeout)
 
-    async def _flush_aio(self, timeout: float = PATIENCE) -> bool:
+    async def _flush_aio(self, timeout: float = FLUSH_SECONDS) -> bool:
         if not self.listener.runs():
             return True
         future = asyncio.get_running_loop().create_future()
@@ -95,7 +95,7 @@ class UnblockedLogging:
     flush = pair(_flush, _flush_aio)
     """Wait until what was logged so far is written."""
 
-    def undo(self, timeout: float = PATIENCE) -> None:
+    def undo(self, timeout: float = FLUSH_SECONDS) -> None:
         """Write what is queued, and let the handlers write by themselves again.
 
         Any thread, again and again. What a stuck handler keeps waiting is written

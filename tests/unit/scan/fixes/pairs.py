@@ -39,12 +39,13 @@ def check(rule: str, given: Pair) -> None:
 
 
 _PROGRAM = """
-import asyncio, json, logging, sys, types
+import asyncio, json, logging, sys, types, warnings
 from tornado.httpclient import AsyncHTTPClient
 from tornado.httpserver import HTTPServer
 from tornado.netutil import bind_sockets
 
 logging.disable(logging.CRITICAL)
+warnings.simplefilter("ignore")
 
 def run(source, old, requests):
     from tornado_unblock.shim import legacy

@@ -8,6 +8,7 @@ from typing import Any, Callable
 import pytest
 
 from tests.unit.scan.fixes.pairs import Pair, check, pair, run_both
+from tornado_unblock._scan.fixes import RULES, Facts
 
 ENGINE = pair(
     """
@@ -227,7 +228,12 @@ LEFT = {
     engine("yield gen.sleep(0)"): "does not finish here",
     engine("self.finish()\n        return 3; yield"): "returns a value",
     engine("self.finish(self.get); yield"): "called by other methods",
+    engine(
+        "yield\n        self.finish()\n        raise gen.Return(1)"
+    ): "returns a value",
     engine("yield other()\n        self.finish()"): "is it awaitable",
+    engine("yield other\n        self.finish()"): "is it awaitable",
+    engine("f = lambda: self.get()\n        self.finish(); yield"): "called by other",
     engine("self.finish(); yield", "@gen.engine"): "without asynchronous",
     engine("yield gen.sleep(0)", "@gen.engine", "load"): "to a callback",
     engine(
@@ -315,8 +321,6 @@ def test_small(name: str) -> None:
 @pytest.mark.parametrize("text", LEFT)
 def test_left(text: str) -> None:
     """A verb that is not understood keeps its form, and runs by way of the shim."""
-    from tornado_unblock._scan.fixes import RULES, Facts
-
     fixed = RULES["legacy"](text, Facts())
     assert "async def" not in fixed.text
     assert SHIM + "engine\n" in fixed.text
@@ -327,3 +331,23 @@ def test_left(text: str) -> None:
 def test_hard(text: str) -> None:
     """The oldest forms are left to the reader, with all of their file."""
     check("legacy", pair(text, "", "too old"))
+
+
+KEPT_YIELDS = {
+    "yield gen.Task(a.add_timeout, deadline)": "await Task(a.add_timeout, deadline)",
+    "yield gen.Task(a.add_timeout, t + 1)": "await Task(a.add_timeout, t + 1)",
+    "yield gen.Task(a, 1, 2)": "await Task(a, 1, 2)",
+    "yield gen.Task(a.b, 1, c=2)": "await Task(a.b, 1, c=2)",
+    "yield asyncio.sleep(1)": "await asyncio.sleep(1)",
+    "raise other": "raise other",
+    "raise ValueError(yield_)": "raise ValueError(yield_)",
+}
+
+
+@pytest.mark.parametrize("line", KEPT_YIELDS)
+def test_lines(line: str) -> None:
+    """What waits is awaited; what is no wait for a time stays a task."""
+    text = "import asyncio\n" + engine(f"self.finish()\n        {line}")
+    fixed = RULES["legacy"](text, Facts())
+    assert f"        {KEPT_YIELDS[line]}\n" in fixed.text
+    assert "async def get" in fixed.text

@@ -1,0 +1,281 @@
+"""What jobs cost: `python -m benchmarks.jobs_bench` prints one table.
+
+- enqueue: p50 and p99 of ``await f.later.aio()`` on a loop, with the loop's own lag
+  beside it, and the lag of the same loop when it enqueues nothing;
+- throughput of one worker thread: jobs a second, beside plain huey on the same disk,
+  asked for and run by the same code, both with ``synchronous=FULL``;
+- rerun: how long after kill -9 of a worker's process, which is started again at once,
+  its job begins again;
+- drain: resident memory of a consumer over 10,000 queued jobs.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import contextlib
+import os
+import select
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any, Callable
+
+import psycopg
+from huey import SqliteHuey
+from huey.api import logger
+
+from tornado_unblock.jobs import Jobs
+
+ENQUEUED = 1000
+THROUGHPUT = 1000
+QUEUED = 10_000
+RERUNS = 5
+
+MODULE = """
+import os, select
+from tornado_unblock import jobs
+
+jobs.configure({url!r})
+
+
+@jobs.job
+def hold():
+    print("hold", flush=True)
+    select.select([], [], [], 0.5)
+
+
+@jobs.job
+def nothing(n):
+    return n
+"""
+CONSUMER = "import sys; from tornado_unblock.jobs.cli import main; main(sys.argv[1:])"
+
+
+def quantile(values: Sequence[float], share: float) -> float:
+    """Return that of ``values`` below which ``share`` of them are."""
+    return sorted(values)[int(share * (len(values) - 1))]
+
+
+def enqueue(directory: Path) -> list[str]:
+    """Measure what asking for a job takes, and what it does to the loop."""
+    app = Jobs()
+    app.configure(f"sqlite:///{directory}/enqueue.db")
+    job = app.job(name="nothing")(lambda n: n)
+    times: list[float] = []
+
+    async def ask() -> None:
+        for n in range(ENQUEUED):
+            began = time.perf_counter()
+            await job.later.aio(n)
+            times.append(time.perf_counter() - began)
+            await asyncio.sleep(0.002)
+
+    async def idle() -> None:
+        await asyncio.sleep(ENQUEUED * 0.003)
+
+    asyncio.run(ask())  # the threads, the file and its tables are there
+    times.clear()
+    quiet, busy = asyncio.run(_lag(idle)), asyncio.run(_lag(ask))
+    app.engine.store.close()
+    return [
+        f"enqueue             p50 {_ms(times, 0.5)}, p99 {_ms(times, 0.99)}",
+        f"loop lag meanwhile  p50 {_ms(busy, 0.5)}, p99 {_ms(busy, 0.99)}",
+        f"loop lag without    p50 {_ms(quiet, 0.5)}, p99 {_ms(quiet, 0.99)}",
+    ]
+
+
+def _ms(values: Sequence[float], share: float) -> str:
+    return f"{quantile(values, share) * 1000:.2f} ms"
+
+
+async def _lag(work: Callable[[], Any]) -> list[float]:
+    """Return by how much a timer of one millisecond was late while ``work`` ran."""
+    lags: list[float] = []
+
+    async def watch() -> None:
+        while True:
+            began = time.perf_counter()
+            await asyncio.sleep(0.001)
+            lags.append(time.perf_counter() - began - 0.001)
+
+    watching = asyncio.ensure_future(watch())
+    await work()
+    watching.cancel()
+    return lags
+
+
+def throughput(directory: Path) -> list[str]:
+    """Measure one worker beside plain huey, in turns, the best of three."""
+    logger.setLevel("ERROR")
+    ours, plain = [], []
+    for turn in range(3):
+        ours.append(_ours(directory / f"ours{turn}.db"))
+        plain.append(_plain(str(directory / f"plain{turn}.db")))
+    return [
+        f"{'':20}enqueue/s    run/s   (best of {len(ours)})",
+        *(
+            f"{name:20}{max(r[0] for r in rates):9.0f}{max(r[1] for r in rates):9.0f}"
+            for name, rates in [("tornado_unblock.jobs", ours), ("plain huey", plain)]
+        ),
+        f"{'ratio':20}{_ratio(ours, plain, 0):9.2f}{_ratio(ours, plain, 1):9.2f}",
+    ]
+
+
+def _ratio(ours: list[Any], plain: list[Any], index: int) -> float:
+    best: float = max(r[index] for r in ours) / max(r[index] for r in plain)
+    return best
+
+
+def _ours(path: Path) -> tuple[float, float]:
+    app = Jobs()
+    app.configure(f"sqlite:///{path}")
+    job = app.job(name="nothing")(lambda n: n)
+    app.counts()
+    return _rates(job.later, app.engine.run_next, app.engine.store)
+
+
+def _plain(path: str) -> tuple[float, float]:
+    huey = SqliteHuey("bench", filename=path, fsync=True)
+
+    @huey.task()
+    def nothing(n: int) -> int:
+        return n
+
+    def run_next() -> Any:
+        task = huey.dequeue()
+        if task is not None:
+            huey.execute(task)
+        return task
+
+    return _rates(nothing, run_next, huey.storage)
+
+
+def _rates(
+    ask: Callable[[int], Any], run_next: Callable[[], Any], store: Any
+) -> tuple[float, float]:
+    began = time.perf_counter()
+    for n in range(THROUGHPUT):
+        ask(n)
+    asked = time.perf_counter()
+    while run_next() is not None:
+        pass
+    ended = time.perf_counter()
+    store.close()
+    return THROUGHPUT / (asked - began), THROUGHPUT / (ended - asked)
+
+
+def rerun(directory: Path, url: str) -> list[str]:
+    """Measure how long a job waits whose worker was killed."""
+    (directory / "benched.py").write_text(MODULE.format(url=url))
+    app = Jobs()
+    app.configure(url)
+    hold = app.job(name="benched.hold")(lambda: None)
+    times = []
+    for _ in range(RERUNS):
+        hold.later()
+        consumer = _consumer(directory)
+        _line(consumer, b"hold")
+        consumer.send_signal(signal.SIGKILL)
+        began = time.perf_counter()
+        consumer.wait()
+        other = _consumer(directory)
+        _line(other, b"hold")
+        times.append(time.perf_counter() - began)
+        while app.counts().running:
+            select.select([], [], [], 0.05)
+        other.terminate()
+        other.wait()
+    app.engine.store.close()
+    kind = url.partition(":")[0]
+    return [
+        f"rerun, {kind:12} {min(times):.1f} to {max(times):.1f} s after kill -9, "
+        "the start of Python included"
+    ]
+
+
+def _consumer(directory: Path) -> subprocess.Popen[bytes]:
+    return subprocess.Popen(
+        [sys.executable, "-c", CONSUMER, "benched", "--workers", "2"],
+        cwd=directory,
+        env={**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+    )
+
+
+def _line(process: subprocess.Popen[bytes], wanted: bytes) -> None:
+    assert process.stdout is not None
+    while process.stdout.readline().strip() != wanted:
+        pass
+
+
+@contextlib.contextmanager
+def schema(url: str) -> Iterator[str]:
+    """Give the URL of a schema that is there meanwhile."""
+    name = f"bench_{os.getpid()}"
+    with psycopg.connect(url, autocommit=True) as connection:
+        connection.execute(f"create schema {name}")
+        yield f"{url}?options=-csearch_path%3D{name}"
+        connection.execute("set client_min_messages = error")
+        connection.execute(f"drop schema {name} cascade")
+
+
+def drain(directory: Path, url: str) -> list[str]:
+    """Measure the memory of a consumer that has much to do."""
+    (directory / "benched.py").write_text(MODULE.format(url=url))
+    app = Jobs()
+    app.configure(url)
+    job = app.job(name="benched.nothing")(lambda n: n)
+    for n in range(QUEUED):
+        job.later(n)
+    consumer, sizes = _consumer(directory), []
+    began = time.perf_counter()
+    while True:
+        left = app.counts().queued
+        sizes.append((QUEUED - left, _resident(consumer.pid)))
+        if not left:
+            break
+        select.select([], [], [], 0.2)
+    seconds = time.perf_counter() - began
+    consumer.terminate()
+    consumer.wait()
+    app.engine.store.close()
+    steps = [_at(sizes, QUEUED * share // 10) for share in (1, 5, 10)]
+    return [
+        f"drain of {QUEUED:,}     {QUEUED / seconds:.0f} jobs/s; resident after 10 %, "
+        f"50 %, all: {', '.join(f'{size / 1e6:.1f}' for size in steps)} MB"
+    ]
+
+
+def _at(sizes: list[tuple[int, int]], done: int) -> int:
+    return next(size for count, size in sizes if count >= done)
+
+
+def _resident(pid: int) -> int:
+    text = Path(f"/proc/{pid}/statm").read_text()
+    return int(text.split()[1]) * os.sysconf("SC_PAGE_SIZE")
+
+
+def main() -> None:
+    """Measure all of it."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--postgresql", help="a URL, to measure reruns there, too")
+    arguments = parser.parse_args()
+    with tempfile.TemporaryDirectory() as name:
+        directory = Path(name)
+        url = f"sqlite:///{directory}/jobs.db"
+        lines = [*enqueue(directory), *throughput(directory), *rerun(directory, url)]
+        if arguments.postgresql:
+            with schema(arguments.postgresql) as other:
+                lines += rerun(directory, other)
+        lines += drain(directory, url)
+    sys.stdout.write("\n".join(lines) + "\n")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,1 @@
+"""The last of the accounts: answer at once, and let consumers do the work."""

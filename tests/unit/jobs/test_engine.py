@@ -1,0 +1,219 @@
+"""huey with acknowledgement: what becomes of an attempt."""
+
+from __future__ import annotations
+
+import threading
+
+import pytest
+from huey.exceptions import TaskTimeout
+
+from tornado_unblock._errors import JobStoreError
+from tornado_unblock.jobs.later import Job
+from tornado_unblock.jobs.records import NewJob
+
+FAILED = "attempt 1 failed with"
+
+
+@pytest.fixture
+def run(app):
+    """Run a function as a job, once; return how it is then."""
+
+    def run(fn, **options):
+        ticket = app.job(name="it", **options)(fn).later()
+        app.engine.run_next()
+        return app.state(ticket.id)
+
+    return run
+
+
+def raising(error):
+    def work():
+        raise error
+
+    return work
+
+
+def test_a_retry(app, run, expect_log):
+    """A failure is kept with its traceback, and tried again when its time comes."""
+    expect_log("tornado.application", FAILED)
+    expect_log("huey", "Unhandled exception")
+    state = run(raising(ValueError("no")), retries=1)
+    assert (state.state, state.error) == ("failed", "ValueError: no")
+    assert state.run_at > state.enqueued_at
+    trace = state.traceback
+    assert trace.startswith("Traceback")
+    assert "jobs/engine.py" not in trace
+    assert "raise error" in trace
+    app.engine.store.move_due(everything=True)
+    app.engine.run_next()
+    assert (app.state(state.id).state, app.state(state.id).attempts) == ("dead", 2)
+
+
+def test_success_after_failure(app, expect_log):
+    """The result is there, and so is what went wrong before."""
+    expect_log("tornado.application", FAILED)
+    errors = [OSError("once")]
+
+    def work():
+        if errors:
+            raise errors.pop()
+        return "well"
+
+    ticket = app.job(name="it", retries=1)(work).later()
+    app.engine.run_next()
+    app.engine.store.move_due(everything=True)
+    app.engine.run_next()
+    state = app.state(ticket.id)
+    assert (state.state, state.result, state.error) == ("done", "well", "OSError: once")
+
+
+def test_give_up(run, expect_log):
+    """What is not worth a retry is dead at once."""
+    expect_log("huey", "Unhandled exception")
+    assert run(raising(KeyError("k")), retries=9, give_up_on=KeyError).state == "dead"
+
+
+@pytest.mark.parametrize("error", [SystemExit(3), GeneratorExit()], ids=repr)
+def test_what_would_end_a_worker(run, expect_log, error):
+    """It ends the attempt, and not the worker."""
+    expect_log("huey", "Unhandled exception")
+    state = run(raising(error))
+    assert state.state == "dead"
+    assert state.error.startswith("BodyExitError: it raised")
+
+
+class UnsaidError(Exception):
+    def __str__(self):
+        raise RuntimeError
+
+
+def test_errors_that_cannot_be_said(run, expect_log):
+    """It is dead like any other, and not run for ever."""
+    expect_log("huey", "Unhandled exception")
+    state = run(raising(UnsaidError()))
+    assert (state.state, state.attempts) == ("dead", 1)
+    assert state.error == "UnsaidError: (its str() raises RuntimeError)"
+
+
+def test_errors_with_bytes_that_no_database_takes(run, expect_log):
+    """They are kept, written out."""
+    expect_log("huey", "Unhandled exception")
+    assert run(raising(ValueError("a\0\ud800"))).error == r"ValueError: a\x00\ud800"
+
+
+def test_a_result_of_another_secret(app, run):
+    """It cannot be read, and says so."""
+    state = run(lambda: 7)
+    app.configure(app.engine.settings[1], secret="new")
+    with pytest.raises(JobStoreError, match="cannot be read"):
+        app.state(state.id)
+
+
+def test_an_interrupt(run, expect_log):
+    """Ctrl-C is no failure: the job is queued as before."""
+    expect_log("huey", "Received exit signal")
+    state = run(raising(KeyboardInterrupt()))
+    assert (state.state, state.attempts) == ("queued", 0)
+
+
+def test_an_interrupt_in_a_thread(run, expect_log):
+    """There it is the function's own, and an error like any other."""
+    expect_log("huey", "Unhandled exception")
+    states = []
+    thread = threading.Thread(
+        target=lambda: states.append(run(raising(KeyboardInterrupt())))
+    )
+    thread.start()
+    thread.join()
+    assert states[0].state == "dead"
+
+
+def test_hueys_timeout(run, expect_log):
+    """In a process, huey ends what takes too long: a failure like any other."""
+    expect_log("tornado.application", "attempt 1 failed with TaskTimeout")
+    assert run(raising(TaskTimeout("slow")), retries=1).state == "failed"
+
+
+def test_a_result_that_cannot_be_kept(run, expect_log):
+    """The work is done all the same."""
+    expect_log("tornado.application", "the result of it is of type object")
+    state = run(object)
+    assert (state.state, state.result) == ("done", None)
+
+
+def test_results(run):
+    """What it returned is there, None too."""
+    assert run(lambda: {"a": [1, None]}).result == {"a": [1, None]}
+
+
+def test_an_unknown_name(app, run, expect_log):
+    """It is parked, and not lost; what comes behind it is run."""
+    job = app.job(name="gone")(print)
+    ticket = job.later()
+    app.engine.huey.remove(job)
+    expect_log("tornado.application", "is on the dead list")
+    assert run(lambda: 1).state == "done"
+    state = app.state(ticket.id)
+    assert state.state == "dead"
+    assert "no job here is called 'gone'; deploy the code" in state.error
+
+
+@pytest.mark.parametrize("data", ["", "[]", '{"nonsense": 1}', '{"id": "a"}'])
+def test_data_that_cannot_be_read(app, expect_log, data):
+    """It is parked as well."""
+    app.engine.store.put_job(NewJob("a", "f", data, 3))
+    expect_log("tornado.application", "is on the dead list")
+    assert app.engine.run_next() is None
+    assert app.state("a").state == "dead"
+
+
+def test_an_end_that_cannot_be_written(app, expect_log, monkeypatch):
+    """It is written when that goes again; the job is not run a second time."""
+    store, ran = app.engine.store, []
+    ticket = app.job(name="it")(lambda: ran.append(1)).later()
+
+    def refuse(*args):
+        raise JobStoreError("away")
+
+    monkeypatch.setattr(store, "finish", refuse)
+    expect_log("tornado.application", "is not written yet: away")
+    app.engine.run_next()
+    assert app.state(ticket.id).state == "running"
+    monkeypatch.undo()
+    app.tick()
+    assert app.state(ticket.id).state == "done"
+    assert ran == [1]
+
+
+def test_an_interrupt_that_cannot_be_written(run, expect_log, monkeypatch, app):
+    """It stays in flight until this process ends."""
+
+    def refuse(*args):
+        raise JobStoreError("away")
+
+    monkeypatch.setattr(app.engine.store, "put_back", refuse)
+    expect_log("tornado.application", "is not written yet: away")
+    expect_log("huey", "Received exit signal")
+    assert run(raising(KeyboardInterrupt())).state == "running"
+    assert app.engine.store.unwritten == []
+
+
+def test_what_hueys_scheduler_asks(app):
+    """It is the clock, and what is due moves in the store."""
+    app.job(name="it")(print).later.options(delay=0.0001)()
+    app.engine.store.move_due(everything=True)
+    assert app.engine.huey.read_schedule() == []
+    assert app.engine.huey.read_periodic(None) == []
+    assert app.counts().queued == 1
+
+
+def test_for_a_process(app):
+    """What a process of the server's gets can be pickled, and says whose it is."""
+    import pickle
+
+    app.job(name="it")(print).later()
+    task = app.engine.huey.dequeue()
+    module, taken, owner = pickle.loads(pickle.dumps(app.engine.for_child(task)))
+    assert (module, taken.name) == (print.__module__, "it")
+    assert owner == app.engine.store.owner
+    assert isinstance(app._jobs["it"], Job)

@@ -1,0 +1,229 @@
+"""The view of a handler that Tornado's own code holds, and through which it calls hops.
+
+A hop that stood on the handler could be seen there by the user's code, and would hide
+what a decorator has left on a method. So it stands on a view, an object that Tornado
+takes for the handler. What the plan of the request names is a hop there; all else is
+the handler's own. The user's methods are bound to the handler, and never see a view.
+
+# Threads: a view is the loop thread's. A worker reads what was set before it was given
+# the handler, and what it sets is read when it has given it back.
+# Guarantees: nothing of a hop is in `vars(handler)`, in `dir(handler)` or on its class,
+# and a hop looks like the method in whose place it is.
+"""
+
+from __future__ import annotations
+
+import concurrent.futures
+import functools
+import inspect
+import weakref
+from collections.abc import Iterable, Mapping
+from typing import Any, Callable, NamedTuple, Optional
+
+from tornado.web import RequestHandler
+
+from tornado_unblock._handlers.plan import RequestPlan
+from tornado_unblock._loop.lease import running_loop
+
+HopFunction = Callable[..., Any]
+
+
+class _StandIn:
+    """Looks like its target in all but its slots, whose names nothing else has."""
+
+    __slots__ = ("__weakref__", "_unblock_target")
+
+    _unblock_target: Any
+
+    @property  # type: ignore[misc]
+    def __class__(self) -> Any:
+        return type(self._unblock_target)
+
+    @property
+    def __dict__(self) -> Any:  # type: ignore[override]
+        return self._unblock_target.__dict__
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._unblock_target, name)
+
+    def __setattr__(self, name: str, value: object) -> None:
+        setattr(self._unblock_target, name, value)
+
+    def __delattr__(self, name: str) -> None:
+        delattr(self._unblock_target, name)
+
+    def __dir__(self) -> Iterable[str]:
+        return dir(self._unblock_target)
+
+    def __eq__(self, other: object) -> bool:
+        if issubclass(type(other), _StandIn):
+            other = object.__getattribute__(other, "_unblock_target")
+        return bool(self._unblock_target == other)
+
+    def __hash__(self) -> int:
+        return hash(self._unblock_target)
+
+    def __repr__(self) -> str:
+        return repr(self._unblock_target)
+
+    def __str__(self) -> str:
+        return str(self._unblock_target)
+
+    def __reduce_ex__(self, protocol: Any) -> Any:
+        return self._unblock_target.__reduce_ex__(protocol)
+
+
+def _transparent(cls: type[_StandIn]) -> None:
+    """Have instances show the texts of their target that classes show by themselves."""
+    texts: Any = cls
+    texts.__doc__ = property(lambda self: self._unblock_target.__doc__)
+    texts.__module__ = property(lambda self: self._unblock_target.__module__)
+
+
+class MethodHop(_StandIn):
+    """A hop in the place of a bound method, with its name, attributes and all."""
+
+    __slots__ = ("_unblock_hop",)
+
+    _unblock_hop: Callable[..., Any]
+
+    def __init__(self, method: object, hop: Callable[..., object]) -> None:
+        _set_method(self, method)
+        _set_hop(self, hop)
+
+    def __call__(self, /, *args: Any, **kwargs: Any) -> Any:
+        return self._unblock_hop(*args, **kwargs)
+
+
+class Answer(NamedTuple):
+    """What a worker has answered before Tornado asks."""
+
+    question: object
+    outcome: concurrent.futures.Future[object]
+
+
+_NO_ANSWERS: Mapping[str, Answer] = {}
+
+
+class LoopView(_StandIn):
+    """What Tornado's own code holds in place of a handler.
+
+    Attributes:
+        _unblock_target: The handler.
+        _unblock_plan: What of it hops.
+        _unblock_hops: The hops, by the name of the method. They are called with the
+            view, that name and the arguments.
+        _unblock_ran: Whether the verb has run in the hop of ``prepare``.
+        _unblock_answers: What Tornado will ask, by the name of the method.
+        _unblock_within: The names of the methods on the class that stand in for hops
+            and are running; set where there are such.
+    """
+
+    __slots__ = (
+        *("_unblock_answers", "_unblock_hops", "_unblock_plan", "_unblock_ran"),
+        "_unblock_within",
+    )
+
+    _unblock_target: RequestHandler
+    _unblock_plan: RequestPlan
+    _unblock_hops: Mapping[str, HopFunction]
+    _unblock_ran: bool
+    _unblock_answers: Mapping[str, Answer]
+    _unblock_within: set[str]
+
+    def __init__(
+        self,
+        handler: RequestHandler,
+        plan: RequestPlan,
+        hops: Mapping[str, HopFunction],
+    ) -> None:
+        _set_handler(self, handler)
+        _set_plan(self, plan)
+        _set_hops(self, hops)
+        _set_ran(self, False)
+        _set_answers(self, _NO_ANSWERS)
+
+    def __getattr__(self, name: str) -> Any:
+        value = getattr(self._unblock_target, name)
+        hop = self._unblock_hops.get(name)
+        if hop is None:
+            return value
+        return MethodHop(value, functools.partial(hop, self, name))
+
+
+# Around `__setattr__`, which sets what the target has.
+_slots: dict[str, Any] = {**vars(_StandIn), **vars(MethodHop), **vars(LoopView)}
+_set_method = _set_handler = _slots["_unblock_target"].__set__
+_set_hop = _slots["_unblock_hop"].__set__
+_set_hops = _slots["_unblock_hops"].__set__
+_set_plan = _slots["_unblock_plan"].__set__
+_set_ran = _slots["_unblock_ran"].__set__
+_set_answers = _slots["_unblock_answers"].__set__
+_set_within = _slots["_unblock_within"].__set__
+
+_transparent(MethodHop)
+_transparent(LoopView)
+
+
+def set_ran(view: LoopView) -> None:
+    """Take note that the verb has run: Tornado will call it next."""
+    _set_ran(view, True)
+
+
+def set_answers(view: LoopView, answers: Mapping[str, Answer]) -> None:
+    """Take note of what was answered before Tornado asks."""
+    _set_answers(view, answers)
+
+
+# --- where Tornado has the handler itself -----------------------------------------
+
+# By the handler's id, which is its own while its view lives.
+_views: weakref.WeakValueDictionary[int, LoopView] = weakref.WeakValueDictionary()
+
+
+def find_by_handler(view: LoopView) -> None:
+    """Have the methods that `intercept` stands before find ``view`` by its handler."""
+    _set_within(view, set())
+    _views[id(view._unblock_target)] = view
+
+
+def intercept(cls: type[RequestHandler], name: str) -> None:
+    """Stand before a method of ``cls`` that Tornado calls on handlers, not on views."""
+    own = inspect.getattr_static(cls, name)
+    if not isinstance(own, _Intercepted):
+        setattr(cls, name, _Intercepted(own, name))
+
+
+class _Intercepted:
+    """A method that is a hop on the loop thread, for handlers that have a view there.
+
+    For all others, in workers, for whoever looks at the class, and for what it calls
+    itself, it is the plain method.
+    """
+
+    def __init__(self, own: Any, name: str) -> None:
+        self._own = own
+        self._name = name
+
+    def __get__(self, handler: Optional[RequestHandler], cls: Optional[type]) -> Any:
+        own, name = self._own, self._name
+        if hasattr(type(own), "__get__"):
+            own = own.__get__(handler, cls)
+        if handler is None or running_loop() is None:
+            return own
+        view = _views.get(id(handler))
+        if view is None or name in view._unblock_within:
+            return own
+        return MethodHop(own, functools.partial(_hop_within, view, name, own))
+
+
+def _hop_within(
+    view: LoopView, name: str, own: Any, /, *args: Any, **kwargs: Any
+) -> Any:
+    if running_loop() is None:
+        return own(*args, **kwargs)  # looked up on the loop thread, called in a worker
+    view._unblock_within.add(name)
+    try:
+        return view._unblock_hops[name](view, name, *args, **kwargs)
+    finally:
+        view._unblock_within.discard(name)

@@ -1,0 +1,100 @@
+"""Arguments and results as JSON: what is kept is data, and nothing that runs.
+
+# Threads: any; nothing is kept.
+# Guarantees:
+# - what cannot be kept is named, where the job is asked for and not in a worker;
+# - what comes out is what went in, but for tuples, which come out as lists;
+# - with a secret, data that was not written with it is refused.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+import json
+from typing import Any, Optional, Union
+
+from tornado_unblock._errors import JobArgumentError
+
+_PLAIN = (str, int, float, bool, type(None))
+# Nested deeper than this, JSON itself gives up.
+_DEPTH = 200
+
+
+def check(value: object, where: str, depth: int = 0) -> None:
+    """Raise unless ``value`` comes back from JSON as it is.
+
+    Raises:
+        JobArgumentError: It does not; the message begins with ``where``.
+    """
+    kind = type(value)
+    if kind is float and (value != value or value in (float("inf"), float("-inf"))):
+        raise JobArgumentError(f"{where} is {value!r}, which JSON does not know")
+    if kind in _PLAIN:
+        return
+    if depth > _DEPTH:
+        raise JobArgumentError(f"{where} is nested too deep, or contains itself")
+    if kind in (list, tuple):
+        for number, item in enumerate(value):  # type: ignore[arg-type, var-annotated]
+            check(item, f"{where}[{number}]", depth + 1)
+    elif kind is dict:
+        for key, item in value.items():  # type: ignore[attr-defined]
+            if type(key) is not str:
+                raise JobArgumentError(
+                    f"{where} has the key {key!r}; JSON has only str for keys"
+                )
+            check(item, f"{where}[{key!r}]", depth + 1)
+    else:
+        raise JobArgumentError(
+            f"{where} is of type {kind.__qualname__}, which JSON does not know: pass "
+            "plain data, such as the id under which the job finds it again"
+        )
+
+
+def plain_text(text: str) -> str:
+    """Return a text as every database takes it: no NUL, and no half of a character."""
+    text = text.replace("\0", "\\x00")
+    return text.encode("utf-8", "backslashreplace").decode()
+
+
+def dumps(value: object) -> str:
+    """Return ``value``, which `check` has let pass, as JSON."""
+    return json.dumps(value, separators=(",", ":"))
+
+
+class Sealer:
+    """Writes JSON, signed if there is a secret, and reads it back.
+
+    Args:
+        secret: Without one nothing is signed.
+    """
+
+    def __init__(self, secret: Optional[Union[str, bytes]] = None) -> None:
+        key = secret.encode() if isinstance(secret, str) else secret
+        self._key = key or None
+
+    def seal(self, value: object) -> str:
+        """Return ``value`` as text."""
+        text = dumps(value)
+        if self._key is None:
+            return text
+        return f"{self._sign(text)}:{text}"
+
+    def open(self, text: str) -> Any:
+        """Return the value that was sealed.
+
+        Raises:
+            ValueError: It was not signed with this secret, or is no JSON.
+        """
+        if self._key is not None:
+            signature, _, text = text.partition(":")
+            if not hmac.compare_digest(signature.encode(), self._sign(text).encode()):
+                raise ValueError(
+                    "it was not signed with this secret: some process was configured "
+                    "with another one, or somebody else wrote it"
+                )
+        return json.loads(text)
+
+    def _sign(self, text: str) -> str:
+        assert self._key is not None
+        return hmac.new(self._key, text.encode(), hashlib.sha256).hexdigest()
