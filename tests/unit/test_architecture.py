@@ -210,12 +210,6 @@ TESTED_TOGETHER = {
         *("attention", "findings", "frames", "handlers", "project", "reach", "routes"),
         *("rules", "scopes", "values"),
     ],
-    # A blocked loop and two threads that look at it; what one sees the other tells.
-    "stalls/test_watching": [
-        *("clock", "frames", "held", "hooks", "records", "settings", "story"),
-        *("watcher",),
-    ],
-    "stalls/test_attach": ["attached"],
 }
 
 
