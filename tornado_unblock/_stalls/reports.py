@@ -136,37 +136,33 @@ class Story:
         if main is None:
             return _unseen(seconds, computing, collecting, owner, loop)
         sample = self._samples[main]
-        home = home_of(sample.owner)
         gc = max(collecting, self._collecting) >= seconds / 2
         many = len(self._work) > 1 and max(self._work.values()) < seconds / 2
-        cause = cause_of(sample, home, collecting=gc, computing=computing)
-        if gc and self._in_collector[main]:
-            cause = GC  # in what an object does when it goes
-        if many and not gc:
-            cause = MANY
-        kind = "turn" if many else _kind(sample)
-        whose = sample.owner
-        chain = tuple(
-            place(s) for s in sample.steps[sample.begins :] if is_own(s, home)
-        )
-        step = _own_innermost(sample) or sample.steps[-1]
-        return Stall(
+        cause = self._cause(main, gc, many, computing)
+        kind, home = "turn" if many else _kind(sample), home_of(sample.owner)
+        own = [step for step in sample.steps[sample.begins :] if is_own(step, home)]
+        return _about(sample.owner)._replace(
             seconds=seconds,
             over=over,
             kind=kind,
             cause=cause.name,
             what=_words(cause, sample),
             endpoint=_endpoint(sample, kind),
-            verb=whose.verb if whose else "",
-            route=whose.route() if whose else "",
-            path=whose.shown_path() if whose else "",
-            request_id=whose.request_id() if whose else "",
-            place=place(step),
-            chain=chain,
+            place=place(own[-1] if own else sample.steps[-1]),
+            chain=tuple(map(place, own)),
             shares=self._shares(seconds),
             advice=advice_for(sample, cause, home),
             loop=loop,
         )
+
+    def _cause(self, main: _Where, gc: bool, many: bool, computing: bool) -> Cause:
+        if gc and self._in_collector[main]:
+            return GC  # in what an object does when it goes
+        if many and not gc:
+            return MANY
+        sample = self._samples[main]
+        home = home_of(sample.owner)
+        return cause_of(sample, home, collecting=gc, computing=computing)
 
     def _shares(self, seconds: float) -> tuple[tuple[Place, float], ...]:
         largest = sorted(self._seconds.items(), key=lambda item: -item[1])
@@ -248,19 +244,27 @@ def _unseen(
     """Return what can be told of a stall that ended before anybody could look."""
     held = HELD if computing else UNKNOWN
     gc = collecting >= seconds / 2
-    return Stall(
+    return _about(owner)._replace(
         seconds=seconds,
         over=True,
-        kind="unknown",
         cause="gc" if gc else held.name,
         what="the garbage collector" if gc else held.words,
-        endpoint=owner.endpoint() if owner else "(unknown)",
-        verb=owner.verb if owner else "",
-        route=owner.route() if owner else "",
-        path=owner.shown_path() if owner else "",
-        request_id=owner.request_id() if owner else "",
         advice="" if gc else held.advice,
         loop=loop,
+    )
+
+
+def _about(owner: Optional[Owner]) -> Stall:
+    """Return what is known of a stall by whose request it is."""
+    if owner is None:
+        return Stall(0.0, False, "unknown", "", "", "(unknown)")
+    return Stall(
+        *(0.0, False, "unknown", "", ""),
+        endpoint=owner.endpoint(),
+        verb=owner.verb,
+        route=owner.route(),
+        path=owner.shown_path(),
+        request_id=owner.request_id(),
     )
 
 
