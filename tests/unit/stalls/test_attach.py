@@ -13,6 +13,7 @@ import pytest
 from tests.unit.conftest import Server
 from tests.unit.stalls.conftest import Block, Reports
 from tests.unit.stalls.test_watching import serve
+from tornado_unblock.__main__ import main as command
 from tornado_unblock._stalls import attach
 from tornado_unblock._stalls.attach import instead, main
 from tornado_unblock._stalls.watching import current_watch
@@ -218,3 +219,20 @@ def test_what_is_logged_meanwhile_is_shown(
     monkeypatch.setattr(attach.time, "sleep", sleep)
     with log.open() as file:
         attach._show(os.getpid(), file, None)
+
+
+def test_the_command(capsys: pytest.CaptureFixture[str]) -> None:
+    """`python -m tornado_unblock watch` is this."""
+    assert command(["watch", "77", "--threshold=0"]) == 2
+    assert "--threshold is a number of seconds" in capsys.readouterr().err
+    with pytest.raises(SystemExit) as ended:
+        command(["watch", "--help"])
+    assert ended.value.code == 0
+    assert "python -m tornado_unblock watch" in capsys.readouterr().out
+
+
+@pytest.mark.skipif(sys.version_info >= (3, 14), reason="it can attach there")
+def test_the_command_on_older_pythons(capsys: pytest.CaptureFixture[str]) -> None:
+    """It says what to do instead."""
+    assert command(["watch", "77"]) == 2
+    assert "attaching to a process needs Python 3.14" in capsys.readouterr().err
