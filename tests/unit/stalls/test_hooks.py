@@ -13,8 +13,13 @@ from tornado_unblock._stalls import hooks
 from tornado_unblock.testing import no_stalls
 
 
-@pytest.mark.parametrize("make", ["new_event_loop", "uvloop"])
-def test_forked_children(run_program: Callable[[str], str], make: str) -> None:
+@pytest.mark.parametrize(
+    ("make", "timer"),
+    [("new_event_loop", False), ("new_event_loop", True), ("uvloop", False)],
+)
+def test_forked_children(
+    run_program: Callable[[str], str], make: str, timer: bool
+) -> None:
     """A child counts its own stalls, in a thread of its own, from the beginning."""
     if make == "uvloop":
         pytest.importorskip("uvloop")
@@ -31,7 +36,7 @@ def test_forked_children(run_program: Callable[[str], str], make: str) -> None:
             new_loop = uvloop.new_event_loop
         else:
             new_loop = asyncio.new_event_loop
-        tornado_unblock.watch(0.05)
+        tornado_unblock.watch(0.05, faulthandler={timer})
 
         def stall():
             threading.Event().wait(0.2)
