@@ -18,6 +18,7 @@ import gc
 import logging
 import os
 import re
+import signal
 import socket
 import sys
 import threading
@@ -63,6 +64,11 @@ if tornado.version_info < (6, 4, 1):
         _tornado_init(self, methodName)
 
     AsyncTestCase.__init__ = _init
+
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    # As a shell starts what runs in its background. Child processes of the tests are
+    # sent the signal, and would inherit that.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 _passed = pytest.StashKey[bool]()
 

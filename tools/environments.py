@@ -134,8 +134,6 @@ def _normalise(sdist: Path, epoch: int) -> None:
                 member.uname = member.gname = ""
                 member.mtime = epoch
                 member.pax_headers = {}
-                if member.isdir():
-                    member.mode = 0o755
                 archive.addfile(member, io.BytesIO(content))
 
 
@@ -200,6 +198,7 @@ def _run(*command: str | Path, quiet: bool = False, **environment: str) -> None:
         command,
         check=False,
         env={**os.environ, **environment},
+        umask=0o022,
         stdout=subprocess.PIPE if quiet else None,
         stderr=subprocess.STDOUT if quiet else None,
     )

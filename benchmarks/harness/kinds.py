@@ -26,6 +26,7 @@ TRIVIAL = "/trivial"
 SLOWEST = 0.005  # seconds
 TURN = 0.12  # seconds that go by between two measurements
 TRIALS = 5
+PATIENT = 4  # times as long for who has answered nobody yet
 WARMERS = 50
 PROBE_PATIENCE = 120  # seconds
 LIBRARY = Path(__file__).resolve().parents[1] / "tornado_unblock"
@@ -135,9 +136,12 @@ class Throughput(Scenario):
             few = min(self.connections, WARMERS)  # what they leave must be done soon
             wrk.load(server.url + self.path, few, 0.3)
             usage.wait_until_idle(server.pid)
-        before = usage.cpu_seconds(server.pid)
-        outcome = self._load(server.url, self.takes(quick))
-        cpu = usage.cpu_seconds(server.pid) - before
+        for seconds in (self.takes(quick), PATIENT * self.takes(quick)):
+            before = usage.cpu_seconds(server.pid)
+            outcome = self._load(server.url, seconds)
+            cpu = usage.cpu_seconds(server.pid) - before
+            if outcome.requests:  # else it may have been the machine: once more
+                break
         figures = _figures(outcome)
         if self.threads:
             figures["threads"] = usage.threads(server.pid)

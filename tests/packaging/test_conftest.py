@@ -312,6 +312,19 @@ def test_skipped_tests_owe_no_logs(complaints: dict[str, str]) -> None:
     assert complaints["skipped"].startswith("skipped: owes no log record")
 
 
+def test_child_processes_can_be_interrupted(child_env: dict[str, str]) -> None:
+    """Also when the tests run in the background of a shell, which ignores SIGINT."""
+    code = (
+        "import signal; signal.signal(signal.SIGINT, signal.SIG_IGN)\n"
+        "import tests.conftest, subprocess, sys\n"
+        "code = 'import signal; print(signal.getsignal(signal.SIGINT))'\n"
+        "subprocess.run([sys.executable, '-c', code], check=True)\n"
+    )
+    command = [sys.executable, "-c", code]
+    said = subprocess.check_output(command, env=child_env, text=True)
+    assert "default_int_handler" in said
+
+
 def test_absent_services_fail_in_ci(tmp_path: Path) -> None:
     """Where CI=true a service that does not answer is a failure, not a skip."""
     write_samples(tmp_path)

@@ -89,13 +89,14 @@ def test_the_installed_library_is_the_wheel_in_dist(wheel: Path) -> None:
 def test_wheel_files(wheel: Path) -> None:
     """The wheel holds the modules, the typing marker, metadata and the licence."""
     info = f"tornado_unblock-{tornado_unblock.__version__}.dist-info"
-    expected = modules() | {"tornado_unblock/py.typed"}
+    expected = modules() | {"tornado_unblock/py.typed", "tornado_unblock_pytest.py"}
     expected |= {
         f"{info}/{name}"
         for name in (
             "METADATA",
             "RECORD",
             "WHEEL",
+            "entry_points.txt",
             "top_level.txt",
             "licenses/LICENSE",
         )

@@ -21,7 +21,12 @@ TREES = {path: ast.parse((PACKAGE / path).read_text()) for path in MODULES}
 USUAL_FUNCTION_LINES = 25
 #: The ways between the loop thread and the workers, and who may use them.
 DOORS = {
-    "call_soon_threadsafe": {"_loop.portal", "_shutdown.signals", "_stalls.clock"},
+    "call_soon_threadsafe": {
+        "_loop.futures",
+        "_loop.portal",
+        "_shutdown.signals",
+        "_stalls.clock",
+    },
     "run_coroutine_threadsafe": set(),
     "run_in_executor": set(),
     "submit": {"_executors.processes", "_offload.offload", "_offload.remote"},
@@ -204,13 +209,7 @@ UNIT = Path(__file__).parent
 #: Files of tests that are about the package as a whole.
 ABOUT_THE_PACKAGE = {"test_architecture", "test_pytest_plugin"}
 #: What shows only as a whole is tested as a whole; keep it short.
-TESTED_TOGETHER = {
-    # Source goes in at one end, findings come out at the other: marked files say which.
-    "scan/test_corpus": [
-        *("attention", "findings", "frames", "handlers", "project", "reach", "routes"),
-        *("rules", "scopes", "values"),
-    ],
-}
+TESTED_TOGETHER: dict[str, list[str]] = {}
 
 
 def where_tested(path: Path) -> str:

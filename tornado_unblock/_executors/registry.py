@@ -12,8 +12,10 @@ from __future__ import annotations
 
 import concurrent.futures
 import dataclasses
+import difflib
 import os
 import threading
+import warnings
 from typing import Any, Callable, Optional, Union
 
 from tornado import escape
@@ -117,11 +119,31 @@ def get_executor(name: str = DEFAULT) -> NamedExecutor:
         with _lock:
             executor = _executors.get(name)
             if executor is None:
-                options = _options[name] = from_environment(
+                options = from_environment(
                     name, _options.get(name, Options()), os.environ
                 )
+                if name not in _options and options == Options():
+                    _warn_if_misspelt(name)
+                _options[name] = options
                 executor = _executors[name] = _make(name, options)
     return executor
+
+
+def _warn_if_misspelt(name: str) -> None:
+    """Warn of a name for which nothing is configured, beside one much like it."""
+
+    def letters(text: str) -> str:
+        return "".join(char for char in text if not char.isdigit())
+
+    # Those that differ in their numbers are meant to.
+    others = [other for other in _options if letters(other) != letters(name)]
+    alike = difflib.get_close_matches(name, others, 1, 0.8)
+    if alike:
+        warnings.warn(
+            f"nothing is configured for executor {name!r}, which has the default "
+            f"options now; did you mean {alike[0]!r}?",
+            stacklevel=3,
+        )
 
 
 def _make(name: str, options: Options) -> NamedExecutor:

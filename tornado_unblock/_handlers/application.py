@@ -9,8 +9,8 @@ from __future__ import annotations
 
 import functools
 import re
-from collections.abc import Mapping
-from typing import Any, Callable, NamedTuple, Optional, TypeVar, Union
+from collections.abc import Iterable, Mapping
+from typing import Any, Callable, NamedTuple, Optional, TypedDict, TypeVar, Union
 
 from tornado.httputil import HTTPServerRequest
 from tornado.routing import Router
@@ -18,13 +18,24 @@ from tornado.web import RequestHandler, _HandlerDelegate
 
 from tornado_unblock._connection.loop_owned import guard_tornado
 from tornado_unblock._errors import ConfigurationError
+from tornado_unblock._executors.registry import AnyExecutor, JSONEncoder
 from tornado_unblock._handlers.forms import defer_form
 from tornado_unblock._handlers.options import BodyOptions, body_options, class_options
+from tornado_unblock._handlers.routes import is_known, may_meet, routes_of
+from tornado_unblock._handlers.thread_bound import warn_of_initialize
 from tornado_unblock._handlers.whole_request import begin
 
 _App = TypeVar("_App", bound=Router)
 
 Target = Union[str, type[RequestHandler]]
+
+
+class RouteOptions(TypedDict, total=False):
+    """What `unblock_application` takes for a route; as `unblock` does."""
+
+    executor: Optional[AnyExecutor]
+    timeout: Optional[float]
+    json_encoder: Optional[JSONEncoder]
 
 
 class _Choice(NamedTuple):
@@ -78,8 +89,10 @@ def _make(
 def unblock_application(
     app: _App,
     *,
-    routes: Optional[Mapping[Target, Optional[Mapping[str, Any]]]] = None,
-    **options: Any,
+    routes: Optional[Mapping[Target, Optional[RouteOptions]]] = None,
+    executor: Optional[AnyExecutor] = None,
+    timeout: Optional[float] = None,
+    json_encoder: Optional[JSONEncoder] = None,
 ) -> _App:
     """Have every handler that ``app`` reaches run as a class with `unblock` does.
 
@@ -94,24 +107,30 @@ def unblock_application(
         routes: Options for some: a regular expression that matches the whole
             path, or a handler class with its subclasses, and the options for
             it, or None to leave it out. The first match counts.
-        **options: For all others; as for `unblock`.
+        executor: For all others; the default is the global executor.
+        timeout: For all others, seconds; as for `unblock`.
+        json_encoder: For all others; as for `unblock`.
 
     Returns:
         ``app``, changed.
 
     Raises:
         TypeError: ``app`` is no router, or an option makes no sense.
-        ConfigurationError: A pattern or a timeout makes no sense.
+        ConfigurationError: A pattern or a timeout makes no sense, or the application
+            has routes and none of them can match a pattern.
     """
     if not isinstance(app, Router):
         raise TypeError(
             f"unblock_application expects a tornado.web.Application, not {app!r}"
         )
+    others = body_options(executor, timeout, json_encoder)
     choices = [
-        _choice(target, None if given is None else body_options(**given))
+        _choice(target, _options_of_route(target, given))
         for target, given in (routes or {}).items()
     ]
-    unblocking = Unblocking(body_options(**options), choices)
+    _check_routes(app, routes or {})
+    unblocking = Unblocking(others, choices)
+    _warn_of_initialize(app, unblocking)
     guard_tornado()
     own = app.find_handler
     app.find_handler = functools.partial(  # type: ignore[method-assign]
@@ -119,6 +138,47 @@ def unblock_application(
     )
     app._unblocking = unblocking  # type: ignore[attr-defined]
     return app
+
+
+def _options_of_route(
+    target: Target, given: Optional[RouteOptions]
+) -> Optional[BodyOptions]:
+    if given is None:
+        return None
+    known = list(RouteOptions.__annotations__)
+    for name in given:
+        if name not in known:
+            raise TypeError(
+                f"unblock_application(routes={{{target!r}: ...}}) has no option "
+                f"{name!r}; it takes {', '.join(known)}"
+            )
+    return body_options(**given)
+
+
+def _check_routes(app: Router, asked: Iterable[Target]) -> None:
+    """Refuse a pattern that can match none of what ``app`` serves."""
+    there = [route.pattern for route in routes_of(app) if route.matcher is not None]
+    if not (there and is_known(app)):
+        return
+    for target in asked:
+        if isinstance(target, str) and not any(may_meet(target, p) for p in there):
+            raise ConfigurationError(
+                f"routes: {target!r} matches none of the application's routes, which "
+                f"are {', '.join(map(repr, there))}; if its own is added later, call "
+                "unblock_application after that"
+            )
+
+
+def _warn_of_initialize(app: Router, unblocking: Unblocking) -> None:
+    classes = {
+        route.target: None
+        for route in routes_of(app)
+        if isinstance(route.target, type)
+        and issubclass(route.target, RequestHandler)
+        and unblocking.options_for(route.sample(), route.target) is not None
+    }
+    for cls in classes:
+        warn_of_initialize(cls, stacklevel=3)
 
 
 def _choice(target: Target, options: Optional[BodyOptions]) -> _Choice:

@@ -243,8 +243,7 @@ def decide(cls: type[RequestHandler], verb: str) -> Decision:
     )
     if is_async(getattr(cls, verb)) and not driven:
         return Decision(
-            "its verb is a coroutine, and stays as it was with all around it; "
-            "unblock what blocks: a sync method, or run_in_executor in the verb",
+            "its verb is a coroutine: unblock the sync methods that block",
             others_hop=False,
         )
     if is_async(cls.prepare):
@@ -292,6 +291,16 @@ def options_of_method(cls: type[RequestHandler], name: str) -> Optional[BodyOpti
     """Return the options that ``@unblock(...)`` gave a method, if it gave any."""
     options = _options(inspect.getattr_static(cls, name, None))
     return options if options is not None and options.given() else None
+
+
+def decorated_options(cls: type[RequestHandler], name: str) -> Optional[BodyOptions]:
+    """Return the options of the ``@unblock`` on a method, below whatever decorators."""
+    method = inspect.getattr_static(cls, name, None)
+    options = _options(method)
+    while options is None and method is not None:
+        method = getattr(method, "__wrapped__", None)
+        options = _options(method)
+    return options
 
 
 def _options(method: object) -> Optional[BodyOptions]:

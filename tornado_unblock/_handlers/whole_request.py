@@ -207,8 +207,8 @@ def _hop(
 
 
 def _hop_fallback(view: LoopView, name: str) -> Any:
-    handler, where = view._unblock_target, view._unblock_plan.step.placement
-    answer = answer_by_wsgi(handler, where)
+    handler: Any = view._unblock_target
+    answer = answer_by_wsgi(handler, view._unblock_plan.step.placement)
     return getattr(handler, name)() if answer is None else answer
 
 

@@ -25,8 +25,6 @@ from tornado_unblock._loop.portal import current_portal
 if TYPE_CHECKING:
     from tornado.wsgi import WSGIContainer
 
-_PREPARE = FallbackHandler.prepare
-
 
 class _Response(NamedTuple):
     """What a WSGI application has said."""
@@ -36,26 +34,23 @@ class _Response(NamedTuple):
 
 
 def answer_by_wsgi(
-    handler: RequestHandler, where: Placement
+    handler: FallbackHandler, where: Placement
 ) -> Optional[Awaitable[None]]:
     """Return what answers the request of ``handler``, in place of its `prepare`.
 
     Args:
-        handler: Any.
+        handler: With Tornado's own `prepare`.
         where: Where the application runs.
 
     Returns:
-        None where it is no `FallbackHandler`, or not Tornado's own, or passes the
-        request to something else than a `WSGIContainer` that runs on the loop thread.
+        None where it passes the request to something else than a `WSGIContainer`
+        that runs its application on the loop thread.
     """
-    cls = type(handler)
-    if not issubclass(cls, FallbackHandler) or cls.prepare is not _PREPARE:
-        return None
-    container: Any = handler.fallback  # type: ignore[attr-defined]
-    return _answer(handler, container, where) if _is_on_loop(container) else None
+    container: Any = handler.fallback
+    return _answer(handler, container, where) if is_on_loop(container) else None
 
 
-def _is_on_loop(container: object) -> bool:
+def is_on_loop(container: object) -> bool:
     """Whether it is a container that runs its application on the loop thread."""
     wsgi: Optional[ModuleType] = sys.modules.get("tornado.wsgi")
     if wsgi is None or not issubclass(type(container), wsgi.WSGIContainer):

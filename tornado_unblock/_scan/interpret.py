@@ -67,6 +67,8 @@ APPLICATION = "tornado.web.Application()"
 #: What a handler has from Tornado.
 _TORNADO = set(dir(RequestHandler)) | set(dir(WebSocketHandler))
 _TORNADO |= {"request", "application", "ui", "path_args", "path_kwargs", "_finished"}
+# What those are is the user's: it is found elsewhere, or unknown.
+_TORNADO -= {"application", "settings", "current_user", "locale"}
 _TORNADO |= {"ws_connection", "stream", "open_args", "open_kwargs"}
 
 _BUILTINS = set(dir(builtins)) | {"unicode", "xrange", "raw_input", "file", "reduce"}
@@ -989,8 +991,8 @@ class Interpreter:
             return union(*(self._import(name, frame) for name in names if name))
         if path == "next" and any(isinstance(atom, Items) for atom in first):
             return self.items_of(first)
-        if path in _THROUGH and first:
-            return first
+        if path in _THROUGH and args.placed:
+            return first  # nobody knows what it is, if nobody knows what is passed
         if path.endswith((".run_in_executor", "to_thread")):
             return EMPTY
         return (self.ext(self.table.step(path, "()"), func.level),)

@@ -61,7 +61,7 @@ class Job(Generic[_P, _R]):
         self.app, self.fn, self.options = app, fn, options
         self.name = _name_of(fn) if name is None else _checked_name(name)
         self.module = str(getattr(fn, "__module__", None) or "")
-        self._signature = inspect.signature(fn)
+        self._signature = _signature_of(fn)
         own: Any = self
         functools.update_wrapper(own, fn)
         self.later: Later[_P] = Later(self, LaterOptions())
@@ -89,7 +89,7 @@ class Job(Generic[_P, _R]):
 
 
 class Later(Generic[_P]):
-    """The way to ask for a job; see `Job.later`."""
+    """The way to ask for a job: ``f.later``."""
 
     def __init__(self, job: Job[_P, Any], options: LaterOptions) -> None:
         self._job, self._options = job, options
@@ -180,6 +180,16 @@ class Later(Generic[_P]):
             once=options.once,
         )
         return job.app.enqueue(new, options)
+
+
+def _signature_of(fn: Callable[..., Any]) -> inspect.Signature:
+    try:
+        return inspect.signature(fn)
+    except ValueError as error:
+        raise ConfigurationError(
+            f"{error}: a job is asked for with arguments that are checked; put a "
+            "function of your own around it"
+        ) from None
 
 
 def _name_of(fn: Callable[..., Any]) -> str:

@@ -19,7 +19,7 @@ ENDED = (DONE, DEAD, CANCELLED)
 
 
 class Ticket(NamedTuple):
-    """What `later` returns at once.
+    """What ``f.later(x)`` returns at once.
 
     Attributes:
         id: The job's id, for `state`, the `Status` handler and the logs.

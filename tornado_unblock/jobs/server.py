@@ -16,6 +16,7 @@ from __future__ import annotations
 
 import asyncio
 import collections
+import contextlib
 import functools
 import threading
 import time
@@ -167,10 +168,9 @@ class Server:
 
     def _leave(self) -> None:
         """Put back what was not begun, and excuse what runs on."""
-        for job_id in list(self._handed):
-            task = self._handed.pop(job_id, None)
-            if task is not None:
-                self._refused.append(task)
+        while self._handed:
+            with contextlib.suppress(KeyError):  # the loop thread was faster
+                self._refused.append(self._handed.popitem()[1])
         try:
             self._put_back()
             self._engine.store.forgive()

@@ -38,10 +38,10 @@ class Status(RequestHandler):
     With ``Accept: text/event-stream`` it sends an event with each change, until the job
     has ended. What a job raised stays here: neither error nor traceback is sent.
 
-    Args (of the route):
-        authorize: Called with the handler and the job's id, on the loop thread; may be
-            a coroutine function. Unless it returns true, the answer is 403.
-        app: Whose jobs; those of `tornado_unblock.jobs` by default.
+    ``authorize`` is called with the handler and the job's id, on the loop thread, and
+    may be a coroutine function. Unless it returns True, the answer is 403. Another
+    argument of the route, ``app``, says whose jobs; those of `tornado_unblock.jobs` by
+    default.
     """
 
     def initialize(

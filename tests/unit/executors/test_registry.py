@@ -200,3 +200,21 @@ def test_fork(child_env, tmp_path):
     """A child has the same executors and options, whatever was held at the time."""
     command = [sys.executable, "-W", "ignore::DeprecationWarning", "-c", FORK]
     subprocess.run(command, env=child_env, cwd=tmp_path, check=True, timeout=3 * WAIT)
+
+
+def test_misspelt_name():
+    """It is told with the one that was meant; others may be called as they like."""
+    configure("reports", max_workers=2)
+    configure("db1", max_workers=2)
+    with pytest.warns(UserWarning, match="executor 'reprots'.*did you mean 'reports'"):
+        get_executor("reprots")
+    get_executor("reports")
+    get_executor("db2")
+    get_executor("mail")
+
+
+def test_name_that_the_environment_configures(monkeypatch):
+    """It is meant."""
+    configure("reports", max_workers=2)
+    monkeypatch.setenv("TORNADO_UNBLOCK_REPORT_MAX_WORKERS", "3")
+    assert get_executor("report").max_workers == 3

@@ -185,7 +185,7 @@ def test_misuse(app, options, error, message):
 
 
 def test_targets_that_are_no_handlers(serve):
-    """Callables are called as ever, and are no rows of the report."""
+    """Callables are called as ever, and the report says so."""
 
     def hello(request: Any) -> None:
         request.connection.write_headers(
@@ -195,6 +195,7 @@ def test_targets_that_are_no_handlers(serve):
 
     router = RuleRouter([Rule(PathMatches("/hello"), hello)])
     unblock_application(router)
-    assert report(router) == []
+    (row,) = report(router)
+    assert row.why == "on the loop, because it is no RequestHandler"
     assert report(unblock_application(Application())) == []
     assert serve(router).get("/hello").body.endswith(b"hello\r\n0\r\n\r\n")

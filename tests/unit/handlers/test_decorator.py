@@ -5,6 +5,7 @@ from __future__ import annotations
 import concurrent.futures
 import functools
 import inspect
+import re
 import threading
 from typing import Any
 
@@ -243,3 +244,82 @@ def test_async_child_awaits_its_parents_verb(make_server):
             self.write(str(await run_in_executor(int, "7")))
 
     assert make_server(("/", Child)).get("/").body == b"parent 7"
+
+
+# --- a verb alone ---------------------------------------------------------------------
+
+
+def legacy(**hooks: Any) -> Any:
+    """Make a class whose verb is unblocked, and whose hooks are not."""
+
+    class Orders(RequestHandler):
+        locals().update(hooks)
+
+        @unblock
+        def get(self) -> None: ...
+
+        @unblock
+        def post(self) -> None: ...
+
+    return Orders
+
+
+def hook(self: Any, **kwargs: Any) -> None: ...
+
+
+def opens(self: Any, **kwargs: Any) -> None:
+    self.session = sorted(kwargs)
+
+
+async def coroutine(self: Any) -> None: ...
+
+
+@pytest.mark.parametrize("name", ["prepare", "get_current_user", "on_finish"])
+def test_hooks_beside_an_unblocked_verb(name):
+    """They stay on the loop thread: class, line and way out are told, once."""
+    with pytest.warns(UserWarning, match="get is unblocked") as caught:
+        legacy(**{name: hook})
+    (warning,) = caught
+    text = str(warning.message)
+    assert re.match(
+        rf"legacy\.<locals>\.Orders \(.*test_decorator\.py:\d+\): get is unblocked and "
+        rf"runs on a worker; on the loop thread remains {name}\. To have a request on "
+        r"one thread, put @unblock on the class, or call unblock_application$",
+        text,
+    )
+    assert warning.filename == __file__
+
+
+def test_initialize_beside_an_unblocked_verb():
+    """One that opens something; what only keeps what it is given is no danger."""
+    with pytest.warns(UserWarning, match="belongs into prepare"):
+        legacy(initialize=opens)
+    with pytest.warns(UserWarning, match="remains initialize"):
+        legacy(initialize=functools.partialmethod(opens))
+
+
+@pytest.mark.filterwarnings("error")
+def test_verbs_without_hooks_that_stay_behind():
+    """Nothing is said of those."""
+    legacy()
+
+    class Keeps(RequestHandler):
+        def initialize(self, database: str) -> None:
+            super().initialize()
+            self.database = database
+
+        @unblock
+        def get(self) -> None: ...
+
+    legacy(prepare=unblock(hook), on_finish=unblock(hook))
+    legacy(prepare=coroutine)
+
+    class NoHandler:
+        @unblock
+        def get(self) -> None: ...
+
+    class Helper(RequestHandler):
+        def prepare(self) -> None: ...
+
+        @unblock
+        def load(self) -> None: ...

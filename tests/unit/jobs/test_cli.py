@@ -156,7 +156,7 @@ def test_a_store_on_the_command_line(consume, tmp_path):
     """--url is for another place, and module:name for another application."""
     app = Jobs("mine")
     app.configure(f"sqlite:///{tmp_path}/other.db")
-    ticket = app.job(name="x")(print).later()
+    ticket = app.job(name="x")(lambda: None).later()
     source = WORKED + '\n\n@mine.job(name="x")\ndef x():\n    print("mine")\n'
     consumer = consume(source, "--url", "sqlite:///other.db", target="worked:mine")
     assert consumer.line() == "mine"
@@ -235,7 +235,7 @@ def test_in_this_process(url, default_app, kept_signals, tmp_path, monkeypatch):
     monkeypatch.delitem(sys.modules, "ending", False)
     other = Jobs()
     other.configure(url)
-    ticket = other.job(name="ending.end")(print).later()
+    ticket = other.job(name="ending.end")(lambda: None).later()
     assert cli.main(["ending", "--url", url, "--workers", "1"]) == 0
     assert other.state(ticket.id).state == "done"
     other.engine.store.close()

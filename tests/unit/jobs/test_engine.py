@@ -26,6 +26,10 @@ def run(app):
     return run
 
 
+def nothing():
+    pass
+
+
 def raising(error):
     def work():
         raise error
@@ -148,7 +152,7 @@ def test_results(run):
 
 def test_an_unknown_name(app, run, expect_log):
     """It is parked, and not lost; what comes behind it is run."""
-    job = app.job(name="gone")(print)
+    job = app.job(name="gone")(nothing)
     ticket = job.later()
     app.engine.huey.remove(job)
     expect_log("tornado.application", "is on the dead list")
@@ -200,7 +204,7 @@ def test_an_interrupt_that_cannot_be_written(run, expect_log, monkeypatch, app):
 
 def test_what_hueys_scheduler_asks(app):
     """It is the clock, and what is due moves in the store."""
-    app.job(name="it")(print).later.options(delay=0.0001)()
+    app.job(name="it")(nothing).later.options(delay=0.0001)()
     app.engine.store.move_due(everything=True)
     assert app.engine.huey.read_schedule() == []
     assert app.engine.huey.read_periodic(None) == []
@@ -211,9 +215,9 @@ def test_for_a_process(app):
     """What a process of the server's gets can be pickled, and says whose it is."""
     import pickle
 
-    app.job(name="it")(print).later()
+    app.job(name="it")(nothing).later()
     task = app.engine.huey.dequeue()
     module, taken, owner = pickle.loads(pickle.dumps(app.engine.for_child(task)))
-    assert (module, taken.name) == (print.__module__, "it")
+    assert (module, taken.name) == (__name__, "it")
     assert owner == app.engine.store.owner
     assert isinstance(app._jobs["it"], Job)

@@ -147,6 +147,17 @@ def test_only_sync_functions():
         Jobs().job(name="x")(5)
 
 
+def test_a_function_that_does_not_say_what_it_takes(monkeypatch):
+    """Its arguments could not be checked, so it is refused."""
+
+    def refuse(fn):
+        raise ValueError("no signature found")
+
+    monkeypatch.setattr("inspect.signature", refuse)
+    with pytest.raises(ConfigurationError, match="a function of your own around it"):
+        Jobs().job(add)
+
+
 @pytest.mark.parametrize(
     ("spec", "file", "name"),
     [

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import threading
 
 import pytest
 
+from tests.unit.jobs import computed
 from tornado_unblock import (
     ConfigurationError,
     LoopThreadError,
@@ -54,7 +56,7 @@ def serving(app, main, *args, **options):
         try:
             return await asyncio.wait_for(main(server), WAIT)
         finally:
-            await shutdown(deadline=0)
+            await shutdown(deadline=WAIT)
 
     return asyncio.run(run())
 
@@ -334,6 +336,24 @@ def test_a_job_whose_worker_fails(app, expect_log, monkeypatch):
     expect_log("tornado.application", r"Job .* \(it\)")
     state = serving(app, main)
     assert (state.result, state.attempts) == ("done", 1)
+
+
+def test_processes(url):
+    """Jobs that compute are run in others, by workers of an executor of processes."""
+    computed.app.configure(url)
+
+    async def main(server):
+        ticket = await computed.process.later.aio(7)
+        while True:
+            state = await computed.app.state.aio(ticket.id)
+            if state.ended:
+                return state.result
+            await asyncio.sleep(0)
+
+    number, process = serving(computed.app, main, 1, processes=True)
+    assert number == 7
+    assert process != os.getpid()
+    computed.app.engine.store.close()
 
 
 def test_again_on_another_loop(app):

@@ -162,6 +162,10 @@ def test_threads_without_a_body_are_as_ever(in_any_body):
     assert "no current event loop in thread 'bare'" in outcome[0]
 
 
+@pytest.mark.skipif(
+    not hasattr(asyncio, "set_event_loop_policy"), reason="Python 3.16 has no policies"
+)
+@pytest.mark.filterwarnings("ignore:.*(p|P)olicy.* is deprecated:DeprecationWarning")
 def test_another_policy(in_any_body):
     """One that is set later is asked likewise."""
     before = asyncio.get_event_loop_policy()

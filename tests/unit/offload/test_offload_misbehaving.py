@@ -22,6 +22,7 @@ from tests.unit.conftest import WAIT, Response, Server, all_quiet
 from tests.unit.test_errors import OfRudeType, Rude, RudeExit, slotted
 from tornado_unblock import configure, run_in_executor, unblock, unblock_application
 from tornado_unblock._executors.registry import get_executor
+from tornado_unblock._loop import thread_loop
 from tornado_unblock._loop.lease import current_lease, innermost_lease
 
 PACKAGE = str(Path(tornado_unblock.__file__).parent)
@@ -83,7 +84,7 @@ def on_the_worker(executor: str, fn: Callable[[], Any]) -> Any:
 def look() -> dict[str, Any]:
     """Return what a body may have left behind in this thread."""
     try:
-        loop: Any = asyncio.get_event_loop_policy().get_event_loop()
+        loop: Any = thread_loop._get_policy().get_event_loop()
     except RuntimeError:
         loop = None
     return {
@@ -240,8 +241,9 @@ def test_filter_that_raises(serve, capfd):
 # --- a failure at every step ---------------------------------------------------------
 
 
+@pytest.mark.parametrize("fails", [False, True])
 @pytest.mark.parametrize("error", [Injected, InjectedExit])
-def test_every_step_after_a_body(serve, error, any_log):
+def test_every_step_after_a_body(serve, error, fails, any_log):
     """The n-th call that the worker's half makes after the body fails, for every n."""
     hooks: list[FailNth] = []
 
@@ -249,6 +251,8 @@ def test_every_step_after_a_body(serve, error, any_log):
         def get(self) -> None:
             self.write("whole")
             sys.setprofile(hooks[-1])
+            if fails:
+                raise SystemExit
 
     server = serve(Handler)
     for n in range(1, 200):
@@ -261,7 +265,7 @@ def test_every_step_after_a_body(serve, error, any_log):
         check_one_answer(answer)
         check_clean(server, "one")
     assert len(hooks) > 5
-    assert answer.body == b"whole"
+    assert answer.status == (500 if fails else 200)
 
 
 def check_one_answer(answer: Response) -> None:

@@ -186,6 +186,7 @@ BODIES = {
     "class B:\n        def __init__(self, f): self.f = f\n"
     "    class C(B):\n        def __init__(self): B.__init__(self, slow)\n"
     "        def go(self): self.f()\n    C().go()": True,
+    "with contextlib.closing(self.settings['x'].go()) as c: c.execute('y')": True,
     "super().nothing()": False,
     "from requests import *\n    get('x')": True,
     "from requests import *\n    from json import *\n    get('x')": False,

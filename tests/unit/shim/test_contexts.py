@@ -318,10 +318,10 @@ def test_a_rejection():
     log, gate = Log(), Gate()
 
     async def main() -> None:
-        holder = run_in_executor(gate.pass_through)
+        holder = run_in_executor(gate.hold)
         with pytest.raises(RejectedError):
             await enter()
-        gate.go_on.set()
+        gate.open.set()
         await holder
 
     async def enter() -> None:

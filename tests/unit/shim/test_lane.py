@@ -40,7 +40,7 @@ def test_what_is_put_runs_in_order_before_the_end():
     async def main() -> None:
         lane = Lane(current_portal())
         thread, errors = serving(lane)
-        lane.open()
+        lane.open(None)
         with lane.current():
             jobs = [
                 run_in_executor(lambda n=n: ran.append((n, threading.get_ident())))
@@ -68,7 +68,7 @@ def test_helps_where_a_worker_would_have_to_be_waited_for():
     async def main() -> None:
         lane = Lane(current_portal())
         thread, _ = serving(lane)
-        lane.open()
+        lane.open(None)
         holder = run_in_executor(gate.wait, WAIT)
         with lane.current():
             assert current_lane() is lane
@@ -97,7 +97,7 @@ def test_another_loop_is_not_served():
 
     async def main() -> None:
         lane = Lane(current_portal())
-        lane.open()
+        lane.open(None)
         with lane.current():
             context = contextvars.copy_context()
             assert current_lane() is lane

@@ -283,6 +283,25 @@ def test_a_leaf_behind_a_slow_one():
     both()
 
 
+def test_in_a_script_the_error_comes_once_the_thread_is_free():
+    """There is no client to answer in place of a blocked thread."""
+    configure(queue_timeout=0.05)
+    release = threading.Event()
+
+    @shim.dual
+    async def both() -> None:
+        slow = asyncio.ensure_future(shim.dual(lambda: release.wait(WAIT)).aio())
+        await asyncio.sleep(0)
+        try:
+            await leaf.aio()
+        finally:
+            release.set()
+            assert not slow.cancelled()
+
+    with pytest.raises(RejectedError, match="take turns"):
+        both()
+
+
 # --- combinations -----------------------------------------------------------
 
 LOCKS = 3

@@ -286,15 +286,15 @@ def test_request_on_the_loop_thread_after_a_hop(make_server, leaves):
     entered = threading.Event()
     left = threading.Event()
 
-    @unblock
     class Handler(RequestHandler):
-        def prepare(self) -> None:
+        @unblock
+        def hop(self) -> None:
             pass
 
         async def get(self) -> None:
-            self.go_on = go_on
+            await self.hop()
             entered.set()
-            await self.go_on.wait()
+            await go_on.wait()
 
         def on_connection_close(self) -> None:
             left.set()

@@ -14,8 +14,9 @@ from __future__ import annotations
 
 import asyncio
 import atexit
+import concurrent.futures
 import threading
-from typing import Optional
+from typing import NamedTuple, Optional
 
 from tornado_unblock._executors.threads import start_thread
 from tornado_unblock._loop.fork import Step, at_fork
@@ -28,31 +29,32 @@ _lock = threading.Lock()
 _background: Optional[_Background] = None
 
 
+class _Served(NamedTuple):
+    """The loop, and what ends it."""
+
+    portal: Portal
+    stop: asyncio.Event
+
+
 class _Background:
     def __init__(self) -> None:
-        self._ready = threading.Event()
-        self._portal: Optional[Portal] = None
-        self._stop: Optional[asyncio.Event] = None
+        self._served: concurrent.futures.Future[_Served] = concurrent.futures.Future()
         self._thread = start_thread(
             lambda: asyncio.run(self._serve()), "unblock-background-loop"
         )
 
     async def _serve(self) -> None:
-        self._stop = asyncio.Event()
-        self._portal = current_portal()
-        self._ready.set()
-        await self._stop.wait()
-        await self._portal.release()
+        portal, stop = current_portal(), asyncio.Event()
+        self._served.set_result(_Served(portal, stop))
+        await stop.wait()
+        await portal.release()
 
     def portal(self) -> Portal:
-        self._ready.wait()
-        assert self._portal is not None
-        return self._portal
+        return self._served.result().portal
 
     def close(self, timeout: float) -> None:
-        stop = self._stop
-        assert stop is not None
-        self.portal().call_soon(stop.set)
+        portal, stop = self._served.result()
+        portal.call_soon(stop.set)
         self._thread.join(timeout)
 
 

@@ -12,9 +12,19 @@ from __future__ import annotations
 import contextlib
 import functools
 import inspect
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncGenerator, AsyncIterator, Generator, Iterator
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, Callable, Generic, Optional, TypeVar, overload
+from typing import (
+    TYPE_CHECKING,
+    Any,
+    Callable,
+    Generic,
+    Optional,
+    Protocol,
+    TypeVar,
+    Union,
+    overload,
+)
 
 from tornado_unblock._executors.functions import describe
 from tornado_unblock.shim._crossing.held import held_lane
@@ -26,39 +36,61 @@ if TYPE_CHECKING:
 
     _P = ParamSpec("_P")
 
-_T = TypeVar("_T")
+_T = TypeVar("_T", covariant=True)
 _Kind = Optional[type[BaseException]]
 _Trace = Optional[TracebackType]
+# What a generator function of either colour makes.
+_Body = Union[Generator[_T, None, None], AsyncGenerator[_T, None]]
+
+
+class _Sync(Protocol[_T]):
+    """One use, by a thread that may block."""
+
+    def enter(self) -> _T: ...
+    def leave(self, error: Optional[BaseException]) -> bool: ...
+
+
+class _Async(Protocol[_T]):
+    """One use, by a coroutine."""
+
+    async def enter(self) -> _T: ...
+    async def leave(self, error: Optional[BaseException]) -> bool: ...
 
 
 class DualContext(Generic[_T]):
     """One use of a context manager, in the colour of whoever uses it."""
 
-    def __init__(self, make: Callable[[], Any]) -> None:
+    _in_thread: _Sync[_T]
+    _in_task: _Async[_T]
+
+    def __init__(self, make: Callable[[], _Body[_T]]) -> None:
         self._make = make
         self._name = describe(make)
-        self._used: Any = None
 
     def __enter__(self) -> _T:
         check_may_block(f"with {self._name}(...)", "write `async with` there")
         made = self._make()
-        self._used = _InThread(made) if _is_sync(made) else _InTask(made)
-        return self._used.enter()  # type: ignore[no-any-return]
+        self._in_thread = (
+            _InThread(made) if isinstance(made, Generator) else _InTask(made)
+        )
+        return self._in_thread.enter()
 
     def __exit__(
         self, kind: _Kind, error: Optional[BaseException], trace: _Trace
     ) -> Optional[bool]:
-        return self._used.leave(error)  # type: ignore[no-any-return]
+        return self._in_thread.leave(error)
 
     async def __aenter__(self) -> _T:
         made = self._make()
-        self._used = _OnLane(made, self._name) if _is_sync(made) else _OnLoop(made)
-        return await self._used.enter()  # type: ignore[no-any-return]
+        self._in_task = (
+            _OnLane(made, self._name) if isinstance(made, Generator) else _OnLoop(made)
+        )
+        return await self._in_task.enter()
 
     async def __aexit__(
         self, kind: _Kind, error: Optional[BaseException], trace: _Trace
     ) -> Optional[bool]:
-        return await self._used.leave(error)  # type: ignore[no-any-return]
+        return await self._in_task.leave(error)
 
 
 @overload
@@ -67,7 +99,7 @@ def contextmanager(
 ) -> Callable[_P, DualContext[_T]]: ...
 @overload
 def contextmanager(fn: Callable[_P, Iterator[_T]]) -> Callable[_P, DualContext[_T]]: ...
-def contextmanager(fn: Callable[..., Any]) -> Callable[..., DualContext[Any]]:
+def contextmanager(fn: Callable[..., Any]) -> Callable[..., DualContext[object]]:
     """Make a generator function a context manager for both colours; any thread.
 
     As `contextlib.contextmanager` and `contextlib.asynccontextmanager`, for a
@@ -95,65 +127,57 @@ def contextmanager(fn: Callable[..., Any]) -> Callable[..., DualContext[Any]]:
         )
 
     @functools.wraps(fn)
-    def make(*args: Any, **kwargs: Any) -> DualContext[Any]:
+    def make(*args: object, **kwargs: object) -> DualContext[object]:
         return DualContext(functools.partial(fn, *args, **kwargs))
 
     return make
 
 
-def _is_sync(made: Any) -> bool:
-    return inspect.isgenerator(made)
+def _parts(
+    error: Optional[BaseException],
+) -> tuple[_Kind, Optional[BaseException], _Trace]:
+    if error is None:
+        return None, None, None
+    return type(error), error, error.__traceback__
 
 
-def _sync_manager(generator: Any) -> Any:
-    return contextlib.contextmanager(lambda: generator)()
-
-
-def _async_manager(generator: Any) -> Any:
-    return contextlib.asynccontextmanager(lambda: generator)()
-
-
-def _parts(error: Optional[BaseException]) -> Any:
-    return type(error) if error else None, error, error and error.__traceback__
-
-
-class _InThread:
+class _InThread(Generic[_T]):
     """A sync body, used by a thread that may block."""
 
-    def __init__(self, generator: Any) -> None:
-        self._manager = _sync_manager(generator)
+    def __init__(self, generator: Generator[_T, None, None]) -> None:
+        self._manager = contextlib.contextmanager(lambda: generator)()
 
-    def enter(self) -> Any:
+    def enter(self) -> _T:
         return self._manager.__enter__()
 
     def leave(self, error: Optional[BaseException]) -> bool:
         return bool(self._manager.__exit__(*_parts(error)))
 
 
-class _OnLoop:
+class _OnLoop(Generic[_T]):
     """An async body, used by a coroutine."""
 
-    def __init__(self, generator: Any) -> None:
-        self._manager = _async_manager(generator)
+    def __init__(self, generator: AsyncGenerator[_T, None]) -> None:
+        self._manager = contextlib.asynccontextmanager(lambda: generator)()
 
-    async def enter(self) -> Any:
+    async def enter(self) -> _T:
         return await self._manager.__aenter__()
 
     async def leave(self, error: Optional[BaseException]) -> bool:
         return bool(await self._manager.__aexit__(*_parts(error)))
 
 
-class _OnLane:
+class _OnLane(Generic[_T]):
     """A sync body, used by a coroutine: each step on one held thread."""
 
-    def __init__(self, generator: Any, name: str) -> None:
+    def __init__(self, generator: Generator[_T, None, None], name: str) -> None:
         self._body = _InThread(generator)
         self._name = name
         self._entered = False
         self._stack = contextlib.AsyncExitStack()
         self._home: ThreadHome
 
-    async def enter(self) -> Any:
+    async def enter(self) -> _T:
         async with contextlib.AsyncExitStack() as stack:
             lane = await stack.enter_async_context(held_lane(self._name))
             self._home = ThreadHome(lane, self._name)
@@ -172,7 +196,7 @@ class _OnLane:
         leave = functools.partial(self._leave_now, error)
         return bool(await self._home.run(leave))
 
-    def _enter_now(self) -> Any:
+    def _enter_now(self) -> _T:
         value = self._body.enter()
         self._entered = True
         return value
@@ -182,14 +206,14 @@ class _OnLane:
         return self._entered and self._body.leave(error)
 
 
-class _InTask:
+class _InTask(Generic[_T]):
     """An async body, used by a thread that may block: one task from end to end."""
 
-    def __init__(self, generator: Any) -> None:
+    def __init__(self, generator: AsyncGenerator[_T, None]) -> None:
         self._body = _OnLoop(generator)
         self._home = TaskHome()
 
-    def enter(self) -> Any:
+    def enter(self) -> _T:
         try:
             return self._home.run(self._body.enter)
         except BaseException:

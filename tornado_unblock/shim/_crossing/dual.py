@@ -42,7 +42,7 @@ class _Function:
     """A function that stands for another one, also as a method."""
 
     # What it is bound to, as a method.
-    _instance: Any = None
+    _instance: object = None
     # Calling it blocks, whatever the body does.
     __tornado_coroutine__ = False
 
@@ -127,15 +127,19 @@ class Dual(_Function, Generic[_P, _R]):
         def __get__(
             self: Dual[Concatenate[type[Any], _Q], _R],
             instance: object,
-            owner: Any = None,
+            owner: Optional[type] = None,
         ) -> Dual[_Q, _R]: ...
-        @overload
-        def __get__(self, instance: None, owner: Any = None) -> Dual[_P, _R]: ...
         @overload
         def __get__(
-            self: Dual[Concatenate[Any, _Q], _R], instance: object, owner: Any = None
+            self, instance: None, owner: Optional[type] = None
+        ) -> Dual[_P, _R]: ...
+        @overload
+        def __get__(
+            self: Dual[Concatenate[Any, _Q], _R],
+            instance: object,
+            owner: Optional[type] = None,
         ) -> Dual[_Q, _R]: ...
-        def __get__(self, instance: Any, owner: Any = None) -> Any: ...
+        def __get__(self, instance: Any, owner: Optional[type] = None) -> Any: ...
 
 
 class DualGenerator(_Function, Generic[_P, _T]):
@@ -157,15 +161,15 @@ class DualGenerator(_Function, Generic[_P, _T]):
 
         @overload
         def __get__(
-            self, instance: None, owner: Any = None
+            self, instance: None, owner: Optional[type] = None
         ) -> DualGenerator[_P, _T]: ...
         @overload
         def __get__(
             self: DualGenerator[Concatenate[Any, _Q], _T],
             instance: object,
-            owner: Any = None,
+            owner: Optional[type] = None,
         ) -> DualGenerator[_Q, _T]: ...
-        def __get__(self, instance: Any, owner: Any = None) -> Any: ...
+        def __get__(self, instance: Any, owner: Optional[type] = None) -> Any: ...
 
 
 # A function that returns an iterator is taken for a generator; so does `Iterator`

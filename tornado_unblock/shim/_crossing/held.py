@@ -11,12 +11,14 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import functools
 from collections.abc import AsyncIterator
-from typing import Any
+from typing import Optional
 
 from tornado_unblock._executors.registry import get_executor
 from tornado_unblock._limits.placement import placement
 from tornado_unblock._loop.portal import current_portal
+from tornado_unblock._offload.future import OffloadFuture
 from tornado_unblock._offload.offload import Offload
 from tornado_unblock.shim._crossing.lane import Lane, current_lane
 
@@ -49,24 +51,23 @@ async def held_lane(name: str) -> AsyncIterator[Lane]:
             await worker
 
 
-def _hold(lane: Lane, ready: asyncio.Future[None], name: str) -> asyncio.Future[Any]:
+def _hold(lane: Lane, ready: asyncio.Future[None], name: str) -> OffloadFuture:
     def serve() -> None:
-        lane.portal.call_soon(_settle, ready, None)
+        lane.portal.call_soon(_ready, ready)
         lane.serve()
-
-    def ended(worker: asyncio.Future[Any]) -> None:
-        _settle(ready, worker)
 
     # However long it is held, the timeout of one body does not apply.
     where = placement(lane.portal, get_executor(), name, None)._replace(timeout=None)
     offload = Offload(lane.portal, where, serve)
     worker = offload.admit()
-    worker.add_done_callback(ended)
+    worker.add_done_callback(functools.partial(_ready, ready))
     lane.open(offload)
     return worker
 
 
-def _settle(ready: asyncio.Future[None], worker: Any) -> None:
+def _ready(
+    ready: asyncio.Future[None], worker: Optional[asyncio.Future[object]] = None
+) -> None:
     if ready.done():
         return
     error = worker.exception() if worker is not None else None

@@ -19,10 +19,12 @@ import contextlib
 import contextvars
 import functools
 from collections.abc import Coroutine
-from typing import Any, Callable, NamedTuple, Optional
+from typing import Any, Callable, NamedTuple, Optional, TypeVar, cast
 
 from tornado_unblock.shim._crossing.lane import HIDDEN, Lane, current_lane
 from tornado_unblock.shim._crossing.wait import Crossing, call_on
+
+_T = TypeVar("_T")
 
 
 class _Inflow:
@@ -58,7 +60,7 @@ class ThreadHome:
         self._inside = self._outside = self._own.copy()
         self._inflow, self._outflow = _Inflow(), _Inflow()
 
-    async def run(self, step: Callable[[], Any]) -> Any:
+    async def run(self, step: Callable[[], _T]) -> _T:
         """Run one step, and return its result; loop thread."""
         outside = contextvars.copy_context()
         job = functools.partial(self._own.run, self._run, step, self._outside, outside)
@@ -71,10 +73,10 @@ class ThreadHome:
 
     def _run(
         self,
-        step: Callable[[], Any],
+        step: Callable[[], _T],
         before: contextvars.Context,
         after: contextvars.Context,
-    ) -> Any:
+    ) -> _T:
         self._inflow.bring(before, after)
         try:
             return step()
@@ -82,14 +84,16 @@ class ThreadHome:
             self._inside = contextvars.copy_context()
 
 
-_Run = Callable[[], Coroutine[Any, Any, Any]]
+_Run = Callable[[], Coroutine[object, None, _T]]
+_Outcome = tuple[Optional[object], Optional[BaseException]]
 
 
 class _Step(NamedTuple):
-    run: _Run
-    lane: Lane
+    run: _Run[object]
+    # None: the one who asked has gone.
+    lane: Optional[Lane]
     context: contextvars.Context
-    reply: asyncio.Future[tuple[Any, Optional[BaseException]]]
+    reply: asyncio.Future[_Outcome]
 
 
 class TaskHome:
@@ -104,7 +108,7 @@ class TaskHome:
 
     # --- the waiting thread ----------------------------------------------
 
-    def run(self, step: _Run) -> Any:
+    def run(self, step: _Run[_T]) -> _T:
         """Run one step, and return its result.
 
         Raises:
@@ -114,11 +118,11 @@ class TaskHome:
         crossing.raise_if_abandoned()
         return self._wait(crossing)
 
-    def run_last(self, step: _Run) -> Any:
+    def run_last(self, step: _Run[_T]) -> _T:
         """Run the last step, also in an abandoned body: what is open is closed."""
         return self._wait(Crossing(self._ask_last(step, contextvars.copy_context())))
 
-    def _wait(self, crossing: Crossing) -> Any:
+    def _wait(self, crossing: Crossing[_T]) -> _T:
         before = self._inside
         try:
             return crossing.wait()
@@ -128,33 +132,28 @@ class TaskHome:
 
     # --- loop thread -----------------------------------------------------
 
-    async def _ask(self, run: _Run, context: contextvars.Context) -> Any:
+    async def _ask(self, run: _Run[_T], context: contextvars.Context) -> _T:
         loop = asyncio.get_running_loop()
         if self._task is None:
             self._next = loop.create_future()
             self._task = loop.create_task(self._serve())
-        reply, lane = loop.create_future(), current_lane()
-        assert lane is not None
-        if not self._task.done():
-            self._next.set_result(_Step(run, lane, context, reply))
+        task, reply = self._task, loop.create_future()
+        if not task.done():
+            self._next.set_result(_Step(run, current_lane(), context, reply))
         try:
-            await self._either(reply)
+            await _either(task, reply)
         except asyncio.CancelledError:
-            self._task.cancel()
-            await self._either(reply)
+            task.cancel()
+            await _either(task, reply)
             raise
         if not reply.done():
             raise asyncio.CancelledError  # the loop has ended its tasks
         value, error = reply.result()
         if error is not None:
             raise error
-        return value
+        return cast(_T, value)
 
-    async def _either(self, reply: asyncio.Future[Any]) -> None:
-        assert self._task is not None
-        await asyncio.wait((self._task, reply), return_when=asyncio.FIRST_COMPLETED)
-
-    async def _ask_last(self, run: _Run, context: contextvars.Context) -> Any:
+    async def _ask_last(self, run: _Run[_T], context: contextvars.Context) -> _T:
         try:
             return await self._ask(run, context)
         finally:
@@ -170,7 +169,8 @@ class TaskHome:
                 return
             self._next = loop.create_future()
             self._inflow.bring(self._outside, step.context)
-            step.lane.make_current()
+            if step.lane is not None:  # pragma: no branch - open while its thread waits
+                step.lane.make_current()
             value, error = None, None
             try:
                 value = await step.run()
@@ -180,3 +180,7 @@ class TaskHome:
             self._inside = contextvars.copy_context()
             step.reply.set_result((value, error))
             del step, value, error  # error -> traceback -> this frame: no cycle
+
+
+async def _either(task: asyncio.Future[None], reply: asyncio.Future[_Outcome]) -> None:
+    await asyncio.wait((task, reply), return_when=asyncio.FIRST_COMPLETED)

@@ -9,8 +9,8 @@ from __future__ import annotations
 
 import functools
 import inspect
-from collections.abc import AsyncGenerator, Iterator
-from typing import Any, Callable, Generic, TypeVar
+from collections.abc import AsyncGenerator, Generator, Iterator
+from typing import Any, Callable, Generic, TypeVar, Union
 
 from tornado_unblock._executors.functions import describe
 from tornado_unblock.shim._crossing.held import held_lane
@@ -19,10 +19,15 @@ from tornado_unblock.shim._crossing.wait import check_may_block
 
 _T = TypeVar("_T")
 
-_END: Any = object()
+
+class _End:
+    """No value: the generator has ended."""
 
 
-def is_generator(fn: Callable[..., Any]) -> bool:
+_END = _End()
+
+
+def is_generator(fn: Callable[..., object]) -> bool:
     """Whether calling ``fn`` makes a generator, of either colour."""
     while isinstance(fn, functools.partial):
         fn = fn.func
@@ -55,7 +60,7 @@ class DualIterator(Generic[_T]):
 def _waiting(generator: AsyncGenerator[_T, None]) -> Iterator[_T]:
     home = TaskHome()
 
-    async def step() -> Any:
+    async def step() -> Union[_T, _End]:
         async for value in generator:
             return value
         return _END
@@ -66,21 +71,25 @@ def _waiting(generator: AsyncGenerator[_T, None]) -> Iterator[_T]:
     try:
         while True:
             value = home.run(step)
-            if value is _END:
+            if isinstance(value, _End):
                 return
             yield value
     finally:
         home.run_last(close)
 
 
-async def _stepping(generator: Any, name: str) -> AsyncGenerator[Any, None]:
-    step = functools.partial(next, generator, _END)
+async def _stepping(
+    generator: Generator[_T, None, None], name: str
+) -> AsyncGenerator[_T, None]:
+    def step() -> Union[_T, _End]:
+        return next(generator, _END)
+
     async with held_lane(name) as lane:
         home = ThreadHome(lane, name)
         try:
             while True:
                 value = await home.run(step)
-                if value is _END:
+                if isinstance(value, _End):
                     return
                 yield value
         finally:

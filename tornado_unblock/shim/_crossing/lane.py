@@ -103,7 +103,7 @@ class Lane:
 
     # --- loop thread -----------------------------------------------------
 
-    def open(self, holder: Optional[Lease], wait: Optional[Wait] = None) -> None:
+    def open(self, holder: Optional[Lease] = None, wait: Optional[Wait] = None) -> None:
         """Take jobs from now on; a thread serves, or will at once.
 
         Args:
@@ -254,7 +254,7 @@ class _Turn:
             return
         if self._lane.end_inner_wait(self._offload.endpoint.name):
             self._timeouts.add(self)
-        elif self._decide():
+        elif self._decide():  # pragma: no branch - unless it is begun just now
             self._lane.is_stuck = True
             what = f"it had no turn within {self._timeouts.seconds:g} s: {_ENTANGLED}"
             self._offload.refuse("queue_timeout", what)

@@ -18,7 +18,7 @@ from __future__ import annotations
 import asyncio
 import contextvars
 from collections.abc import Awaitable
-from typing import Any, Callable, Optional, TypeVar
+from typing import Callable, Generic, Optional, TypeVar, cast
 
 from tornado_unblock._errors import AbandonedError, LoopThreadError
 from tornado_unblock._executors.functions import describe
@@ -69,7 +69,7 @@ def wait(awaitable: Awaitable[_T]) -> _T:
         raise
     crossing = Crossing(awaitable)
     crossing.raise_if_abandoned()
-    return crossing.wait()  # type: ignore[no-any-return]
+    return crossing.wait()
 
 
 def check_may_block(what: str, instead: str) -> None:
@@ -111,7 +111,7 @@ async def call_on(lane: Lane, fn: Callable[[], _T], name: str) -> _T:
     offload = Offload(portal, where, fn)
     future = offload.future
     lane.start(offload)
-    return await future  # type: ignore[no-any-return]
+    return cast(_T, await future)
 
 
 def waiting_portal() -> Portal:
@@ -120,20 +120,21 @@ def waiting_portal() -> Portal:
     return lease.portal if lease is not None else background_portal()
 
 
-class Crossing:
+class Crossing(Generic[_T]):
     """One awaitable that one thread waits for."""
 
-    def __init__(self, awaitable: Awaitable[Any]) -> None:
+    def __init__(self, awaitable: Awaitable[_T]) -> None:
         self._portal = waiting_portal()
         self._lane = Lane(self._portal, serving_lane())
-        self._awaitable: Optional[Awaitable[Any]] = awaitable
+        self._awaitable = awaitable
         self._before = contextvars.copy_context()
         self._after = self._before
         self._lease: Optional[Lease] = innermost_lease()
         self._holder: Optional[Lease] = current_lease()
         # Loop thread only, until the lane is shut.
         self._task: Optional[asyncio.Task[None]] = None
-        self._value: Any = None
+        self._has_begun = False
+        self._value: Optional[_T] = None
         self._error: Optional[BaseException] = None
         self._failure: Optional[LoopThreadError] = None
 
@@ -151,7 +152,7 @@ class Crossing:
             self._drop()
             raise AbandonedError(lease.revoked)
 
-    def wait(self) -> Any:
+    def wait(self) -> _T:
         """Return or raise the outcome."""
         try:
             self._serve()
@@ -165,7 +166,7 @@ class Crossing:
         try:
             if self._error is not None:
                 raise self._error
-            return self._value
+            return cast(_T, self._value)
         finally:
             self._error = None  # the traceback refers to this frame: no cycle
 
@@ -180,7 +181,7 @@ class Crossing:
             raise
 
     def _drop(self) -> None:
-        if asyncio.iscoroutine(self._awaitable):
+        if asyncio.iscoroutine(self._awaitable) and not self._has_begun:
             self._awaitable.close()
 
     # --- loop thread -----------------------------------------------------
@@ -196,10 +197,9 @@ class Crossing:
             lease.awaiting = self._task
 
     async def _run(self) -> None:
-        awaitable, self._awaitable = self._awaitable, None
-        assert awaitable is not None
+        self._has_begun = True
         try:
-            self._value = await awaitable
+            self._value = await self._awaitable
         except asyncio.CancelledError:
             raise
         except BaseException as error:
@@ -226,16 +226,18 @@ class Crossing:
                 self._error = self._failure
             self._drop()  # cancelled before it began
         self._task = self._failure = None
-        if self._lane.is_stuck and isinstance(self._holder, Offload):
-            self._answer_for(self._holder)
+        if self._lane.is_stuck and self._error is not None:
+            self._error = self._told_to_all(self._error)
         self._lane.shut()
 
-    def _answer_for(self, body: Offload) -> None:
-        """Let nobody wait for a thread that does not come back to hear of an error."""
-        if self._error is not None:
-            body.fail(self._error, "what it waited for failed, and it is blocked")
-            if body.revoked is not None:
-                self._error = AbandonedError(body.revoked)
+    def _told_to_all(self, error: BaseException) -> BaseException:
+        """Let nobody wait for a thread that does not come back to hear of ``error``."""
+        body = self._holder
+        if isinstance(body, Offload):
+            body.fail(error, "what it waited for failed, and it is blocked")
+        if body is not None and body.revoked is not None:
+            return AbandonedError(body.revoked)
+        return error
 
     def _cancel(self) -> None:
         if self._task is not None:
