@@ -14,7 +14,7 @@ import asyncio
 import math
 import os
 import threading
-from typing import Any, Callable, NamedTuple, Optional
+from typing import Any, Callable, NamedTuple, Optional, Union
 
 from tornado_unblock._errors import ConfigurationError
 from tornado_unblock._executors.threads import start_thread
@@ -76,7 +76,10 @@ def check_seconds(where: str, name: str, value: Any, *, zero: bool = False) -> f
 
 
 def settings_of(
-    threshold: float, log_every: float, faulthandler: bool, write: Optional[str]
+    threshold: float,
+    log_every: float,
+    faulthandler: bool,
+    write: Union[str, os.PathLike[str], None],
 ) -> Settings:
     """Return what was asked of `watch`.
 
@@ -87,8 +90,20 @@ def settings_of(
         check_seconds("watch()", "threshold", threshold),
         check_seconds("watch()", "log_every", log_every, zero=True),
         bool(faulthandler),
-        None if write is None else os.path.abspath(write),
+        None if write is None else _check_file(write),
     )
+
+
+def _check_file(write: Any) -> str:
+    try:
+        path = os.fsdecode(write)
+    except TypeError:
+        path = ""
+    if not path or "\0" in path or os.path.isdir(path):
+        raise ConfigurationError(
+            f"watch(): write is the path of a file, or None, not {write!r}"
+        )
+    return os.path.abspath(path)
 
 
 class _Watched:

@@ -11,8 +11,9 @@
 
 from __future__ import annotations
 
+import os
 import threading
-from typing import TYPE_CHECKING, Optional
+from typing import TYPE_CHECKING, Optional, Union
 
 from tornado_unblock._errors import ConfigurationError
 from tornado_unblock._loop.fork import Step, at_fork
@@ -59,7 +60,7 @@ def watch(
     *,
     log_every: float = 60.0,
     faulthandler: bool = False,
-    write: Optional[str] = None,
+    write: Union[str, os.PathLike[str], None] = None,
 ) -> Watch:
     """Tell what blocks the event loop, from now on.
 

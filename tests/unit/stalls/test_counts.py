@@ -113,3 +113,11 @@ def test_write(tmp_path: Path) -> None:
     assert os.listdir(tmp_path) == ["stalls.json"]
     with pytest.raises(OSError, match="missing"):
         write([], str(tmp_path / "missing" / "stalls.json"))
+
+
+def test_write_leaves_nothing_behind(tmp_path: Path) -> None:
+    """What cannot be put in its place is removed."""
+    (tmp_path / "stalls.json").mkdir()
+    with pytest.raises(OSError, match="directory"):
+        write([], str(tmp_path / "stalls.json"))
+    assert os.listdir(tmp_path) == ["stalls.json"]

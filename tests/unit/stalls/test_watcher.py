@@ -21,7 +21,12 @@ from tornado_unblock._stalls.clock import LongTurn
 from tornado_unblock._stalls.counts import StallCounts
 from tornado_unblock._stalls.evidence import Reading
 from tornado_unblock._stalls.reports import Story
-from tornado_unblock._stalls.watcher import Settings, Watcher, check_seconds
+from tornado_unblock._stalls.watcher import (
+    Settings,
+    Watcher,
+    check_seconds,
+    settings_of,
+)
 
 SETTINGS = Settings(0.05, 0.0, False, None)
 
@@ -38,6 +43,19 @@ def test_seconds() -> None:
     assert check_seconds("watch()", "log_every", 0, zero=True) == 0.0
     with pytest.raises(ConfigurationError, match="more than 0, not 0"):
         check_seconds("watch()", "threshold", 0)
+
+
+@pytest.mark.parametrize("write", ["", 7, ".", "a\0b", b""])
+def test_files_that_are_none(write: Any) -> None:
+    """They are refused when the watch begins, not when it first writes."""
+    with pytest.raises(ConfigurationError, match="write is the path of a file"):
+        settings_of(0.1, 0.0, False, write)
+
+
+@pytest.mark.parametrize("write", ["stalls.json", Path("stalls.json"), b"stalls.json"])
+def test_files(write: Any) -> None:
+    """A path of any kind is kept as it is found wherever the process goes."""
+    assert settings_of(0.1, 0.0, False, write).write == os.path.abspath("stalls.json")
 
 
 class Still(Watcher):
