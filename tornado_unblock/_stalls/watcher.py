@@ -11,10 +11,11 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import math
 import os
 import threading
-from typing import Any, Callable, NamedTuple, Optional, Union
+from typing import Any, Callable, NamedTuple, Optional, TypeVar, Union
 
 from tornado_unblock._errors import ConfigurationError
 from tornado_unblock._executors.threads import start_thread
@@ -30,6 +31,8 @@ from tornado_unblock._stalls.reports import Reporter, Story, logger
 
 Samples = dict[int, tuple[float, float, Sample]]
 """By the loop's `id`: when the turn began, when it was looked at, and what was seen."""
+
+_Result = TypeVar("_Result")
 
 # Seconds between two looks, at most.
 _LOOK = 0.025
@@ -284,7 +287,7 @@ class Watcher:
             own.end(0.0 if woken else pause)
             self._look_at_all(samples, own.stood)
             if self._unwritten and (now() >= self._next_write or not going):
-                self._write()
+                self._safely(self._write)
         own.close()
         if self._held is not None:
             self._held.close()
@@ -307,7 +310,7 @@ class Watcher:
             clock = one.clock
             began = clock.stalled_since()
             if began and now() - began >= self.settings.look:
-                sample = _sample(clock, began)
+                sample = self._safely(_sample, clock, began)
                 if sample is not None:
                     samples[key] = (began, now(), sample)
         return samples
@@ -317,16 +320,23 @@ class Watcher:
             watched = list(self._watched.values())
         dumps = self._held.rearm() if self._held is not None else {}
         for one in watched:
-            try:
-                self._look(one, stood, samples, dumps)
-            except Exception:
-                if not self._failed:
-                    self._failed = True
+            self._safely(self._look, one, stood, samples, dumps)
+            if one.clock.loop.is_closed():
+                self._forget(one)
+
+    def _safely(self, fn: Callable[..., _Result], *args: Any) -> Optional[_Result]:
+        """Call ``fn``; what it raises is logged, once."""
+        try:
+            return fn(*args)
+        except Exception:
+            if not self._failed:
+                self._failed = True
+                # What is logged to may be what has failed.
+                with contextlib.suppress(Exception):
                     logger.error(
                         "Watching for stalls failed; it goes on", exc_info=True
                     )
-            if one.clock.loop.is_closed():
-                self._forget(one)
+            return None
 
     def _forget(self, one: _Watched) -> None:
         with self._lock:

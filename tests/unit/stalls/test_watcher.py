@@ -261,6 +261,31 @@ def test_what_fails_in_it(
     told.watcher._look_at_all({}, 0.0)
 
 
+def test_logs_that_fail(told: Told, monkeypatch: pytest.MonkeyPatch) -> None:
+    """An error of what is logged to does not end the watch either."""
+
+    def fail(*args: Any, **kwargs: Any) -> None:
+        raise ZeroDivisionError
+
+    monkeypatch.setattr(module.logger, "error", fail)
+    assert told.watcher._safely(fail) is None
+    assert told.watcher._safely(len, "abc") == 3
+
+
+def test_what_cannot_be_looked_at(
+    told: Told, monkeypatch: pytest.MonkeyPatch, expect_log: Any
+) -> None:
+    """A thread whose frames cannot be read is no end of the watch."""
+    expect_log("tornado_unblock.stalls", "Watching for stalls failed; it goes on")
+
+    def fail(*args: Any) -> None:
+        raise RuntimeError("odd objects")
+
+    monkeypatch.setattr(module, "_sample", fail)
+    monkeypatch.setattr(told.one.clock.__class__, "stalled_since", lambda clock: 1.0)
+    assert told.watcher._samples() == {}
+
+
 def test_a_forked_child_writes_its_own_file(tmp_path: Path) -> None:
     """Its number is added to the name."""
     made = Told(SETTINGS._replace(write=str(tmp_path / "stalls.json")))
