@@ -220,8 +220,9 @@ def _is_context(value: Any) -> bool:
 
 def _coroutine_name(task: Optional[asyncio.Task[Any]]) -> str:
     coroutine = None if task is None else task.get_coro()
-    name = getattr(coroutine, "__qualname__", None)
-    return name if isinstance(name, str) else ""
+    if isinstance(coroutine, (types.CoroutineType, types.GeneratorType)):
+        return coroutine.__qualname__
+    return "" if coroutine is None else type(coroutine).__qualname__
 
 
 def _below_loop(steps: list[Step]) -> int:

@@ -275,7 +275,7 @@ class Watcher:
         own = OwnCounts()
         pause = self.settings.look
         if self.settings.faulthandler:
-            self._held = HeldDump(self.settings.threshold)
+            self._held = self._safely(HeldDump, self.settings.threshold)
         going = True
         while going:
             going = not self._stopping
@@ -318,7 +318,8 @@ class Watcher:
     def _look_at_all(self, samples: Samples, stood: float) -> None:
         with self._lock:
             watched = list(self._watched.values())
-        dumps = self._held.rearm() if self._held is not None else {}
+        held = self._held
+        dumps = (self._safely(held.rearm) if held is not None else None) or {}
         for one in watched:
             self._safely(self._look, one, stood, samples, dumps)
             if one.clock.loop.is_closed():

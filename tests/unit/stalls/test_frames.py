@@ -8,6 +8,7 @@ import sys
 import threading
 import time
 import types
+from collections.abc import Coroutine
 from typing import Any, Callable
 
 import pytest
@@ -248,3 +249,47 @@ def test_code_without_positions(positions: list[Any]) -> None:
 
     code: Any = Code()
     assert frames._expression(frames._At(code, 1, 0, ())) == ("", False)
+
+
+class Awaited(Coroutine[Any, Any, Any]):
+    """A coroutine of somebody's own, which answers what it is asked."""
+
+    def __getattribute__(self, name: str) -> Any:
+        asked.append(name)
+        return super().__getattribute__(name)
+
+    def __await__(self) -> Any:
+        return iter(())
+
+    def send(self, value: Any) -> Any:
+        raise StopIteration
+
+    def throw(self, *error: Any) -> Any:
+        raise StopIteration
+
+    def close(self) -> None:
+        """Has nothing to close."""
+
+
+asked: list[str] = []
+
+
+def test_coroutines_of_ones_own() -> None:
+    """They go by their class; nothing of them is asked."""
+
+    class Task:
+        def __init__(self, coroutine: Any) -> None:
+            self.get_coro = lambda: coroutine
+
+    async def poll() -> None:
+        """Is not run."""
+
+    coroutine = poll()
+    plain: Any = Task(coroutine)
+    assert frames._coroutine_name(plain).endswith(".poll")
+    coroutine.close()
+    odd: Any = Task(Awaited())
+    asked.clear()
+    assert frames._coroutine_name(odd) == "Awaited"
+    assert set(asked) <= {"__class__"}
+    assert frames._coroutine_name(None) == ""
