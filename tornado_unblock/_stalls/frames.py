@@ -215,14 +215,19 @@ def _context(
 
 
 def _is_context(value: Any) -> bool:
-    return isinstance(value, contextvars.Context)
+    return _is(value, contextvars.Context)
 
 
 def _coroutine_name(task: Optional[asyncio.Task[Any]]) -> str:
     coroutine = None if task is None else task.get_coro()
-    if isinstance(coroutine, (types.CoroutineType, types.GeneratorType)):
-        return coroutine.__qualname__
+    if _is(coroutine, types.CoroutineType, types.GeneratorType):
+        return str(coroutine.__qualname__)  # type: ignore[union-attr]
     return "" if coroutine is None else type(coroutine).__qualname__
+
+
+def _is(value: Any, *kinds: type) -> bool:
+    """Whether it is of one of these types; `isinstance` may run code of the value's."""
+    return issubclass(type(value), kinds)
 
 
 def _below_loop(steps: list[Step]) -> int:
@@ -364,7 +369,7 @@ def _resolve(links: list[str], at: _At) -> str:
     value = _look_up(links[0], at)
     for index, name in enumerate(links[1:], 1):
         inner = inspect.getattr_static(value, name, None)
-        if isinstance(inner, (types.MemberDescriptorType, types.GetSetDescriptorType)):
+        if _is(inner, types.MemberDescriptorType, types.GetSetDescriptorType):
             inner = None
         if inner is None or index == len(links) - 1:
             return _describe(value, inner, name)
@@ -380,14 +385,16 @@ def _look_up(name: str, at: _At) -> Any:
 
 
 def _describe(holder: Any, value: Any, name: str) -> str:
-    if isinstance(holder, types.ModuleType):
-        module = getattr(value, "__module__", None) if callable(value) else None
-        own = value.__name__ if isinstance(value, types.BuiltinFunctionType) else name
-        return f"{module if isinstance(module, str) else holder.__name__}.{own}"
+    function = _is(value, types.FunctionType, types.BuiltinFunctionType)
+    if _is(holder, types.ModuleType):
+        module = value.__module__ if function or _is(value, type) else None
+        own = value.__name__ if _is(value, types.BuiltinFunctionType) else name
+        where = module if _is(module, str) else vars(holder).get("__name__", "?")
+        return f"{where}.{own}"
     if holder is not None:
-        cls = holder if isinstance(holder, type) else type(holder)
+        cls = holder if _is(holder, type) else type(holder)
         return f"{cls.__module__}.{cls.__qualname__}.{name}"
-    if isinstance(value, (type, types.FunctionType, types.BuiltinFunctionType)):
+    if function or _is(value, type):
         return f"{value.__module__}.{value.__qualname__}"
     if value is None:
         return f"?.{name}"

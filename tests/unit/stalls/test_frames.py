@@ -291,5 +291,19 @@ def test_coroutines_of_ones_own() -> None:
     odd: Any = Task(Awaited())
     asked.clear()
     assert frames._coroutine_name(odd) == "Awaited"
-    assert set(asked) <= {"__class__"}
+    assert asked == []
     assert frames._coroutine_name(None) == ""
+
+
+def test_proxies_are_not_asked() -> None:
+    """What pretends to be something else is described as what it is."""
+    proxy = Awaited()
+    module = types.ModuleType("shop")
+    module.proxy = proxy  # type: ignore[attr-defined]
+    names = at(proxy=proxy, module=module)
+    asked.clear()
+    kind = f"{Awaited.__module__}.Awaited"
+    assert frames._resolve(["proxy"], names) == kind
+    assert frames._resolve(["proxy", "send"], names) == f"{kind}.send"
+    assert frames._resolve(["module", "proxy"], names) == "shop.proxy"
+    assert asked == []
