@@ -86,6 +86,11 @@ def pytest_runtest_makereport(
     report = yield
     if call.when == "call":
         item.stash[_passed] = report.passed
+    # What a test prints or logs may be no UTF-8; reports of parallel runs have to be.
+    report.sections = [
+        (name, text.encode("utf-8", "backslashreplace").decode())
+        for name, text in report.sections
+    ]
     return report
 
 

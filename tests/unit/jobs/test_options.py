@@ -29,7 +29,6 @@ UTC = datetime.timezone.utc
         ({"retry_on": "ValueError"}, "retry_on"),
         ({"give_up_on": (ValueError, int)}, "give_up_on"),
     ],
-    ids=str,
 )
 def test_job_options_are_checked(options, text):
     """What makes no sense is refused where the job is defined."""
@@ -53,7 +52,6 @@ def test_job_options_are_checked(options, text):
         ({"priority": "high"}, "priority"),
         ({"within": 1, "on_commit": 2}, "not both"),
     ],
-    ids=str,
 )
 def test_later_options_are_checked(options, text):
     """What makes no sense is refused where the job is asked for."""
@@ -89,7 +87,6 @@ def test_pauses_double_and_differ():
         ({"retries": 9, "give_up_on": (KeyError,)}, 1, KeyError(), False),
         ({"retries": 9, "max_attempts": 3}, 3, ValueError(), False),
     ],
-    ids=str,
 )
 def test_what_is_tried_again(options, failures, error, again):
     """Retries, kinds of errors and max_attempts each put an end to it."""

@@ -51,7 +51,6 @@ def test_plain_data_comes_back(value):
         (Colour.RED, "x is of type Colour"),
         (circle(), "contains itself"),
     ],
-    ids=str,
 )
 def test_what_json_does_not_know_is_named(value, text):
     """The message says where in the argument it is."""
