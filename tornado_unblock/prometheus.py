@@ -1,4 +1,4 @@
-"""Statistics of the executors for `prometheus_client`; the extra ``prometheus``.
+"""Statistics for `prometheus_client`: executors, event loops; the extra ``prometheus``.
 
     from tornado_unblock import prometheus
 
@@ -11,12 +11,19 @@
 | ``completed_total``, ``failed_total``, ``abandoned_total``, ``timed_out_total`` | executor, endpoint | counters |
 | ``rejected_total`` | executor, endpoint, reason | counter |
 | ``queue_seconds``, ``run_seconds`` | executor, endpoint | histograms |
+| ``loop_utilization``, ``loop_lag_seconds``, ``loop_longest_turn_seconds`` | loop | gauges |
+| ``loop_busy_seconds_total``, ``loop_stalled_seconds_total`` | loop | counters |
+| ``stall_seconds`` | endpoint | histogram |
+| ``stall_longest_seconds`` | endpoint | gauge |
 
-`tornado_unblock.statistics` says what each of them counts.
+`tornado_unblock.statistics` says what each of the first counts. The last two groups have
+rows once there was a `tornado_unblock.watch`: `loop_statistics` and `stalls` say what is
+in them. Endpoints are the program's own, a thousand at most, and then ``(others)``.
 """  # noqa: E501 - a table
 
 from __future__ import annotations
 
+import collections
 from collections.abc import Iterable, Iterator
 
 from prometheus_client import REGISTRY, CollectorRegistry
@@ -34,6 +41,8 @@ from tornado_unblock._limits.statistics import (
     Histogram,
     statistics,
 )
+from tornado_unblock._stalls.records import LoopStatistics, StallStatistics
+from tornado_unblock._stalls.watching import loop_statistics, stalls
 
 __all__ = ["register"]
 
@@ -63,7 +72,9 @@ class _Statistics(Collector):
 
     def describe(self) -> Iterable[Metric]:
         """Name the metrics, so that a registry can tell who else exports them."""
-        return _metrics([], [])
+        yield from _metrics([], [])
+        yield from _of_loops(())
+        yield from _of_stalls(())
 
     def collect(self) -> Iterable[Metric]:
         """Implements `Collector.collect`; any thread."""
@@ -73,7 +84,9 @@ class _Statistics(Collector):
             for name, executor in executors
             for endpoint, numbers in executor.endpoints.items()
         ]
-        return _metrics(executors, endpoints)
+        yield from _metrics(executors, endpoints)
+        yield from _of_loops(loop_statistics())
+        yield from _of_stalls(stalls())
 
 
 def _metrics(
@@ -129,6 +142,68 @@ def _counters(
     yield rejected
 
 
+def _of_loops(loops: Iterable[LoopStatistics]) -> Iterator[Metric]:
+    # Two loops may have a name in common: the threads' names are the program's.
+    named: dict[tuple[str], list[LoopStatistics]] = collections.defaultdict(list)
+    for loop in loops:
+        named[(loop.name,)].append(loop)
+    rows = list(named.items())
+    for field, text, number in (
+        ("utilization", "Share of its time that a loop is busy.", "utilization"),
+        ("lag_seconds", "What an event waits for the loop, on average.", "lag"),
+        ("longest_turn_seconds", "The longest turn of the loop.", "longest"),
+    ):
+        most = [
+            (labels, max(known))
+            for labels, group in rows
+            if (known := _known(group, number))
+        ]
+        yield _gauge(f"loop_{field}", text, ("loop",), most)
+    for field, text, number in (
+        ("busy_seconds", "Time in which the loop ran something.", "busy"),
+        ("stalled_seconds", "Time in which the loop could not answer.", "stalled"),
+    ):
+        family = CounterMetricFamily(f"{_PREFIX}loop_{field}", text, labels=("loop",))
+        for labels, group in rows:
+            if known := _known(group, number):
+                family.add_metric(labels, sum(known))
+        yield family
+
+
+def _known(loops: list[LoopStatistics], field: str) -> list[float]:
+    """Return a number of each loop that has it: a heartbeat does not measure all."""
+    numbers = [getattr(loop, field) for loop in loops]
+    return [number for number in numbers if number is not None]
+
+
+def _of_stalls(rows: Iterable[StallStatistics]) -> Iterator[Metric]:
+    named: dict[tuple[str], list[StallStatistics]] = collections.defaultdict(list)
+    for row in rows:
+        named[(row.endpoint,)].append(row)
+    yield _histogram(
+        "stall_seconds",
+        "For how long a loop could not answer.",
+        [
+            (labels, _sum([row.histogram for row in places]))
+            for labels, places in named.items()
+        ],
+        ("endpoint",),
+    )
+    longest = [
+        (labels, max(row.longest for row in places)) for labels, places in named.items()
+    ]
+    yield _gauge("stall_longest_seconds", "The longest stall.", ("endpoint",), longest)
+
+
+def _sum(histograms: list[Histogram]) -> Histogram:
+    """Add up histograms with the same bounds."""
+    buckets = zip(*(histogram.buckets for histogram in histograms))
+    return Histogram(
+        tuple((same[0][0], sum(count for _, count in same)) for same in buckets),
+        sum(histogram.seconds for histogram in histograms),
+    )
+
+
 def _gauge(
     name: str,
     text: str,
@@ -142,9 +217,12 @@ def _gauge(
 
 
 def _histogram(
-    name: str, text: str, rows: Iterable[tuple[tuple[str, ...], Histogram]]
+    name: str,
+    text: str,
+    rows: Iterable[tuple[tuple[str, ...], Histogram]],
+    labels: tuple[str, ...] = _ENDPOINT,
 ) -> Metric:
-    family = HistogramMetricFamily(_PREFIX + name, text, labels=_ENDPOINT)
+    family = HistogramMetricFamily(_PREFIX + name, text, labels=labels)
     for values, histogram in rows:
         buckets = [
             ("+Inf" if bound == float("inf") else str(bound), count)

@@ -209,14 +209,7 @@ UNIT = Path(__file__).parent
 #: Files of tests that are about the package as a whole.
 ABOUT_THE_PACKAGE = {"test_architecture", "test_pytest_plugin"}
 #: What shows only as a whole is tested as a whole; keep it short.
-TESTED_TOGETHER = {
-    # A blocked loop and two threads that look at it; what one sees the other tells.
-    "stalls/test_watching": [
-        *("clock", "frames", "held", "hooks", "records", "settings", "story"),
-        *("watcher",),
-    ],
-    "stalls/test_attach": ["attached"],
-}
+TESTED_TOGETHER: dict[str, list[str]] = {}
 
 
 def where_tested(path: Path) -> str:

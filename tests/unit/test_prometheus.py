@@ -8,7 +8,17 @@ import sys
 
 import pytest
 
-from tornado_unblock import RejectedError, configure, run_in_executor
+from tornado_unblock import (
+    LoopStatistics,
+    Place,
+    RejectedError,
+    Stall,
+    configure,
+    loop_statistics,
+    run_in_executor,
+    watch,
+)
+from tornado_unblock._stalls.counts import StallCounts
 
 prometheus_client = pytest.importorskip("prometheus_client")
 
@@ -85,3 +95,71 @@ def test_the_library_does_without(child_env, tmp_path):
     command = [sys.executable, "-c", script]
     output = subprocess.check_output(command, env=child_env, cwd=tmp_path)
     assert output == b"False\n"
+
+
+@pytest.fixture
+def counted(monkeypatch):
+    """Have the exporter see these stalls and loops."""
+    from tornado_unblock import prometheus
+
+    def see(found=(), loops=()):
+        monkeypatch.setattr(prometheus, "stalls", lambda: tuple(found))
+        monkeypatch.setattr(prometheus, "loop_statistics", lambda: tuple(loops))
+
+    return see
+
+
+def test_stalls(exported, counted):
+    """The places of an endpoint are one row."""
+    counts = StallCounts()
+    place = Place("orders.py", 7, "load", "")
+    for seconds, where in ((0.2, place), (3.0, place), (0.4, None)):
+        stall = Stall(seconds, True, "handler", "", "", "Orders.get", place=where)
+        counts.add(stall)
+    counted(found=counts.get())
+    name, labels = "tornado_unblock_stall", {"endpoint": "Orders.get"}
+    assert exported.get_sample_value(f"{name}_seconds_count", labels) == 3
+    assert exported.get_sample_value(f"{name}_seconds_sum", labels) == pytest.approx(
+        3.6
+    )
+    assert exported.get_sample_value(f"{name}_longest_seconds", labels) == 3.0
+    below = {**labels, "le": "0.5"}
+    assert exported.get_sample_value(f"{name}_seconds_bucket", below) == 2
+
+
+def test_loops(exported, counted):
+    """Loops of one name are one row; what a heartbeat cannot know is left out."""
+    first = LoopStatistics("a", "selector", 10.0, 5.0, 9, 0.1, 1.0, 2.0, 1, 0.0, None)
+    beats = first._replace(name="b", measured_by="heartbeat", busy=None)
+    counted(loops=[first, first._replace(busy=2.0, lag=0.3), beats])
+
+    def value(field, loop):
+        return exported.get_sample_value(
+            f"tornado_unblock_loop_{field}", {"loop": loop}
+        )
+
+    assert value("utilization", "a") == 0.5
+    assert value("utilization", "b") is None
+    assert value("lag_seconds", "a") == 0.3
+    assert value("longest_turn_seconds", "b") == 1.0
+    assert value("busy_seconds_total", "a") == 7.0
+    assert value("busy_seconds_total", "b") is None
+    assert value("stalled_seconds_total", "a") == 4.0
+
+
+def test_a_loop_that_is_watched(exported):
+    """A watch that is kept shows in what is exported, without more ado."""
+
+    async def main():
+        kept = watch(60.0)
+        while not any(loop.turns for loop in loop_statistics()):  # noqa: ASYNC110
+            await asyncio.sleep(0)
+        (loop,) = loop_statistics()
+        labels = {"loop": loop.name}
+        exported_share = exported.get_sample_value(
+            "tornado_unblock_loop_utilization", labels
+        )
+        kept.stop()
+        assert 0 < exported_share <= 1
+
+    asyncio.run(main())

@@ -47,8 +47,8 @@ class Step(enum.IntEnum):
     CALLS = 9
     """Calls under way in the parent do not end here: nobody waits for them."""
     STALLS = 10
-    """Nothing is watched: the watching thread is not there, and stalls are counted
-    anew."""
+    """The watching thread is not there, and starts when a loop of the child turns;
+    stalls are counted anew."""
 
 
 class _Acts(NamedTuple):

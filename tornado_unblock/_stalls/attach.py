@@ -4,7 +4,9 @@ Python 3.14 and later let one process have another run a script (`sys.remote_exe
 The script starts the watch there, and has its reports written to a file as well, which
 is shown here until Ctrl-C; then a second script ends what the first one began.
 
-# Threads: the main thread of the attaching process; in the other one, its main thread.
+# Threads: the main thread of the attaching process; in the other one, its main thread,
+# wherever it is at that moment: the locks taken there are such as one thread may take
+# twice.
 # Guarantees: what was running goes on; what this began there it ends, if it can.
 """
 
@@ -14,6 +16,7 @@ from __future__ import annotations
 
 import argparse
 import contextlib
+import logging
 import os
 import shutil
 import sys
@@ -21,10 +24,12 @@ import tempfile
 import time
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, Callable, Optional
+from typing import Any, Callable, Optional, TextIO
 
 from tornado_unblock._errors import ConfigurationError
-from tornado_unblock._stalls.settings import check_seconds
+from tornado_unblock._stalls import watching
+from tornado_unblock._stalls.reports import logger
+from tornado_unblock._stalls.watcher import check_seconds
 
 RemoteExec = Callable[[int, str], None]
 
@@ -38,8 +43,8 @@ _BEGIN = """
 import logging, os, traceback
 try:
     import tornado_unblock
-    from tornado_unblock._stalls import attached
-    attached.begin({threshold!r}, {write!r}, {log!r})
+    from tornado_unblock._stalls import attach
+    attach.begin({threshold!r}, {write!r}, {log!r})
     answer = "ok"
 except BaseException as error:
     answer = "".join(traceback.format_exception_only(type(error), error)).strip()
@@ -48,8 +53,8 @@ with open({answer!r} + ".part", "w") as file:
 os.replace({answer!r} + ".part", {answer!r})
 """
 _END = """
-from tornado_unblock._stalls import attached
-attached.end({log!r})
+from tornado_unblock._stalls import attach
+attach.end({log!r})
 """
 
 
@@ -114,12 +119,14 @@ def _attach(given: Any, remote_exec: RemoteExec) -> None:
         _run(given.pid, folder, _BEGIN.format(**values), remote_exec)
         _await(given.pid, answer)
         print(f"Watching process {given.pid}; Ctrl-C ends it.", flush=True)
-        try:
-            _show(given.pid, log, given.seconds)
-        finally:
-            with contextlib.suppress(_AttachError):  # it has ended
-                _run(given.pid, folder, _END.format(**values), remote_exec)
-                _until_gone(given.pid, log)
+        with log.open() as file:
+            try:
+                _show(given.pid, file, given.seconds)
+            finally:
+                with contextlib.suppress(_AttachError):  # it has ended
+                    _run(given.pid, folder, _END.format(**values), remote_exec)
+                    _until_gone(given.pid, log)
+                print(file.read(), end="", flush=True)
     finally:
         shutil.rmtree(folder, ignore_errors=True)
 
@@ -173,17 +180,16 @@ def _await(pid: int, answer: Path) -> None:
         raise _AttachError(f"process {pid} cannot be watched: {text}")
 
 
-def _show(pid: int, log: Path, seconds: Optional[float]) -> None:
+def _show(pid: int, file: TextIO, seconds: Optional[float]) -> None:
     """Print what is added to the log, until Ctrl-C, or the process has ended."""
     end = time.monotonic() + seconds if seconds is not None else float("inf")
-    with log.open() as file, contextlib.suppress(KeyboardInterrupt):
+    with contextlib.suppress(KeyboardInterrupt):
         while time.monotonic() < end and _alive(pid):
             text = file.read()
             if text:
                 print(text, end="", flush=True)
             else:
                 time.sleep(_POLL)
-        print(file.read(), end="", flush=True)
 
 
 def _until_gone(pid: int, log: Path) -> None:
@@ -201,3 +207,33 @@ def _alive(pid: int) -> bool:
     except OSError:
         return True
     return True
+
+
+# -- in the other process --------------------------------------------------------------
+
+# By log: the handler, and the watch if it was begun for it.
+_attached: dict[str, tuple[logging.Handler, Optional[watching.Watch]]] = {}
+
+
+def begin(threshold: float, write: Optional[str], log: str) -> None:
+    """Watch, unless that is done already, and report to ``log`` too.
+
+    Raises:
+        ConfigurationError: ``threshold`` makes no sense.
+    """
+    kept = watching.current_watch()
+    begun = None if kept is not None else watching.watch(threshold, write=write)
+    handler = logging.FileHandler(log)
+    handler.setFormatter(logging.Formatter("%(asctime)s %(message)s"))
+    logger.addHandler(handler)
+    _attached[log] = (handler, begun)
+
+
+def end(log: str) -> None:
+    """Undo `begin`, and remove ``log``."""
+    handler, begun = _attached.pop(log)
+    logger.removeHandler(handler)
+    handler.close()
+    if begun is not None:
+        begun.stop()
+    os.remove(log)

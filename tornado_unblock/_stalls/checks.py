@@ -12,12 +12,10 @@ from types import TracebackType
 from typing import Optional
 
 from tornado_unblock._errors import ConfigurationError, StallError
-from tornado_unblock._stalls import hooks
 from tornado_unblock._stalls.counts import StallCounts
 from tornado_unblock._stalls.records import Place, Stall
 from tornado_unblock._stalls.reports import describe
-from tornado_unblock._stalls.settings import Settings, check_seconds
-from tornado_unblock._stalls.watcher import Watcher
+from tornado_unblock._stalls.watcher import Settings, Watcher, check_seconds
 
 
 class no_stalls:
@@ -60,7 +58,7 @@ class no_stalls:
             )
         settings = Settings(self.threshold, 0.0, False, None)
         self._watcher = Watcher(settings, StallCounts(), self._note, log=False)
-        hooks.join(self._watcher)
+        self._watcher.start()
         return self
 
     def __exit__(
@@ -71,7 +69,6 @@ class no_stalls:
     ) -> None:
         watcher, self._watcher = self._watcher, None
         if watcher is not None:
-            hooks.leave(watcher)
             watcher.stop()
         if error is None and self.stalls:
             raise StallError(self.message())

@@ -110,7 +110,9 @@ class LoopClock:
     def stalled_since(self) -> float:
         """Return when the turn began that is under way, or 0; any thread."""
         started = self.started
-        if started and not self.loop.is_running():
+        if not started:
+            return 0.0
+        if not self.loop.is_running():
             self.paused = True
             return 0.0
         if self.measured_by == "heartbeat":
@@ -166,6 +168,8 @@ class LoopClock:
                 clock.turns += 1
                 clock.busy += turn
                 clock.squares += turn * turn
+                if turn > clock.longest:
+                    clock.longest = turn
                 if turn >= clock.threshold:
                     clock._tell(began, began + turn)
                 clock.previous = began
@@ -233,6 +237,7 @@ class LoopClock:
             began = due - self._beat / 2
             self.turns += 1
             self.squares += (at - due) ** 2
+            self.longest = max(self.longest, at - due)
             if at - began >= self.threshold:
                 self._tell(began, at)
         self._schedule()

@@ -1,18 +1,23 @@
-"""Stalls added up, by endpoint and place.
+"""Stalls added up, by endpoint and place; and as JSON, for other programs.
 
 # Threads: the watcher counts; any thread reads. Guarded by `_lock`.
 # Guarantees:
 # - every stall is counted once;
 # - no more than `MOST` pairs of endpoint and place are kept apart; what comes then is
-#   counted under `OTHERS`.
+#   counted under `OTHERS`;
+# - who reads a file that is written here never sees half of it.
 """
 
 from __future__ import annotations
 
+import json
 import math
+import os
+import tempfile
 import threading
 from bisect import bisect_left
-from typing import Optional
+from collections.abc import Iterable
+from typing import Any, Optional
 
 from tornado_unblock._limits.counts import BOUNDS, Times
 from tornado_unblock._limits.statistics import Histogram
@@ -100,3 +105,46 @@ def histogram_of(times: Times) -> Histogram:
         reached += count
         buckets.append((bound, reached))
     return Histogram(tuple(buckets), times.seconds)
+
+
+# -- for other programs ---------------------------------------------------------------
+
+
+def rows(stalls: Iterable[StallStatistics]) -> list[dict[str, Any]]:
+    """Return ``stalls`` as plain values, in the same order."""
+    return [
+        {
+            "endpoint": stall.endpoint,
+            "file": os.path.abspath(stall.place.file) if stall.place else "",
+            "line": stall.place.line if stall.place else 0,
+            "function": stall.place.function if stall.place else "",
+            "count": stall.count,
+            "total": round(stall.total, 6),
+            "longest": round(stall.longest, 6),
+            "kind": stall.kind,
+            "cause": stall.cause,
+        }
+        for stall in stalls
+    ]
+
+
+def to_json(stalls: Iterable[StallStatistics]) -> str:
+    """Return ``stalls`` as JSON: a list of objects, one for each."""
+    return json.dumps(rows(stalls), indent=2) + "\n"
+
+
+def write(stalls: Iterable[StallStatistics], path: str) -> None:
+    """Write them to ``path``, so that a reader never sees half of it.
+
+    Raises:
+        OSError: It cannot be written.
+    """
+    folder = os.path.dirname(os.path.abspath(path))
+    with tempfile.NamedTemporaryFile("w", dir=folder, delete=False) as file:
+        file.write(to_json(stalls))
+    try:
+        os.chmod(file.name, 0o644)
+        os.replace(file.name, path)
+    except OSError:
+        os.unlink(file.name)
+        raise

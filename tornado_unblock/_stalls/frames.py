@@ -7,7 +7,6 @@
 
 from __future__ import annotations
 
-import ast
 import asyncio
 import builtins
 import contextvars
@@ -18,9 +17,8 @@ import linecache
 import os
 import re
 import sys
-import textwrap
 import types
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from typing import Any, Callable, NamedTuple, Optional
 
 import tornado
@@ -39,6 +37,12 @@ _MAKE_HANDLER = _HandlerDelegate.execute.__code__
 _LIBRARY = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 _TORNADO = os.path.dirname(os.path.abspath(tornado.__file__))
 _STANDARD = os.path.join(os.path.dirname(os.path.realpath(os.__file__)), "")
+# What stands before the first name, a name, a call in a line, and what may hide or
+# close a bracket.
+_LEADING = re.compile(r"^(?:[\s(]|(?:async|await|with|not|yield|from|return)\b)+")
+_NAME = re.compile(r"\s*\.?\s*([^\W\d]\w*)")
+_CALLS = re.compile(r"[^\W\d][\w.]*(?=\()|(?<=\bwith )[^\W\d][\w.]*(?=:)")
+_BRACKETS = re.compile(r"[()\[\]{}]|\"(?:\\.|[^\"\\])*\"|'(?:\\.|[^'\\])*'")
 _LOOP_METHODS = ("_run_once", "run_forever", "run_until_complete", "run", "_run")
 # Methods of a socket's handler that the socket's own task calls.
 SOCKET_METHODS = frozenset(
@@ -112,11 +116,45 @@ def take(
         frame.f_lasti,
         (dict(frame.f_locals), frame.f_globals, vars(builtins)),
     )
+    walk = _walk(frame)
+    if not valid():
+        return None
+    # From here on the thread may go on: a file is read.
+    steps, handle = walk.steps, walk.handle
+    task = _task(loop)
+    found = owner_in(_context(handle, task)) or walk.request
+    if found is not None:
+        found.request_id()  # while the request is there
+    begins = 1 if handle is not None else _below_loop(steps)
+    return Sample(
+        tuple(steps),
+        len(steps) - walk.serving if walk.serving else begins,
+        found,
+        bool(walk.serving),
+        _coroutine_name(task),
+        id(handle) if handle is not None else id(task),
+        _called(innermost),
+    )
+
+
+class _Walk(NamedTuple):
+    """What a walk over frames has found."""
+
+    # Outermost first; the first is the handle's own, if there is one.
+    steps: list[Step]
+    # The loop's handle that runs, if it is one of Python's.
+    handle: Any
+    # Whose request a frame of Tornado's serves, and how many frames that begins.
+    request: Optional[Owner]
+    serving: int
+
+
+def _walk(frame: types.FrameType) -> _Walk:
     steps: list[Step] = []
     handle: Any = None
-    serving = begins = 0
+    request: Optional[Owner] = None
+    serving = 0
     walked: Optional[types.FrameType] = frame
-    request: Any = None
     while walked is not None and len(steps) < _DEEPEST:
         code = walked.f_code
         steps.append(_step(code, walked.f_lineno or code.co_firstlineno))
@@ -125,28 +163,10 @@ def take(
             serving = serving or (len(steps) if request is not None else 0)
         elif code is _HANDLE_RUN:
             handle = walked.f_locals.get("self")
-            begins = len(steps)
             break  # below are the loop, and what runs it
         walked = walked.f_back
     steps.reverse()
-    if not valid():
-        return None
-    # From here on the thread may go on: a file is read.
-    task = _task(loop)
-    context = _context(handle, task)
-    found = owner_in(context) or request
-    if found is not None:
-        found.request_id()  # while the request is there
-    begins = 1 if begins else _below_loop(steps)
-    return Sample(
-        tuple(steps),
-        len(steps) - serving if serving else begins,
-        found,
-        bool(serving),
-        _coroutine_name(task),
-        id(handle) if handle is not None else id(task),
-        _called(innermost),
-    )
+    return _Walk(steps, handle, request, serving)
 
 
 def _step(code: types.CodeType, line: int) -> Step:
@@ -186,7 +206,7 @@ def _context(
 ) -> Optional[Mapping[Any, Any]]:
     context = getattr(handle, "_context", None)
     if context is None and task is not None:
-        if hasattr(task, "get_context"):  # Python 3.12 on
+        if hasattr(task, "get_context"):  # pragma: no cover - Python 3.12 on
             context = task.get_context()
         else:
             found = (o for o in gc.get_referents(task) if _is_context(o))
@@ -195,13 +215,19 @@ def _context(
 
 
 def _is_context(value: Any) -> bool:
-    return isinstance(value, contextvars.Context)
+    return _is(value, contextvars.Context)
 
 
 def _coroutine_name(task: Optional[asyncio.Task[Any]]) -> str:
     coroutine = None if task is None else task.get_coro()
-    name = getattr(coroutine, "__qualname__", None)
-    return name if isinstance(name, str) else ""
+    if _is(coroutine, types.CoroutineType, types.GeneratorType):
+        return str(coroutine.__qualname__)  # type: ignore[union-attr]
+    return "" if coroutine is None else type(coroutine).__qualname__
+
+
+def _is(value: Any, *kinds: type) -> bool:
+    """Whether it is of one of these types; `isinstance` may run code of the value's."""
+    return issubclass(type(value), kinds)
 
 
 def _below_loop(steps: list[Step]) -> int:
@@ -279,25 +305,18 @@ def _called(at: _At) -> tuple[str, ...]:
     """Return what the innermost frame may be calling, as ``module.name``.
 
     C functions have no frame: the source says which one it is, and the names in it
-    are looked up as the interpreter would, but without running anything.
+    are looked up as the interpreter would, but without running anything. It is read
+    by hand: CPython's `ast` is not safe beside another thread that parses.
     """
-    try:
-        text, exact = _expression(at)
-        names = [
-            _resolve(node, at)
-            for node in ast.walk(ast.parse(text))
-            if isinstance(node, (ast.Call, ast.withitem))
-        ]
-    except (SyntaxError, ValueError, RecursionError, RuntimeError):
-        return ()
-    known = [name for name in names if name]
-    return tuple(known[:1] if exact else known)
+    text, exact = _expression(at)
+    texts = [text] if exact else _CALLS.findall(text)
+    return tuple(filter(None, (_resolve(_chain(part), at) for part in texts)))
 
 
 def _expression(at: _At) -> tuple[str, bool]:
     """Return the source of what the frame is at, and whether it is just that."""
-    code, line = at.code, at.line
-    if hasattr(code, "co_positions"):  # Python 3.11 on
+    code = at.code
+    if hasattr(code, "co_positions"):  # pragma: no branch - Python 3.11 on
         positions = list(code.co_positions())
         start, end, left, right = positions[at.last_instruction // 2]
         if start and end and left is not None and right is not None:
@@ -305,49 +324,57 @@ def _expression(at: _At) -> tuple[str, bool]:
             if lines:
                 lines[-1] = lines[-1].encode()[:right].decode(errors="replace")
                 lines[0] = lines[0].encode()[left:].decode(errors="replace")
-                text = "".join(lines)
-                return (f"({text})", True) if _parses(f"({text})") else (text, True)
-    text = textwrap.dedent(linecache.getline(code.co_filename, line)).strip()
-    if not _parses(text):
-        # The head of a block, or one line of several: the calls in it will do.
-        text = "\n".join(re.findall(r"[\w.]+\(", text)).replace("(", "()")
-    return text, False
+                return "".join(lines), True
+    return linecache.getline(code.co_filename, at.line), False
 
 
-def _parses(text: str) -> bool:
-    try:
-        ast.parse(text)
-    except SyntaxError:
-        return False
-    return True
+def _chain(text: str) -> list[str]:
+    """Return the links of ``a.b(...).c``: names, and "()" for what is in brackets."""
+    text = _LEADING.sub("", text)
+    links: list[str] = []
+    position = 0
+    while position < len(text):
+        name = _NAME.match(text, position)
+        if name is not None:
+            links.append(name[1])
+            position = name.end()
+        elif links and text[position] in "([":
+            links.append("()")
+            position = _after_bracket(text, position)
+        else:
+            break
+    if links and links[-1] == "()":
+        links.pop()  # the call itself
+    return links
 
 
-def _resolve(node: Any, at: _At) -> str:
-    target = node.func if isinstance(node, ast.Call) else node.context_expr
-    names = list(_names(target))[::-1]
-    if not names[0]:
-        # What a call returns is not known, but whose call it was.
-        while isinstance(target, ast.Attribute):
-            target = target.value
-        made_by = _resolve(target, at) if isinstance(target, ast.Call) else "?"
-        return ".".join([f"{made_by}()", *names[1:]])
-    value = _look_up(names[0], at)
-    for index, name in enumerate(names[1:], 1):
+def _after_bracket(text: str, position: int) -> int:
+    """Return where the bracket that opens at ``position`` has been closed."""
+    depth = 0
+    for found in _BRACKETS.finditer(text, position):
+        depth += (found[0] in "([{") - (found[0] in ")]}")
+        if not depth:
+            return found.end()
+    return len(text)
+
+
+def _resolve(links: list[str], at: _At) -> str:
+    """Return whose function the links lead to; what a call returns is not known."""
+    if not links:
+        return ""
+    if "()" in links:
+        last = links.index("()")
+        rest = "".join(link if link == "()" else f".{link}" for link in links[last:])
+        return _resolve(links[:last], at) + rest
+    value = _look_up(links[0], at)
+    for index, name in enumerate(links[1:], 1):
         inner = inspect.getattr_static(value, name, None)
-        if isinstance(inner, (types.MemberDescriptorType, types.GetSetDescriptorType)):
+        if _is(inner, types.MemberDescriptorType, types.GetSetDescriptorType):
             inner = None
-        if inner is None or index == len(names) - 1:
+        if inner is None or index == len(links) - 1:
             return _describe(value, inner, name)
         value = inner
-    return _describe(None, value, names[0])
-
-
-def _names(node: ast.expr) -> Iterator[str]:
-    """Yield the names of ``a.b.c`` from the right; "" first where it is no name."""
-    while isinstance(node, ast.Attribute):
-        yield node.attr
-        node = node.value
-    yield node.id if isinstance(node, ast.Name) else ""
+    return _describe(None, value, links[0])
 
 
 def _look_up(name: str, at: _At) -> Any:
@@ -358,14 +385,16 @@ def _look_up(name: str, at: _At) -> Any:
 
 
 def _describe(holder: Any, value: Any, name: str) -> str:
-    if isinstance(holder, types.ModuleType):
-        module = getattr(value, "__module__", None) if callable(value) else None
-        own = value.__name__ if isinstance(value, types.BuiltinFunctionType) else name
-        return f"{module if isinstance(module, str) else holder.__name__}.{own}"
+    function = _is(value, types.FunctionType, types.BuiltinFunctionType)
+    if _is(holder, types.ModuleType):
+        module = value.__module__ if function or _is(value, type) else None
+        own = value.__name__ if _is(value, types.BuiltinFunctionType) else name
+        where = module if _is(module, str) else vars(holder).get("__name__", "?")
+        return f"{where}.{own}"
     if holder is not None:
-        cls = holder if isinstance(holder, type) else type(holder)
+        cls = holder if _is(holder, type) else type(holder)
         return f"{cls.__module__}.{cls.__qualname__}.{name}"
-    if isinstance(value, (type, types.FunctionType, types.BuiltinFunctionType)):
+    if function or _is(value, type):
         return f"{value.__module__}.{value.__qualname__}"
     if value is None:
         return f"?.{name}"

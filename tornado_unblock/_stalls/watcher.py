@@ -11,30 +11,102 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import math
 import os
 import threading
-from typing import Callable, Optional
+from typing import Any, Callable, NamedTuple, Optional, TypeVar, Union
 
+from tornado_unblock._errors import ConfigurationError
 from tornado_unblock._executors.threads import start_thread
 from tornado_unblock._loop.lease import running_loop
-from tornado_unblock._stalls import evidence, export, frames
+from tornado_unblock._stalls import counts, evidence, frames, hooks
 from tornado_unblock._stalls.clock import LongTurn, LoopClock, clocks, now
 from tornado_unblock._stalls.counts import StallCounts
 from tornado_unblock._stalls.evidence import OwnCounts, Reading, ThreadCounts
 from tornado_unblock._stalls.frames import Sample
 from tornado_unblock._stalls.held import Dumps, HeldDump, Steps
 from tornado_unblock._stalls.records import LoopStatistics, Stall
-from tornado_unblock._stalls.reports import Reporter, logger
-from tornado_unblock._stalls.settings import Settings
-from tornado_unblock._stalls.story import Story
+from tornado_unblock._stalls.reports import Reporter, Story, logger
 
 Samples = dict[int, tuple[float, float, Sample]]
 """By the loop's `id`: when the turn began, when it was looked at, and what was seen."""
 
+_Result = TypeVar("_Result")
+
+# Seconds between two looks, at most.
+_LOOK = 0.025
+# That many in the shortest stall that is told of.
+_LOOKS_IN_STALL = 4
 # Seconds between two times that the stalls are written to a file.
 _WRITE_EVERY = 10.0
 _STOP_PATIENCE = 5.0
+
+
+class Settings(NamedTuple):
+    """What was asked of `watch`."""
+
+    threshold: float
+    log_every: float
+    faulthandler: bool
+    write: Optional[str]
+
+    @property
+    def look(self) -> float:
+        """Seconds between two looks."""
+        return min(_LOOK, self.threshold / _LOOKS_IN_STALL)
+
+
+def check_seconds(where: str, name: str, value: Any, *, zero: bool = False) -> float:
+    """Return ``value`` as a number of seconds.
+
+    Args:
+        where: Who asks.
+        name: What for.
+        value: What was given.
+        zero: Whether it may be 0.
+
+    Raises:
+        ConfigurationError: It is none, or too small.
+    """
+    good = isinstance(value, (int, float)) and not isinstance(value, bool)
+    if not good or not math.isfinite(value) or value < 0 or not (value or zero):
+        least = "0 or more" if zero else "more than 0"
+        raise ConfigurationError(
+            f"{where}: {name} is a number of seconds, {least}, not {value!r}"
+        )
+    return float(value)
+
+
+def settings_of(
+    threshold: float,
+    log_every: float,
+    faulthandler: bool,
+    write: Union[str, os.PathLike[str], None],
+) -> Settings:
+    """Return what was asked of `watch`.
+
+    Raises:
+        ConfigurationError: A value makes no sense.
+    """
+    return Settings(
+        check_seconds("watch()", "threshold", threshold),
+        check_seconds("watch()", "log_every", log_every, zero=True),
+        bool(faulthandler),
+        None if write is None else _check_file(write),
+    )
+
+
+def _check_file(write: Any) -> str:
+    try:
+        path = os.fsdecode(write)
+    except TypeError:
+        path = ""
+    if not path or "\0" in path or os.path.isdir(path):
+        raise ConfigurationError(
+            f"watch(): write is the path of a file, or None, not {write!r}"
+        )
+    return os.path.abspath(path)
 
 
 class _Watched:
@@ -52,8 +124,8 @@ class _Watched:
     def read(self, stood: float) -> Optional[Reading]:
         """Read what the system has counted of its thread."""
         thread = self.clock.thread
-        if thread is None:
-            return None
+        if thread is None:  # nobody runs the loop now; its last thread may be there
+            return self.counts.read(stood) if self.counts is not None else None
         if self.counts is None or self.counts.thread != thread:
             if self.counts is not None:
                 self.counts.close()
@@ -131,18 +203,24 @@ class Watcher:
         self._wake = _held_lock()
         self._stopping = False
 
+    def start(self) -> None:
+        """Watch every loop that there is, or will be; any thread."""
+        hooks.join(self)
+
     def adopt(self, loop: asyncio.AbstractEventLoop) -> None:
         """Watch ``loop`` too, unless it is watched already; any thread."""
         with self._lock:
             known = self._watched.get(id(loop))
             if self._stopping or (known is not None and known.clock.loop is loop):
                 return
+            # First: to wait for a thread to start is no stall of the program's.
+            self._start()
             clock = LoopClock(
                 loop, self.settings.threshold, self._wake_up, self.settings.look
             )
-            self._watched[id(loop)] = _Watched(clock)
+            one = self._watched[id(loop)] = _Watched(clock)
+            one.before = one.read(0.0)
             clocks.append(clock)
-            self._start()
 
     def after_fork(self) -> None:
         """Begin anew in a forked child: the thread starts when a loop has turned."""
@@ -168,6 +246,7 @@ class Watcher:
 
     def stop(self) -> None:
         """Leave every loop as it was, and wait for the thread; any thread but that."""
+        hooks.leave(self)
         with self._lock:
             for one in self._watched.values():
                 if running_loop() is one.clock.loop:
@@ -196,7 +275,7 @@ class Watcher:
         own = OwnCounts()
         pause = self.settings.look
         if self.settings.faulthandler:
-            self._held = HeldDump(self.settings.threshold)
+            self._held = self._safely(HeldDump, self.settings.threshold)
         going = True
         while going:
             going = not self._stopping
@@ -208,7 +287,7 @@ class Watcher:
             own.end(0.0 if woken else pause)
             self._look_at_all(samples, own.stood)
             if self._unwritten and (now() >= self._next_write or not going):
-                self._write()
+                self._safely(self._write)
         own.close()
         if self._held is not None:
             self._held.close()
@@ -221,7 +300,7 @@ class Watcher:
         if os.getpid() != self._pid:
             path = f"{path}.{os.getpid()}"
         try:
-            export.write(self._counts.get(), path)
+            counts.write(self._counts.get(), path)
         except OSError as error:
             logger.error("The stalls could not be written to %s: %s", path, error)
 
@@ -231,7 +310,7 @@ class Watcher:
             clock = one.clock
             began = clock.stalled_since()
             if began and now() - began >= self.settings.look:
-                sample = _sample(clock, began)
+                sample = self._safely(_sample, clock, began)
                 if sample is not None:
                     samples[key] = (began, now(), sample)
         return samples
@@ -239,18 +318,26 @@ class Watcher:
     def _look_at_all(self, samples: Samples, stood: float) -> None:
         with self._lock:
             watched = list(self._watched.values())
-        dumps = self._held.rearm() if self._held is not None else {}
+        held = self._held
+        dumps = (self._safely(held.rearm) if held is not None else None) or {}
         for one in watched:
-            try:
-                self._look(one, stood, samples, dumps)
-            except Exception:
-                if not self._failed:
-                    self._failed = True
+            self._safely(self._look, one, stood, samples, dumps)
+            if one.clock.loop.is_closed():
+                self._forget(one)
+
+    def _safely(self, fn: Callable[..., _Result], *args: Any) -> Optional[_Result]:
+        """Call ``fn``; what it raises is logged, once."""
+        try:
+            return fn(*args)
+        except Exception:
+            if not self._failed:
+                self._failed = True
+                # What is logged to may be what has failed.
+                with contextlib.suppress(Exception):
                     logger.error(
                         "Watching for stalls failed; it goes on", exc_info=True
                     )
-            if one.clock.loop.is_closed():
-                self._forget(one)
+            return None
 
     def _forget(self, one: _Watched) -> None:
         with self._lock:
@@ -264,6 +351,8 @@ class Watcher:
     ) -> None:
         clock = one.clock
         reading = one.read(stood)
+        if one.before is None:
+            one.before = reading
         held = dumps.get(clock.run or 0)
         seen = samples.get(id(clock.loop))
         if seen is not None and (one.story is None or one.story.began != seen[0]):
@@ -276,10 +365,11 @@ class Watcher:
         began = clock.stalled_since()
         story = one.story
         if story is not None and story.began != began:
-            one.story = one.stall = None  # it was shorter than the threshold
+            if not any(turn.began == story.began for turn in clock.ended):
+                one.story = one.stall = None  # it was shorter than the threshold
         elif story is not None and reading is not None:
             self._go_on(one, story, reading)
-        if one.story is None and reading is not None:
+        if reading is not None and one.story is None and not clock.ended:
             one.before = reading
             clock.name = _thread_name(clock)
 
@@ -292,7 +382,9 @@ class Watcher:
     ) -> None:
         """Report the turns that have ended, and began ``before`` some time."""
         ended = one.clock.ended
-        while ended and ended[0].began < before:
+        # Those that have ended since the counts were read are for the next look.
+        until = reading.at if reading is not None else math.inf
+        while ended and ended[0].began < before and ended[0].ended <= until:
             self._finish(one, ended.popleft(), reading, held)
 
     def _go_on(self, one: _Watched, story: Story, reading: Reading) -> None:
@@ -301,7 +393,7 @@ class Watcher:
         if seconds < self.settings.threshold:
             return
         before = one.before or reading
-        verdict = evidence.judge(seconds, before, reading)
+        verdict = _judge(story.began, reading.at, before, reading)
         if verdict.active < self.settings.threshold:
             return
         computed = reading.computed - before.computed
@@ -340,7 +432,7 @@ class Watcher:
             story.add(frames.from_dump(held, turn.owner), turn.ended, False)
         verdict = evidence.Verdict(seconds, 0.0, False)
         if one.before is not None and reading is not None:
-            verdict = evidence.judge(seconds, one.before, reading)
+            verdict = _judge(turn.began, turn.ended, one.before, reading)
         if verdict.active < self.settings.threshold and not story.is_stall:
             one.starved += seconds
             return
@@ -360,6 +452,13 @@ class Watcher:
             self._tell(stall)
         if self._log:
             self._reporter.after(stall, story.announced)
+
+
+def _judge(
+    began: float, ended: float, before: Reading, after: Reading
+) -> evidence.Verdict:
+    """Judge as much of a turn as there are counts for."""
+    return evidence.judge(max(0.0, ended - max(began, before.at)), before, after)
 
 
 def _held_lock() -> threading.Lock:

@@ -2,7 +2,8 @@
 
 # Threads: any; what there is of it is guarded by `_lock`.
 # Guarantees:
-# - there is one watch at a time; nothing of Tornado or asyncio is touched without one;
+# - there is one watch at a time; without one nothing of Tornado or asyncio is touched,
+#   and nothing else of this room is imported;
 # - every loop that Tornado knows is watched, whichever comes first;
 # - what was counted stays when the watch ends;
 # - a forked child watches its own loops, and begins to count anew.
@@ -10,36 +11,22 @@
 
 from __future__ import annotations
 
-import importlib
 import os
 import threading
-from typing import TYPE_CHECKING, Any, Optional
+from typing import TYPE_CHECKING, Optional, Union
 
 from tornado_unblock._errors import ConfigurationError
 from tornado_unblock._loop.fork import Step, at_fork
-from tornado_unblock._stalls.counts import StallCounts
 from tornado_unblock._stalls.records import LoopStatistics, StallStatistics
-from tornado_unblock._stalls.settings import Settings, check_seconds
 
 if TYPE_CHECKING:
-    from tornado_unblock._stalls import hooks, watcher
-else:
-
-    class _Later:
-        """A module that is imported when it is used: most programs keep no watch."""
-
-        def __init__(self, name: str) -> None:
-            self._name = f"tornado_unblock._stalls.{name}"
-
-        def __getattr__(self, name: str) -> Any:
-            return getattr(importlib.import_module(self._name), name)
-
-    hooks, watcher = _Later("hooks"), _Later("watcher")
+    from tornado_unblock._stalls.counts import StallCounts
+    from tornado_unblock._stalls.watcher import Settings, Watcher
 
 _lock = threading.RLock()
-# Guarded by _lock.
+# Guarded by _lock. Most programs keep no watch: there are no counts before the first.
 _watch: Optional[Watch] = None
-_counts = StallCounts()
+_counts: Optional[StallCounts] = None
 
 
 class Watch:
@@ -49,10 +36,9 @@ class Watch:
         threshold: Seconds from which on a loop that does not answer is stalled.
     """
 
-    def __init__(self, settings: Settings) -> None:
-        self.threshold = settings.threshold
-        self._settings = settings
-        self._watcher = watcher.Watcher(settings, _counts)
+    def __init__(self, watcher: Watcher) -> None:
+        self.threshold = watcher.settings.threshold
+        self._watcher = watcher
 
     def stop(self) -> None:
         """End the watch, and leave Tornado and every loop as they were; any thread.
@@ -63,7 +49,6 @@ class Watch:
         with _lock:
             if _watch is self:
                 _watch = None
-        hooks.leave(self._watcher)
         self._watcher.stop()
 
     def __repr__(self) -> str:
@@ -75,7 +60,7 @@ def watch(
     *,
     log_every: float = 60.0,
     faulthandler: bool = False,
-    write: Optional[str] = None,
+    write: Union[str, os.PathLike[str], None] = None,
 ) -> Watch:
     """Tell what blocks the event loop, from now on.
 
@@ -83,8 +68,7 @@ def watch(
     ``tornado_unblock.stalls`` gets a warning while it is, and a record when it is over,
     with the endpoint, the line of your code, and what to do. `stalls` adds them up.
 
-    Call it once, from any thread, before or after the loop starts. It costs a request
-    less than a hundredth of the time that a trivial one takes.
+    Call it once, from any thread, before or after the loop starts.
 
     Args:
         threshold: Seconds.
@@ -105,21 +89,25 @@ def watch(
         ConfigurationError: A value makes no sense, or a watch with other values is
             kept already.
     """
-    global _watch
-    settings = Settings(
-        check_seconds("watch()", "threshold", threshold),
-        check_seconds("watch()", "log_every", log_every, zero=True),
-        bool(faulthandler),
-        None if write is None else os.path.abspath(write),
-    )
+    from tornado_unblock._stalls.watcher import settings_of
+
+    return _keep(settings_of(threshold, log_every, faulthandler, write))
+
+
+def _keep(settings: Settings) -> Watch:
+    global _watch, _counts
+    from tornado_unblock._stalls.counts import StallCounts
+    from tornado_unblock._stalls.watcher import Watcher
+
     with _lock:
         if _watch is None:
-            _watch = Watch(settings)
-            hooks.join(_watch._watcher)
-        elif _watch._settings != settings:
+            _counts = _counts or StallCounts()
+            _watch = Watch(Watcher(settings, _counts))
+            _watch._watcher.start()
+        elif _watch._watcher.settings != settings:
             raise ConfigurationError(
-                f"this process is watched already, with {_watch._settings}; call "
-                "stop() of what watch() returned before you ask for other values"
+                f"this process is watched already, with {_watch._watcher.settings}; "
+                "call stop() of what watch() returned before you ask for other values"
             )
         return _watch
 
@@ -135,7 +123,7 @@ def stalls() -> tuple[StallStatistics, ...]:
     Returns:
         Those that took longest in all first; nothing before `watch` was called.
     """
-    return _counts.get()
+    return _counts.get() if _counts is not None else ()
 
 
 def loop_statistics() -> tuple[LoopStatistics, ...]:
@@ -155,13 +143,15 @@ def forget_stalls() -> None:
         kept = _watch
     if kept is not None:
         kept.stop()
-    _counts.clear()
+    if _counts is not None:
+        _counts.clear()
 
 
 def _after_fork() -> None:
     global _lock
     _lock = threading.RLock()
-    _counts.after_fork()
+    if _counts is not None:
+        _counts.after_fork()
 
 
 at_fork(Step.STALLS, _after_fork)

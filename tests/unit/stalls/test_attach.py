@@ -13,6 +13,7 @@ import pytest
 from tests.unit.conftest import Server
 from tests.unit.stalls.conftest import Block, Reports
 from tests.unit.stalls.test_watching import serve
+from tornado_unblock.__main__ import main as command
 from tornado_unblock._stalls import attach
 from tornado_unblock._stalls.attach import instead, main
 from tornado_unblock._stalls.watching import current_watch
@@ -43,7 +44,7 @@ def test_shows_stalls(
             reports.ended()
 
     written = tmp_path / "stalls.json"
-    arguments = [str(os.getpid()), "--threshold=0.05", "--seconds=0.3"]
+    arguments = [str(os.getpid()), "--threshold=0.05", "--seconds=0"]
     code = main([*arguments, f"--write={written}"], remote)
     clients[0].recv(65536)
     output = capsys.readouterr().out
@@ -59,7 +60,7 @@ def test_a_watch_that_is_kept_goes_on(
 ) -> None:
     """A process that is watched already is watched on as it was."""
     kept = watch(5.0)
-    assert main([str(os.getpid()), "--seconds=0.01"], here) == 0
+    assert main([str(os.getpid()), "--seconds=0"], here) == 0
     assert current_watch() is kept
 
 
@@ -175,3 +176,63 @@ def test_alive(monkeypatch: pytest.MonkeyPatch) -> None:
 
     monkeypatch.setattr(attach.os, "kill", kill)
     assert attach._alive(1)
+
+
+def test_the_other_side_takes_its_time(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Neither the answer nor the end need be there at once."""
+    asked: list[str] = []
+    later: list[str] = []
+
+    def remote(pid: int, script: str) -> None:
+        text = Path(script).read_text()
+        asked.append(text)
+        later.append(text)
+
+    def sleep(seconds: float) -> None:
+        if later:
+            exec(compile(later.pop(0), "script", "exec"), {"__name__": "__main__"})
+
+    monkeypatch.setattr(attach.time, "sleep", sleep)
+    assert main([str(os.getpid()), "--seconds=0"], remote) == 0
+    assert len(asked) == 2
+    assert later == []
+    assert current_watch() is None
+
+
+def test_what_is_logged_meanwhile_is_shown(
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    tmp_path: Path,
+) -> None:
+    """Line by line, as it comes."""
+    log = tmp_path / "log"
+    log.write_text("first\n")
+
+    def sleep(seconds: float) -> None:
+        if "first" in capsys.readouterr().out:
+            log.write_text("first\nsecond\n")
+        else:
+            raise KeyboardInterrupt
+
+    monkeypatch.setattr(attach.time, "sleep", sleep)
+    with log.open() as file:
+        attach._show(os.getpid(), file, None)
+
+
+def test_the_command(capsys: pytest.CaptureFixture[str]) -> None:
+    """`python -m tornado_unblock watch` is this."""
+    assert command(["watch", "77", "--threshold=0"]) == 2
+    assert "--threshold is a number of seconds" in capsys.readouterr().err
+    with pytest.raises(SystemExit) as ended:
+        command(["watch", "--help"])
+    assert ended.value.code == 0
+    assert "python -m tornado_unblock watch" in capsys.readouterr().out
+
+
+@pytest.mark.skipif(sys.version_info >= (3, 14), reason="it can attach there")
+def test_the_command_on_older_pythons(capsys: pytest.CaptureFixture[str]) -> None:
+    """It says what to do instead."""
+    assert command(["watch", "77"]) == 2
+    assert "attaching to a process needs Python 3.14" in capsys.readouterr().err

@@ -160,3 +160,9 @@ def test_time_that_does_not_sleep() -> None:
     """Only `time.sleep` has a facade, not all of `time`."""
     seen = served(step(OWN), called=("time.strptime",))
     assert "shim" not in advice_for(seen, cause_of(seen))
+
+
+def test_the_first_library_that_is_known() -> None:
+    """A package that no cause is known by is looked through."""
+    seen = sample(step(OWN), library("wrapt"), library("redis"))
+    assert cause_of(seen).name == "redis"

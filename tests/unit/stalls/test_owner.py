@@ -9,10 +9,16 @@ import weakref
 from typing import Any
 
 from tornado.routing import HostMatches, PathMatches, Rule, RuleRouter
-from tornado.web import Application, RequestHandler
+from tornado.web import Application, RequestHandler, _HandlerDelegate
 
 from tests.unit.stalls.samples import Delegate, Orders, Request, owner
-from tornado_unblock._stalls.owner import mark_of, marked, owner_in
+from tornado_unblock._stalls.owner import (
+    mark_of,
+    mark_requests,
+    marked,
+    owner_in,
+    stop_marking,
+)
 
 
 def test_keeps_nothing_alive() -> None:
@@ -121,3 +127,15 @@ def test_contexts() -> None:
     mine = owner_in(context)
     assert mine is not None
     assert mine.endpoint() == "Orders.get"
+
+
+def test_marking_twice() -> None:
+    """It is put in place once, and taken away once."""
+    plain = _HandlerDelegate.execute
+    mark_requests()
+    marking = _HandlerDelegate.execute
+    mark_requests()
+    assert _HandlerDelegate.execute is marking
+    stop_marking()
+    stop_marking()
+    assert _HandlerDelegate.execute is plain

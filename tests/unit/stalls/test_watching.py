@@ -19,12 +19,43 @@ from tornado.websocket import WebSocketHandler, websocket_connect
 import tornado_unblock
 from tests.unit.conftest import Server, uvloop
 from tests.unit.stalls.conftest import WAIT, Block, Reports
+from tests.unit.stalls.test_counts import STALL
 from tornado_unblock import ConfigurationError, loop_statistics, stalls, testing
+from tornado_unblock.__main__ import main
+from tornado_unblock._stalls import watching
+from tornado_unblock._stalls.clock import clocks
+from tornado_unblock._stalls.counts import StallCounts
 from tornado_unblock._stalls.watching import current_watch
 
 LOOPS = pytest.mark.parametrize(
     "new_loop", [asyncio.new_event_loop, uvloop], ids=["asyncio", "uvloop"]
 )
+
+
+SHOP = """\
+import threading
+from tornado.web import Application, RequestHandler
+
+GATE = threading.Lock()
+
+
+class Quick(RequestHandler):
+    def get(self):
+        with GATE:
+            self.write("done")
+
+
+class Slow(RequestHandler):
+    def get(self):
+        self.load()
+
+    def load(self):
+        GATE.acquire()
+
+
+def make_app():
+    return Application([("/quick", Quick), ("/slow", Slow)])
+"""
 
 
 class Orders(RequestHandler):
@@ -461,7 +492,7 @@ def test_write_fails(
 def test_a_loop_that_is_run_again(watch: Callable[..., Any], reports: Reports) -> None:
     """While nobody runs a loop, it is not stalled, however long that is."""
     loop = asyncio.new_event_loop()
-    watch()
+    watch(50.0)
     asyncio.set_event_loop(loop)
     try:
         IOLoop.current()
@@ -471,7 +502,8 @@ def test_a_loop_that_is_run_again(watch: Callable[..., Any], reports: Reports) -
 
         loop.run_until_complete(turn())
         (before,) = loop_statistics()
-        threading.Event().wait(0.12)
+        (clock,) = clocks
+        clock.started -= 100.0  # so long ago was the last turn
         loop.run_until_complete(turn())
         (after,) = loop_statistics()
     finally:
@@ -513,3 +545,73 @@ def test_an_application_that_is_unblocked(
     client.recv(65536)
     assert stall.endpoint.endswith(".Plain.get")
     assert stall.chain[-2].function.endswith("initialize")
+
+
+def test_without_a_watch(run_program: Callable[[str], str]) -> None:
+    """A program without a watch has no figures, and imports nothing for them."""
+    said = run_program(
+        """
+        import os, sys
+        import tornado_unblock
+        from tornado_unblock import loop_statistics, stalls
+        from tornado_unblock._stalls.watching import forget_stalls
+
+        print(stalls(), loop_statistics())
+        forget_stalls()
+        if os.fork() == 0:
+            os._exit(0)
+        os.wait()
+        room = [n for n in sys.modules if n.startswith("tornado_unblock._stalls.")]
+        print(sorted(name.rpartition(".")[2] for name in room))
+        """
+    )
+    assert said == "() ()\n['records', 'watching']\n"
+
+
+def test_before_the_first_watch(monkeypatch: pytest.MonkeyPatch) -> None:
+    """There is nothing to forget, in a forked child or here."""
+    monkeypatch.setattr(watching, "_counts", None)
+    assert stalls() == ()
+    watching.forget_stalls()
+    watching._after_fork()
+    assert stalls() == ()
+
+
+def test_a_forked_child_counts_anew(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What the parent counted is the parent's."""
+    counts = StallCounts()
+    counts.add(STALL)
+    monkeypatch.setattr(watching, "_counts", counts)
+    assert len(stalls()) == 1
+    watching._after_fork()
+    assert stalls() == ()
+
+
+def test_the_scan_reads_what_is_written(
+    make_server: Callable[..., Server],
+    watch: Callable[..., Any],
+    reports: Reports,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    """`scan --with` puts what was seen beside what it finds in the source."""
+    source, written = tmp_path / "shop.py", tmp_path / "stalls.json"
+    source.write_text(SHOP)
+    shop: dict[str, Any] = {"__name__": "shop"}
+    exec(compile(SHOP, str(source), "exec"), shop)
+    server = make_server(("/slow", shop["Slow"]))
+    kept = watch(write=str(written))
+    with shop["GATE"]:
+        client = server.send("/slow")
+        reports.next()
+    reports.ended()
+    client.recv(65536)
+    kept.stop()
+    main(["scan", str(source), "--with", str(written), "--format", "json"])
+    report = json.loads(capsys.readouterr().out)
+    (row,) = stalls()
+    first, other = report["findings"]
+    assert (first["endpoint"], first["line"]) == ("Slow.get", row.place.line)
+    assert first["count"] == 1
+    assert first["total"] == pytest.approx(row.total, abs=1e-5)
+    assert (other["endpoint"], other["count"]) == ("Quick.get", 0)
