@@ -12,7 +12,14 @@ import pytest
 import tornado_unblock
 from tests.docs.pages import DOCS, ROOT
 
-MODULES = sorted((ROOT / "tornado_unblock").glob("*.py"))
+PACKAGE = ROOT / "tornado_unblock"
+#: The core: the modules beside the rooms, and the rooms that a body passes through.
+ROOMS = ("_loop", "_executors", "_limits", "_connection", "_offload", "_handlers")
+MODULES = sorted(
+    path
+    for folder in ("", *ROOMS, "_shutdown", "jobs")
+    for path in (PACKAGE / folder).glob("*.py")
+)
 #: What is between names and numbers; the first pieces of formats such as %s.
 _PLACE = re.compile(r"\x00|%[\d.]*[a-zA-Z]")
 #: As long as this a piece of a message is worth looking for.
@@ -23,14 +30,16 @@ def messages(path: Path) -> Iterator[tuple[int, list[str]]]:
     """Yield what a module raises and logs, as the pieces between what varies."""
     for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
         if isinstance(node, ast.Call) and node.args and _speaks(ast.unparse(node.func)):
-            text = _text(node.args[0])
+            # `log` takes the level first.
+            first = 1 if ast.unparse(node.func) == "log" else 0
+            text = _text(node.args[first])
             pieces = [_plain(piece) for piece in _PLACE.split(text)]
             if any(pieces):
                 yield node.lineno, [piece for piece in pieces if len(piece) >= LEAST]
 
 
 def _speaks(name: str) -> bool:
-    return bool(re.search(r"(?<!self\.)\b\w*Error$|app_log\.\w+$", name))
+    return bool(re.search(r"(?<!self\.)\b\w*Error$|(app|gen)_log\.\w+$|^log$", name))
 
 
 def _text(node: ast.expr) -> str:
@@ -52,7 +61,9 @@ def page() -> str:
     return " ".join(re.sub(r"[`>]", "", text).split())
 
 
-@pytest.mark.parametrize("path", MODULES, ids=lambda path: path.stem)
+@pytest.mark.parametrize(
+    "path", MODULES, ids=lambda path: path.relative_to(PACKAGE).as_posix()
+)
 def test_messages_are_explained(path: Path) -> None:
     """Whoever searches for a text finds it, and what to do."""
     text = page()

@@ -33,6 +33,7 @@ def hash_file(path):
 key, path = 1, "file"
 processes = concurrent.futures.ThreadPoolExecutor(1)
 app = Application([])
+connect, requests, LOGISTICS, ask_carrier = object, None, "", str
 """
 
 with_code = [
