@@ -96,11 +96,21 @@ class Report:
 # --- modes --------------------------------------------------------------------
 
 
+def runs_a_loop() -> bool:
+    """Return whether this thread runs a loop; a body may only be shown that it does."""
+    frame: Any = sys._getframe()
+    while frame is not None:
+        if frame.f_code.co_name in ("run_forever", "run_until_complete"):
+            return True
+        frame = frame.f_back
+    return False
+
+
 class Bodies:
     """Counts where bodies run."""
 
     def __init__(self) -> None:
-        # One item a call, appended by any thread: whether a loop ran there.
+        # One item a call, appended by any thread: whether it ran a loop.
         self._on_loop: list[bool] = []
 
     def on_loop(self) -> int:
@@ -116,7 +126,7 @@ class Bodies:
 
         @functools.wraps(fn)
         def body(*args: Any, **kwargs: Any) -> Any:
-            self._on_loop.append(asyncio._get_running_loop() is not None)
+            self._on_loop.append(runs_a_loop())
             return fn(*args, **kwargs)
 
         return body

@@ -10,8 +10,4 @@ BY_DESIGN: dict[str, str] = {
     "loop-returns_text": (
         "what a body returns is written; inline, Tornado tries to await it and fails"
     ),
-    "loop-task_created": (
-        "asyncio.create_task() asks for the loop that runs in the calling thread, and "
-        "in a worker there is none; ensure_future() and spawn_callback() work"
-    ),
 }

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import functools
+import subprocess
+import sys
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -23,7 +26,6 @@ from tests.differential import (
     cases_requests,
     cases_templates,
     cases_uploads,
-    modes,
 )
 from tests.differential.by_design import BY_DESIGN
 from tests.differential.harness import run
@@ -78,14 +80,25 @@ def test_cases() -> None:
     assert set(BY_DESIGN) <= set(names)
 
 
+NAIVE = """
+import sys
+from tests.differential import modes, test_differential
+from tests.differential.harness import run
+
+(case,) = (c for c in test_differential.CASES if c.name == sys.argv[1])
+modes.unblock = test_differential.on_some_thread
+assert run(case, "inline")[0] != run(case, "verbs")[0]
+"""
+
+
 @pytest.mark.parametrize("name", ["output-redirect", "output-flush_then_more"])
-def test_faults_are_found(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A body merely put on some thread does not pass."""
-    (case,) = (case for case in CASES if case.name == name)
-    monkeypatch.setattr(modes, "unblock", on_some_thread)
-    expected, _ = run(case, "inline")
-    found, _ = run(case, "verbs")
-    assert found != expected
+def test_faults_are_found(name: str, child_env: dict[str, str], tmp_path: Path) -> None:
+    """A body merely put on some thread does not pass; nothing is guarded there."""
+    command = [sys.executable, "-c", NAIVE, name]
+    done = subprocess.run(
+        command, env=child_env, cwd=tmp_path, capture_output=True, text=True, timeout=50
+    )
+    assert done.returncode == 0, done.stderr
 
 
 def on_some_thread(fn: Method) -> Method:

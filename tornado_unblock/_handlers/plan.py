@@ -207,7 +207,14 @@ def plan_method(
     # Another decorator above it may show its options, as that of wrapt does.
     finishes = _options(serving) is options and _options(below) is not options
     return plan_step(
-        portal, cls, name, options, sends=finishes or name in VERBS, finishes=finishes
+        portal,
+        cls,
+        name,
+        options,
+        sends=finishes or name in VERBS,
+        finishes=finishes,
+        # The function may have another name than the method.
+        shares=(verb,) if finishes else (),
     )
 
 

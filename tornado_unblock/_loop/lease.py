@@ -111,14 +111,3 @@ def check_lease() -> Optional[Lease]:
     if lease is not None and lease.revoked is not None:
         raise AbandonedError(lease.revoked)
     return lease
-
-
-def refuse_abandoned(response: object) -> None:
-    """Raise if this thread runs an abandoned body of ``response``; any thread.
-
-    Raises:
-        AbandonedError: Its response was taken from it.
-    """
-    lease = here.lease
-    if lease is not None and lease.revoked is not None and lease.response is response:
-        raise AbandonedError(lease.revoked)
