@@ -65,6 +65,8 @@ _Carry = Callable[..., Any]
 # still to come, or None without a Content-Length. An attribute of the connection, which
 # serves one request; not there when the loop thread wrote the headers.
 _REMAINING = "_tornado_unblock_remaining"
+# Whether a handler that workers have makes the response.
+_BY_HANDLER = "_tornado_unblock_by_handler"
 # Whether the end of a response was asked for before its head.
 _FINISH_WAITS = "_tornado_unblock_finish_waits"
 # Whether a thread has asked for the end of a WebSocket that the loop has yet to close.
@@ -245,6 +247,12 @@ def _finish(portal: Portal, own: _Own, connection: HTTP1Connection) -> None:
         _post(portal, own, connection)
 
 
+def expect_head(connection: object) -> None:
+    """Have a handler's response begin with a head; bare callbacks write their own."""
+    if issubclass(type(connection), HTTP1Connection):
+        vars(connection)[_BY_HANDLER] = True
+
+
 def _one_head(own: _Own) -> _Own:
     """Have a server's connection send one head, before the end of its response."""
 
@@ -272,7 +280,7 @@ def _between_head_and_end(own: _Own) -> _Own:
         if chunk and not self.is_client:
             if self._write_finished:
                 raise AbandonedError(RESPONSE_ENDED)
-            if self._response_start_line is None:
+            if self._response_start_line is None and _BY_HANDLER in vars(self):
                 raise RuntimeError(NO_HEAD)
         return own(self, chunk)
 
@@ -290,7 +298,7 @@ def _one_end(own: _Own) -> _Own:
         if not self.is_client:
             if self._write_finished:
                 return
-            if self._response_start_line is None:
+            if self._response_start_line is None and _BY_HANDLER in vars(self):
                 vars(self)[_FINISH_WAITS] = True
                 return
         own(self)

@@ -284,8 +284,8 @@ class ResponseWriter:
         if unsent is not None:
             unsent.wait(self.portal.loop)
             right.check()
-        if self.client_left and self._held is None:
-            # As awaiting it would say; `finish` says nothing of it.
+        if self.client_left and self._held is None and self._own_lease() is not None:
+            # To a body, as awaiting it would say; `finish` says nothing of it.
             raise StreamClosedError
 
     def _write_after_end(self, chunk: bytes) -> asyncio.Future[None]:

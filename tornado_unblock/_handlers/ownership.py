@@ -21,6 +21,7 @@ from typing import Any, Callable, Optional, cast
 
 from tornado.web import RequestHandler
 
+from tornado_unblock._connection.loop_owned import expect_head
 from tornado_unblock._connection.request_connection import RequestConnection
 from tornado_unblock._connection.response import ResponseWriter
 from tornado_unblock._errors import ClientGoneError, RejectedError
@@ -39,16 +40,13 @@ class Ownership:
     # All for the loop thread only.
     __slots__ = (
         *("__weakref__", "_abandoned", "_between", "_ended", "_parted", "_portal"),
-        *("_waiting", "begun", "reserved_worker", "retry_after", "right"),
-        *("running", "task", "writer"),
+        *("_waiting", "begun", "reserved_worker", "retry_after", "running", "task"),
     )
 
-    right: RequestConnection
-    """The right of those that hold the handler now, or held it last."""
+    # The response refers to this, and this does not to the response: no cycle.
 
-    def __init__(self, portal: Portal, connection: Any) -> None:
+    def __init__(self, portal: Portal) -> None:
         self._portal = portal
-        self.writer = ResponseWriter(connection, portal, self)
         # Offloads that have not ended.
         self.running: list[Offload] = []
         # The task that serves it.
@@ -77,14 +75,14 @@ class Ownership:
         """``offload`` takes ``handler``."""
         if self._between is not None:
             self._goes_on(self._between)
+        right = _right_to(handler)
+        if self.begun and not self.running:
+            right = _give_right(handler, RequestConnection(right.writer))
         self.begun = True
-        if not self.running:
-            self.right = RequestConnection(self.writer)
-            handler.request.connection = self.right  # type: ignore[assignment]
         self.running.append(offload)
         offload.owner = self
         offload.handler = handler
-        offload.response = self.writer
+        offload.response = right.writer
 
     def offload_ended(self, offload: Offload, error: Optional[BaseException]) -> None:
         """``offload`` has ended, or will not start."""
@@ -95,16 +93,18 @@ class Ownership:
         if self.running:
             return
         self._parted = False
-        self.writer.drop_deferred()
+        right = _right_to(handler)
+        writer = right.writer
+        writer.drop_deferred()
         if self._waiting:
             self._start_waiting()
         elif offload.leaves_finish and offload.revoked is None:
             # No worker comes any more: nothing has to stand in for the connection.
-            self.right.revoke("its body has ended, and its response with it")
-            self.writer.ended = True
-            handler.request.connection = self.writer.connection
+            right.revoke("its body has ended, and its response with it")
+            writer.ended = True
+            handler.request.connection = writer.connection
             # What another thread has begun to send in its place is lost.
-            handler._headers_written = self.writer.sent
+            handler._headers_written = writer.sent
         elif not (self._ended or handler._finished):
             between = requests_between_hops(self._portal)
             self._between = weakref.ref(self, between.discard)
@@ -134,7 +134,8 @@ class Ownership:
     def revoke(self, offload: Offload, why: str) -> bool:
         """Take the response from ``offload``; False when it has finished it."""
         handler: RequestHandler = offload.handler
-        if not self.writer.take_right_to_finish():
+        right = _right_to(handler)
+        if not right.writer.take_right_to_finish():
             handler._finished = True  # it is about to say so itself, or has
             return False
         offload.revoked = why
@@ -142,25 +143,28 @@ class Ownership:
         others = any(o is not offload and o.revoked is None for o in self.running)
         is_last = offload.future.is_last
         if is_last or not others:
-            self.right.revoke(why)
+            right.revoke(why)
         if not (is_last or others):
             # Who awaits it goes on with the handler, on the loop thread.
-            self._give_to_loop(handler)
+            handler._headers_written = right.writer.sent
+            _give_right(handler, RequestConnection(right.writer, loop_only=True))
         _refuse_abandoned_bodies()
         # Only now: who takes it from here on sees that it is revoked.
-        self.writer.give_right_back()
+        right.writer.give_right_back()
         return True
 
     def is_answered(self, offload: Offload) -> bool:
         """Whether the response of ``offload`` is sent, or all but its end."""
         handler: RequestHandler = offload.handler
-        if not self.writer.may_finish:
+        writer = _right_to(handler).writer
+        if not writer.may_finish:
             handler._finished = True  # as above
             return True
-        if not self.writer.complete:
+        if not writer.complete:
             return False
         if offload.abandon("all of its response was sent"):
-            self._give_to_loop(handler)
+            handler._headers_written = writer.sent
+            _give_right(handler, RequestConnection(writer))
             handler.finish()
         return True
 
@@ -174,12 +178,13 @@ class Ownership:
 
     def answer_on_copy(self, handler: RequestHandler, error: BaseException) -> None:
         """Render an error while a worker holds ``handler``, or has spoilt it."""
-        twin = copy_for_error_page(handler, self.writer)
+        right = _right_to(handler)
+        twin = copy_for_error_page(handler, right.writer)
         why = "an error was sent in its place"
         if not self._part(handler, twin, why):
             twin._finished = True  # a body has finished the response
-        elif self.right.revoked is None:
-            self.right.revoke(why)
+        elif right.revoked is None:
+            right.revoke(why)
         answer_error(twin, error)
 
     def closing(self) -> None:
@@ -205,12 +210,6 @@ class Ownership:
         if self._between is not None:
             self._goes_on(self._between)
         tell_closing(self._portal)
-
-    def _give_to_loop(self, handler: RequestHandler) -> None:
-        """Let the loop thread, and it alone, go on with ``handler``."""
-        self.right = RequestConnection(self.writer, loop_only=True)
-        handler.request.connection = self.right  # type: ignore[assignment]
-        handler._headers_written = self.writer.sent
 
     def _goes_on(self, between: weakref.ref[Any]) -> None:
         requests_between_hops(self._portal).discard(between)
@@ -243,8 +242,10 @@ def ownership_of(handler: RequestHandler, portal: Portal) -> Ownership:
         return ownership
     _answer_on_copies()
     connection: Any = handler.request.connection
-    ownership = Ownership(portal, connection)
-    writer = ownership.writer
+    ownership = Ownership(portal)
+    writer = ResponseWriter(connection, portal, ownership)
+    expect_head(connection)
+    _give_right(handler, RequestConnection(writer))
     if handler.request.method == "HEAD":
         writer.method = "HEAD"
     if handler._headers_written:
@@ -253,6 +254,16 @@ def ownership_of(handler: RequestHandler, portal: Portal) -> Ownership:
     if callback is not None:
         writer.watch_close(callback)
     return ownership
+
+
+def _right_to(handler: RequestHandler) -> RequestConnection:
+    """Return the right of those that hold ``handler`` now, or held it last."""
+    return cast(RequestConnection, handler.request.connection)
+
+
+def _give_right(handler: RequestHandler, right: RequestConnection) -> RequestConnection:
+    handler.request.connection = cast(Any, right)
+    return right
 
 
 def _ownership_if_any(handler: RequestHandler) -> Optional[Ownership]:

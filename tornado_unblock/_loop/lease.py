@@ -9,13 +9,21 @@ import asyncio
 import contextlib
 import threading
 from collections.abc import Iterator
-from typing import TYPE_CHECKING, Any, Callable, Optional
+from typing import TYPE_CHECKING, Any, Callable, Optional, Protocol
 
 from tornado_unblock._errors import AbandonedError
 from tornado_unblock._loop.thread_loop import running_loop as running_loop
 
 if TYPE_CHECKING:
     from tornado_unblock._loop.portal import Portal
+
+
+class Response(Protocol):
+    """What is to be known of a response."""
+
+    @property
+    def may_finish(self) -> bool:
+        """Whether nobody has finished it yet; any thread."""
 
 
 class Lease:
@@ -39,8 +47,8 @@ class Lease:
     def __init__(self, portal: Portal) -> None:
         self.portal = portal
         # The response it is to make, if any: once it is revoked, what it writes there
-        # is refused, and only there. Compared, never looked into.
-        self.response: object = None
+        # is refused, and only there.
+        self.response: Optional[Response] = None
         self.revoked: Optional[str] = None
         # What its worker waits for on the loop: of no use once it is abandoned.
         self.awaiting: Optional[asyncio.Future[Any]] = None

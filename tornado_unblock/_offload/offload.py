@@ -73,20 +73,8 @@ class State(enum.IntEnum):
 NEW, WAITING, STARTED, ABANDONED, ENDED, REFUSED = State
 
 
-class ResponseState(Protocol):
-    """What is to be known of a response."""
-
-    @property
-    def may_finish(self) -> bool:
-        """Whether nobody has finished it yet; any thread."""
-
-
 class Owner(Protocol):
     """Who hands over more than a function: a handler, say. Told on the loop thread."""
-
-    @property
-    def writer(self) -> ResponseState:
-        """The response."""
 
     def offload_ended(self, offload: Any, error: Optional[BaseException]) -> None:
         """``offload`` ended, with ``error`` or well, or was refused."""
@@ -579,8 +567,8 @@ class Offload(Lease):
         # Nobody misses what has sent its response or was abandoned, nor clean-up, nor
         # the hook of a socket: their handlers are finished.
         missed = self.revoked is None and not getattr(self.handler, "_finished", False)
-        if self.owner is not None:
-            missed = missed and self.owner.writer.may_finish
+        if self.response is not None:
+            missed = missed and self.response.may_finish
         if missed or not issubclass(type(error), (AbandonedError, type(None))):
             log(
                 logging.WARNING,
