@@ -40,6 +40,10 @@ def names_in(path: str) -> set[str]:
     for node in tree.body:
         if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef)):
             found.add(node.name)
+        elif isinstance(node, ast.Assign):  # the test of a state machine
+            found |= {
+                target.id for target in node.targets if isinstance(target, ast.Name)
+            }
         elif isinstance(node, ast.ClassDef):
             found |= {
                 f"{node.name}::{inner.name}"
