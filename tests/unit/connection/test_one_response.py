@@ -341,3 +341,30 @@ def test_write_that_was_lost(make_server, new_loop):
 
     assert ask(make_server, new_loop, body).body == b"one"
     assert outcomes == [StreamClosedError]
+
+
+def test_end_of_which_nothing_is_known(make_server, new_loop):
+    """The connection is asked; then it has ended."""
+
+    def body(handler: Any, portal: Portal) -> None:
+        handler.write("one")
+        handler.flush()
+        writer = handler.request.connection.writer
+        writer.predictable = False
+        handler.finish()
+        assert writer.ended
+
+    answer = ask(make_server, new_loop, body)
+    assert answer.body == b"3\r\none\r\n0\r\n\r\n"
+
+
+def test_end_that_comes_too_late(make_server, new_loop):
+    """The end of a stay that was revoked ends nothing."""
+
+    def body(handler: Any, portal: Portal) -> None:
+        writer = handler.request.connection.writer
+        portal.call(writer._perform_finish, SimpleNamespace(revoked="taken"), None)
+        assert not writer.ended
+        handler.write("whole")
+
+    assert ask(make_server, new_loop, body).body == b"whole"
