@@ -100,11 +100,13 @@ class Offload(Lease):
                   cancelled before it was admitted                   -> REFUSED
         WAITING   token granted or passed on                         -> STARTED
                   queue_timeout | client_gone | cancelled | shutdown -> REFUSED
+                  as STARTED, once a worker has popped it            -> ABANDONED
         STARTED   no thread                                          -> REFUSED
                   timeout | cancelled | shutdown | error page, and
                   the right to finish won              -> ABANDONED (keeps its token)
                   the worker posts the end                           -> ENDED
-        ABANDONED the worker posts the end                           -> ENDED
+        ABANDONED no thread                                          -> REFUSED
+                  the worker posts the end                           -> ENDED
 
     In ENDED and REFUSED it has been counted once, its token is back, its Future has
     one outcome, and its owner was told once.
@@ -193,8 +195,6 @@ class Offload(Lease):
             RejectedError: There is no room in line either, or all is shut down.
         """
         future = self.future
-        if self.state is REFUSED:  # it was cancelled before its turn came
-            return future
         limiter = self._limiter
         closing = limiter.closing
         if closing is not None and not closing.admits(nested):
@@ -318,7 +318,8 @@ class Offload(Lease):
             timer.cancel()
 
     def _start_timer(self) -> None:
-        if self.timeout is not None:
+        # What was abandoned before its worker came to it has no more time to run out.
+        if self.timeout is not None and self.state is STARTED:
             self._timer = self.portal.loop.call_later(self.timeout, self._time_out)
 
     # --- loop thread: its worker waits, and goes on ---------------------------
