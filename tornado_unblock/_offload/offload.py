@@ -438,6 +438,24 @@ class Offload(Lease):
         frame = sys._current_frames().get(self._thread_id or 0)
         return "".join(traceback.format_stack(frame)) if frame is not None else ""
 
+    def steps(self) -> list[tuple[str, int, str]]:
+        """Return where the function is right now, in values; any thread.
+
+        Returns:
+            File, line and function of each frame, the outermost first; none when it
+            has ended, or not begun.
+        """
+        thread = self._thread_id
+        frame = sys._current_frames().get(thread or 0)
+        found = []
+        while frame is not None:
+            code = frame.f_code
+            name = getattr(code, "co_qualname", code.co_name)  # 3.11 on
+            found.append((code.co_filename, frame.f_lineno or 0, name))
+            frame = frame.f_back
+        # Its thread may have begun something else meanwhile.
+        return found[::-1] if self._thread_id == thread else []
+
     def _time_out(self) -> None:
         self._timer = None
         if not self._alive and self.state is STARTED:
