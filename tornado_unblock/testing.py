@@ -17,8 +17,7 @@ def reset(timeout: float = 5.0) -> None:
     """Forget every executor and its options, and wait for their threads to end.
 
     Status pages are served no more. A watch for stalls ends, and what it has found is
-    forgotten. The loop that the
-    process keeps for threads without one ends, too.
+    forgotten. The loop that the process keeps for threads without one ends, too.
 
     Call it between tests, when no body runs, from any thread but a worker.
 
