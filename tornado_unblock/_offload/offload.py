@@ -138,6 +138,8 @@ class Offload(Lease):
         *("_error", "_thread_id", "_value", "ended_at", "started_at", "successor"),
         # Taken by one of them: list.pop is atomic.
         *("_alive", "_at_end"),
+        # For `current_hop`, any thread under its lock; 0: nobody has asked for it yet.
+        "hop_id",
     )
 
     # Who hands over more than a function, and what it hands over.
@@ -186,6 +188,7 @@ class Offload(Lease):
         self.waiting_thread = self.reserved_worker = None
         self.owner = self.handler = self.successor = None
         self.started_at = self.ended_at = 0.0
+        self.hop_id = 0
 
     @property
     def future(self) -> OffloadFuture:

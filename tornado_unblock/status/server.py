@@ -121,7 +121,7 @@ def serve(
     Call it after a fork, in each child with a port of its own.
 
     Args:
-        port: Where; 0 takes one that is free, see `Server.port`.
+        port: Where; 0 takes one that is free; the server's ``port`` says which.
         address: Who can reach it; by default only this machine.
         authorize: Says who may see it, as for `handlers`; there must be one where
             others than this machine can reach it.

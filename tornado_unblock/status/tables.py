@@ -16,7 +16,6 @@ from tornado_unblock.status.snapshot import (
     Endpoint,
     Executor,
     Line,
-    Loop,
     Setting,
     Snapshot,
     Stalled,
@@ -215,7 +214,7 @@ def short(file: str) -> str:
 def live_sections(snapshot: Snapshot, history: History) -> tuple[Section, ...]:
     """Return what changes all the time."""
     return (
-        _loops(snapshot.loops, history),
+        _loops(snapshot, history),
         _executors(snapshot.executors, history),
         _endpoints(snapshot.endpoints),
         _bodies(snapshot.bodies),
@@ -259,10 +258,13 @@ def _place(line: Optional[Line]) -> Cell:
     return Cell(f"{short(line.file)}:{line.line}", kind="code", note=line.function)
 
 
-def _loops(loops: Iterable[Loop], history: History) -> Section:
+def _loops(snapshot: Snapshot, history: History) -> Section:
     rows = []
-    for loop in loops:
-        busy, lag = history.utilization(loop), history.lag(loop)
+    stalled = {one.loop: one.seconds for one in snapshot.stalled}
+    for loop in snapshot.loops:
+        busy = history.utilization(loop)
+        # What has come since a loop stalls waits for as long, at most.
+        lag = max(history.lag(loop), stalled.get(loop.name, 0.0))
         name = loop.name
         busy_chart = chart(history.of("utilization", name), f"Busy, {name}", 1.0)
         lag_chart = chart(history.of("lag", name), f"Lag, {name}", LATE)
