@@ -6,7 +6,7 @@
 
 | metric, after ``tornado_unblock_`` | labels | |
 |---|---|---|
-| ``total_tokens``, ``borrowed_tokens``, ``threads`` | executor | gauges |
+| ``total_tokens``, ``borrowed_tokens``, ``threads``, ``oldest_waiter_seconds`` | executor | gauges |
 | ``running``, ``waiting`` | executor, endpoint | gauges |
 | ``completed_total``, ``failed_total``, ``abandoned_total``, ``timed_out_total`` | executor, endpoint | counters |
 | ``rejected_total`` | executor, endpoint, reason | counter |
@@ -39,10 +39,12 @@ from tornado_unblock._limits.statistics import (
     EndpointStatistics,
     ExecutorStatistics,
     Histogram,
+    open_limiters,
     statistics,
 )
 from tornado_unblock._stalls.records import LoopStatistics, StallStatistics
 from tornado_unblock._stalls.watching import loop_statistics, stalls
+from tornado_unblock.status.snapshot import oldest_waiters
 
 __all__ = ["register"]
 
@@ -101,6 +103,10 @@ def _metrics(
         values = [((name,), getattr(e, field)) for name, e in executors]
         rows = [(labels, value) for labels, value in values if value is not None]
         yield _gauge(field, text, ("executor",), rows)
+    oldest = oldest_waiters(open_limiters())
+    waits = [((name,), oldest.get(name, 0.0)) for name, _ in executors]
+    text = "For how long the first in line waits; 0 without a line."
+    yield _gauge("oldest_waiter_seconds", text, ("executor",), waits)
     running = [(labels, r.borrowed_tokens) for labels, r in endpoints]
     yield _gauge("running", "Bodies that run.", _ENDPOINT, running)
     waiting = [(labels, r.waiting) for labels, r in endpoints]

@@ -8,6 +8,7 @@ from tornado_unblock._loop.portal import forget_locals
 from tornado_unblock._stalls.checks import no_stalls
 from tornado_unblock._stalls.watching import forget_stalls
 from tornado_unblock.shim._crossing.background import close_background
+from tornado_unblock.status.server import stop_servers
 
 __all__ = ["no_stalls", "reset"]
 
@@ -15,8 +16,8 @@ __all__ = ["no_stalls", "reset"]
 def reset(timeout: float = 5.0) -> None:
     """Forget every executor and its options, and wait for their threads to end.
 
-    A watch for stalls ends, and what it has found is forgotten. The loop that the
-    process keeps for threads without one ends, too.
+    Status pages are served no more. A watch for stalls ends, and what it has found is
+    forgotten. The loop that the process keeps for threads without one ends, too.
 
     Call it between tests, when no body runs, from any thread but a worker.
 
@@ -24,6 +25,7 @@ def reset(timeout: float = 5.0) -> None:
         timeout: Seconds to wait for a worker whose body still runs; then it is
             left to itself.
     """
+    stop_servers()
     forget_stalls()
     close_background(timeout)
     forget_locals()

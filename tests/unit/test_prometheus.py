@@ -81,6 +81,22 @@ def test_gauges_of_a_loop_that_runs(exported):
     asyncio.run(main())
 
 
+def test_oldest_waiter(exported, gate):
+    """For how long the first in line waits; nobody is no time."""
+    configure("reports", max_workers=1)
+
+    async def main() -> None:
+        held = await gate.hold_worker(executor="reports")
+        assert value(exported, "oldest_waiter_seconds") == 0
+        waiting = run_in_executor(int, executor="reports")
+        assert value(exported, "oldest_waiter_seconds") > 0
+        gate.open.set()
+        await asyncio.gather(held, waiting)
+
+    asyncio.run(main())
+    assert value(exported, "oldest_waiter_seconds") == 0
+
+
 def test_twice_in_one_registry(exported):
     """The registry refuses what it has already."""
     from tornado_unblock import prometheus

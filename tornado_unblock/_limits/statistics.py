@@ -128,6 +128,13 @@ def watch(
         _watched.append(_Watched(loop, weakref.ref(executor), name, limiter))
 
 
+def open_limiters() -> list[tuple[str, Limiter]]:
+    """Return the limiters that count, each with its executor's name; any thread."""
+    with _lock:
+        _retire()
+        return [(watched.name, watched.limiter) for watched in _watched]
+
+
 def forget_statistics() -> None:
     """Begin anew, with every limiter made from now on."""
     with _lock:

@@ -49,6 +49,8 @@ class Step(enum.IntEnum):
     STALLS = 10
     """The watching thread is not there, and starts when a loop of the child turns;
     stalls are counted anew."""
+    STATUS = 11
+    """No status page is served: its sockets are left to the parent."""
 
 
 class _Acts(NamedTuple):

@@ -128,6 +128,8 @@ class Offload(Lease):
         *("_error", "_thread_id", "_value", "ended_at", "started_at", "successor"),
         # Taken by one of them: list.pop is atomic.
         *("_alive", "_at_end"),
+        # For `current_hop`, any thread under its lock; 0: nobody has asked for it yet.
+        "hop_id",
     )
 
     # Who hands over more than a function, and what it hands over.
@@ -176,6 +178,7 @@ class Offload(Lease):
         self.waiting_thread = self.reserved_worker = None
         self.owner = self.handler = self.successor = None
         self.started_at = self.ended_at = 0.0
+        self.hop_id = 0
 
     @property
     def future(self) -> OffloadFuture:
@@ -426,6 +429,24 @@ class Offload(Lease):
         """Return where the function is right now, as text; empty when it has ended."""
         frame = sys._current_frames().get(self._thread_id or 0)
         return "".join(traceback.format_stack(frame)) if frame is not None else ""
+
+    def steps(self) -> list[tuple[str, int, str]]:
+        """Return where the function is right now, in values; any thread.
+
+        Returns:
+            File, line and function of each frame, the outermost first; none when it
+            has ended, or not begun.
+        """
+        thread = self._thread_id
+        frame = sys._current_frames().get(thread or 0)
+        found = []
+        while frame is not None:
+            code = frame.f_code
+            name = getattr(code, "co_qualname", code.co_name)  # 3.11 on
+            found.append((code.co_filename, frame.f_lineno or 0, name))
+            frame = frame.f_back
+        # Its thread may have begun something else meanwhile.
+        return found[::-1] if self._thread_id == thread else []
 
     def _time_out(self) -> None:
         self._timer = None

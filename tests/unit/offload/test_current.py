@@ -6,7 +6,14 @@ import threading
 
 from tornado.web import RequestHandler
 
-from tornado_unblock import Hop, cancelled, current_hop, run_in_executor, unblock
+from tornado_unblock import (
+    Hop,
+    cancelled,
+    configure,
+    current_hop,
+    run_in_executor,
+    unblock,
+)
 
 WAIT = 10.0
 
@@ -70,3 +77,40 @@ def test_another_thread_learns_that_the_client_left(make_server):
     client.close()
     assert told.wait(WAIT)
     assert seen == [(False, False), (False, True), (True, True)]
+
+
+def test_budget(make_server, gate):
+    """A body learns how long it has waited, and how long it still may run."""
+    configure("reports", max_workers=1, timeout=60.0)
+    configure("endless", max_workers=1)
+
+    def body():
+        hop = current_hop()
+        return hop.executor, hop.queue_time, hop.time_left
+
+    async def wait_in_line():
+        held = await gate.hold_worker(executor="reports")
+        waiting = run_in_executor(body, executor="reports")
+        gate.open.set()
+        await held
+        return await waiting
+
+    server = make_server()
+    executor, queue_time, time_left = server.call(wait_in_line)
+    assert executor == "reports"
+    assert queue_time > 0
+    assert 0 < time_left <= 60
+    _, _, endless = server.call(lambda: run_in_executor(body, executor="endless"))
+    assert endless is None
+
+
+def test_number_of_a_hop(make_server):
+    """It is the same whoever asks, and no other hop has it."""
+
+    def ids():
+        return current_hop().id, current_hop().id
+
+    server = make_server()
+    first, again = server.call(run_in_executor, ids)
+    second, _ = server.call(run_in_executor, ids)
+    assert first == again != second

@@ -1,0 +1,187 @@
+"""`status.serve`: a page that answers while the application's loop stands still."""
+
+from __future__ import annotations
+
+import socket
+import threading
+
+import pytest
+from tornado.web import Application, RequestHandler
+
+from tests.unit.conftest import WAIT
+from tests.unit.status.conftest import Client
+from tornado_unblock import ConfigurationError, status, testing, unblock, watch
+from tornado_unblock._stalls.watching import current_watch
+
+pytestmark = pytest.mark.allow_log("tornado_unblock.stalls", "Event loop stalled")
+
+
+def hold_the_loop(gate):
+    gate.hold()
+
+
+class Stalling(RequestHandler):
+    def initialize(self, gate):
+        self.gate = gate
+
+    def get(self):
+        hold_the_loop(self.gate)
+
+
+def test_it_answers_while_the_loop_stands_still(make_server, serve_status, gate):
+    """The page names who holds the loop, and the line on which it stands."""
+    page = serve_status()
+    server = make_server(("/(?:.*)", Stalling, {"gate": gate}))
+    server.send("/")
+    assert gate.wait()
+    events = page.events()
+    alarms = ""
+    while "has been stalled" not in alarms:
+        alarms = events.next().get("alarms", "")
+    assert "Stalling.get GET" in alarms
+    assert "hold_the_loop" in alarms
+    assert "to do" in alarms
+    (stalled,) = page.json()["stalled"]
+    assert "hold_the_loop" in [line["function"] for line in stalled["chain"]]
+    assert stalled["endpoint"] == "Stalling.get"
+    assert "hold_the_loop" in page.get("/").body.decode()
+    gate.open.set()
+    while "stalled for" in alarms:
+        alarms = events.next().get("alarms", alarms)
+    events.close()
+    assert page.json()["stalls"][0]["count"] == 1
+
+
+def test_stop_ends_the_watch_that_was_begun(serve_status):
+    """A server that is stopped leaves no port, thread or watch; twice is once."""
+    server = status.serve(0)
+    assert current_watch() is not None
+    assert repr(server) == f"<status.Server port={server.port}>"
+    with Client(server.port).open("/events") as listening:
+        listening.recv(1)
+        server.stop()
+    server.stop()
+    assert current_watch() is None
+    assert repr(server) == "<status.Server stopped>"
+    with pytest.raises(ConnectionRefusedError):
+        socket.create_connection(("127.0.0.1", server.port), WAIT)
+    assert not [t for t in threading.enumerate() if t.name.startswith("unblock-status")]
+
+
+def test_a_watch_that_is_kept_stays(serve_status):
+    """A watch with values of its own is used, and stays when the page is gone."""
+    own = watch(threshold=7.0)
+    server = status.serve(0)
+    server.stop()
+    assert current_watch() is own
+
+
+def test_without_a_watch(serve_status):
+    """Whoever wants no watch has none, and the page says what is not known."""
+    page = serve_status(watch=False)
+    assert current_watch() is None
+    assert b"Nobody watches the event loop" in page.get("/").body
+
+
+def test_reset_stops_it():
+    """`testing.reset` ends the servers that a test has left."""
+    server = status.serve(0)
+    testing.reset()
+    assert repr(server) == "<status.Server stopped>"
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"address": "0.0.0.0"}, "can be reached from other machines"),
+        ({"authorize": True}, "authorize must be a function"),
+        ({"hosts": "ops.internal"}, "hosts must be a list of names"),
+        ({"hosts": ["ops.internal:80"]}, "names without a port"),
+        ({"hosts": [7]}, "names without a port"),
+    ],
+)
+def test_bad_arguments(options, message):
+    """What makes no sense, or is not safe, is refused before anything is opened."""
+    with pytest.raises(ConfigurationError, match=message):
+        status.serve(0, **options)
+    assert current_watch() is None
+
+
+def test_other_machines_with_authorize(serve_status):
+    """With `authorize` an address that others can reach may be served."""
+    page = serve_status(address="0.0.0.0", authorize=lambda handler: True)
+    assert page.get("/").status == 200
+
+
+def test_a_port_that_is_taken(serve_status):
+    """The error is the caller's, and nothing is left."""
+    page = serve_status()
+    with pytest.raises(OSError, match="in use"):
+        status.serve(page.port)
+
+
+def test_routes_of_the_application(serve_status):
+    """What runs where is told of the application that is given."""
+
+    @unblock
+    class Orders(RequestHandler):
+        def get(self): ...
+
+    page = serve_status(app=Application([(r"/orders/(\d+)", Orders)]))
+    (route,) = page.json()["routes"]
+    assert (route["body"], route["verb"]) == ("worker", "GET")
+    assert b"/orders/" in page.get("/").body
+
+
+@pytest.mark.expect_log("tornado.application", "status page answered 500")
+@pytest.mark.expect_log("tornado.application", "Uncaught exception")
+def test_an_authorize_that_fails(serve_status):
+    """What it raises is logged for the operator, and not sent."""
+
+    def authorize(handler):
+        raise ValueError("TOP-SECRET")
+
+    page = serve_status(authorize=authorize)
+    response = page.get("/")
+    assert (response.status, response.body) == (500, b"500\n")
+    assert b"TOP-SECRET" not in response.raw
+
+
+def test_a_forked_child_holds_no_socket(run_program):
+    """The page stays the parent's: the child can serve one of its own on its port."""
+    output = run_program(
+        """
+        import os
+        from http.client import IncompleteRead
+        from urllib.request import urlopen
+        from tornado_unblock import status
+
+        def ask(server):
+            return urlopen(f"http://127.0.0.1:{server.port}/status.json", timeout=20)
+
+        parent = status.serve(0)
+        watching = urlopen(f"http://127.0.0.1:{parent.port}/events", timeout=20)
+        watching.readline()
+        leave = os.pipe()
+        pid = os.fork()
+        if pid == 0:
+            print(parent, flush=True)
+            own = status.serve(0)
+            assert f'"process": {os.getpid()}' in ask(own).read().decode()
+            own.stop()
+            os.read(leave[0], 1)
+            os._exit(0)
+        assert f'"process": {os.getpid()}' in ask(parent).read().decode()
+        parent.stop()
+        try:
+            watching.read()  # ends although the child lives
+        except IncompleteRead:
+            pass
+        again = status.serve(parent.port)
+        os.write(leave[1], b"x")
+        assert os.waitpid(pid, 0)[1] == 0
+        again.stop()
+        print("done")
+        """
+    )
+    assert output == "<status.Server stopped>\ndone\n"
