@@ -16,6 +16,8 @@ from tornado.websocket import WebSocketHandler, websocket_connect
 
 from tests.unit.gates import Gate
 from tornado_unblock import unblock, unblock_application
+from tornado_unblock._connection.request_connection import RequestConnection
+from tornado_unblock._connection.response import ResponseWriter
 from tornado_unblock._handlers.ownership import Ownership
 from tornado_unblock._loop.portal import current_portal
 
@@ -79,12 +81,15 @@ def test_cancelled_when_all_is_sent(make_server, gate, tmp_path):
 
 def test_worker_that_finishes_at_that_very_moment():
     """Who takes the right to finish first finishes, the other does not."""
-    handler = SimpleNamespace(_finished=False)
+    request = SimpleNamespace(connection=None)
+    handler = SimpleNamespace(_finished=False, request=request)
     offload: Any = SimpleNamespace(handler=handler, abandon=lambda why: False)
 
     async def main() -> bool:
-        ownership = Ownership(current_portal(), None)
-        ownership.writer.complete = True
+        ownership = Ownership(current_portal())
+        writer = ResponseWriter(None, current_portal(), ownership)  # type: ignore[arg-type]
+        writer.complete = True
+        request.connection = RequestConnection(writer)
         return ownership.is_answered(offload)
 
     assert asyncio.run(main())

@@ -90,7 +90,7 @@ def test_it_is_cancelled_from_within(in_any_body):
         task = asyncio.current_task()
         assert task is not None
         task.cancel()
-        await asyncio.sleep(WAIT)
+        await asyncio.get_running_loop().create_future()
 
     def body() -> None:
         with pytest.raises(asyncio.CancelledError):
