@@ -90,6 +90,8 @@ def test_wheel_files(wheel: Path) -> None:
     """The wheel holds the modules, the typing marker, metadata and the licence."""
     info = f"tornado_unblock-{tornado_unblock.__version__}.dist-info"
     expected = modules() | {"tornado_unblock/py.typed", "tornado_unblock_pytest.py"}
+    assets = ROOT / "tornado_unblock" / "status" / "assets"
+    expected |= {path.relative_to(ROOT).as_posix() for path in assets.iterdir()}
     expected |= {
         f"{info}/{name}"
         for name in (

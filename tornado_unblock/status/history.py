@@ -7,9 +7,10 @@
 from __future__ import annotations
 
 import collections
+from collections.abc import Mapping
 from typing import Optional
 
-from tornado_unblock.status.snapshot import Loop, Snapshot
+from tornado_unblock.status.snapshot import Figures, Loop
 
 #: Seconds between two points, and how many points are kept: ten minutes.
 INTERVAL = 5.0
@@ -29,29 +30,26 @@ class History:
     def __init__(self) -> None:
         self._series: dict[Key, collections.deque[Optional[float]]] = {}
         self._loops: dict[str, Loop] = {}
-        self._completed: dict[str, int] = {}
+        self._completed: Mapping[str, int] = {}
         self._at: Optional[float] = None
 
-    def add(self, snapshot: Snapshot) -> None:
+    def add(self, figures: Figures) -> None:
         """Add a point of each series; once in `INTERVAL`."""
         points: dict[Key, Optional[float]] = {}
-        for loop in snapshot.loops:
+        for loop in figures.loops:
             before = self._loops.get(loop.name)
             points["utilization", loop.name] = _utilization(before, loop)
             points["lag", loop.name] = _lag(before, loop)
-        completed: dict[str, int] = collections.Counter()
-        for endpoint in snapshot.endpoints:
-            completed[endpoint.executor] += endpoint.completed
-        passed = snapshot.taken_at - self._at if self._at is not None else 0.0
-        for executor in snapshot.executors:
+        passed = figures.taken_at - self._at if self._at is not None else 0.0
+        for executor in figures.executors:
             name = executor.name
             points["borrowed", name] = executor.borrowed_tokens
             points["waiting", name] = executor.waiting
-            more = completed[name] - self._completed.get(name, 0)
+            more = figures.completed[name] - self._completed.get(name, 0)
             points["rate", name] = max(0, more) / passed if passed > 0 else None
         self._keep(points)
-        self._loops = {loop.name: loop for loop in snapshot.loops}
-        self._completed, self._at = completed, snapshot.taken_at
+        self._loops = {loop.name: loop for loop in figures.loops}
+        self._completed, self._at = figures.completed, figures.taken_at
 
     def _keep(self, points: dict[Key, Optional[float]]) -> None:
         for gone in self._series.keys() - points.keys():

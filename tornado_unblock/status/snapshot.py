@@ -25,7 +25,11 @@ from tornado_unblock._executors.registry import executors, options_of
 from tornado_unblock._handlers.report import report
 from tornado_unblock._limits.counts import REASONS
 from tornado_unblock._limits.limiter import Limiter
-from tornado_unblock._limits.statistics import open_limiters, statistics
+from tornado_unblock._limits.statistics import (
+    ExecutorStatistics,
+    open_limiters,
+    statistics,
+)
 from tornado_unblock._offload.offload import ABANDONED, Offload
 from tornado_unblock._stalls.frames import Step, is_own
 from tornado_unblock._stalls.records import LoopStatistics, Place, Stall
@@ -219,17 +223,18 @@ def take(
         app: The application whose routes to report.
         jobs: What is known of jobs.
     """
-    loops = [loop for loop in loop_statistics() if _is_shown(loop)]
     limiters = open_limiters()
     bodies = _bodies(limiters)
+    loops = _shown_loops()
+    used = statistics()
     return Snapshot(
         taken_at=time.time(),
         process=os.getpid(),
         watched=current_watch() is not None,
         stalled=tuple(_stalled(o.name, o.stall) for o in loops if o.stall is not None),
         loops=tuple(map(_loop, loops)),
-        executors=_executors(limiters),
-        endpoints=_endpoints(),
+        executors=_executors(used, limiters),
+        endpoints=_endpoints(used),
         bodies=tuple(b for b in bodies if not b.abandoned)[:_MOST],
         abandoned=tuple(b for b in bodies if b.abandoned)[:_MOST],
         stalls=_stalls(),
@@ -238,6 +243,41 @@ def take(
         configuration=_configuration(),
         routes=tuple(Route(*row) for row in report(app)) if app is not None else (),
     )
+
+
+@dataclasses.dataclass(frozen=True)
+class Figures:
+    """What the charts are drawn of; little, since it is taken while nobody looks.
+
+    Attributes:
+        taken_at: Seconds since 1970.
+        loops: As in `Snapshot`.
+        executors: As in `Snapshot`.
+        completed: Bodies that have ended, by executor.
+    """
+
+    taken_at: float
+    loops: tuple[Loop, ...]
+    executors: tuple[Executor, ...]
+    completed: Mapping[str, int]
+
+
+def take_figures() -> Figures:
+    """Return what a point of each chart is made of; any thread."""
+    used = statistics()
+    return Figures(
+        taken_at=time.time(),
+        loops=tuple(map(_loop, _shown_loops())),
+        executors=_executors(used, []),
+        completed={
+            name: sum(endpoint.completed for endpoint in one.endpoints.values())
+            for name, one in used.items()
+        },
+    )
+
+
+def _shown_loops() -> list[LoopStatistics]:
+    return [loop for loop in loop_statistics() if _is_shown(loop)]
 
 
 def _is_shown(loop: LoopStatistics) -> bool:
@@ -298,7 +338,12 @@ def oldest_waiters(limiters: list[tuple[str, Limiter]]) -> dict[str, float]:
     return found
 
 
-def _executors(limiters: list[tuple[str, Limiter]]) -> tuple[Executor, ...]:
+_Used = Mapping[str, ExecutorStatistics]
+
+
+def _executors(
+    used: _Used, limiters: list[tuple[str, Limiter]]
+) -> tuple[Executor, ...]:
     oldest = oldest_waiters(limiters)
     return tuple(
         Executor(
@@ -309,11 +354,11 @@ def _executors(limiters: list[tuple[str, Limiter]]) -> tuple[Executor, ...]:
             oldest_waiter=oldest.get(name),
             threads=executor.threads,
         )
-        for name, executor in sorted(statistics().items())
+        for name, executor in sorted(used.items())
     )
 
 
-def _endpoints() -> tuple[Endpoint, ...]:
+def _endpoints(used: _Used) -> tuple[Endpoint, ...]:
     found = [
         Endpoint(
             executor=executor,
@@ -329,7 +374,7 @@ def _endpoints() -> tuple[Endpoint, ...]:
             mean_queue_time=numbers.queue_time.mean,
             total_run_time=numbers.run_time.seconds,
         )
-        for executor, use in statistics().items()
+        for executor, use in used.items()
         for name, numbers in use.endpoints.items()
     ]
     found.sort(key=lambda e: (e.total_run_time, e.running), reverse=True)

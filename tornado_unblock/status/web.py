@@ -35,7 +35,7 @@ from tornado_unblock._shutdown.drain import is_draining
 from tornado_unblock.status import tables
 from tornado_unblock.status.history import INTERVAL, History
 from tornado_unblock.status.jobs import JobCounts
-from tornado_unblock.status.snapshot import Snapshot, take
+from tornado_unblock.status.snapshot import Snapshot, take, take_figures
 
 Authorize = Callable[[RequestHandler], Union[bool, Awaitable[bool]]]
 Rule = tuple[str, type[RequestHandler], dict[str, Any]]
@@ -152,7 +152,7 @@ class Page:
             PeriodicCallback(self._record, INTERVAL * 1000).start()
 
     def _record(self) -> None:
-        self.history.add(take(jobs=self.jobs.get()))
+        self.history.add(take_figures())
 
     def knows(self, host: str) -> bool:
         """Whether a Host header is none that a foreign site can make a browser send.

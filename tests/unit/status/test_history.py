@@ -7,7 +7,7 @@ import dataclasses
 import pytest
 
 from tornado_unblock.status.history import POINTS, History
-from tornado_unblock.status.snapshot import Executor, Loop, take
+from tornado_unblock.status.snapshot import Executor, Figures, Loop
 
 LOOP = Loop(
     name="MainThread",
@@ -24,8 +24,8 @@ LOOP = Loop(
 
 
 def at(seconds, *loops, executors=()):
-    empty = dataclasses.replace(take(), endpoints=(), executors=executors)
-    return dataclasses.replace(empty, taken_at=seconds, loops=loops)
+    ended = {executor.name: 2 * int(seconds) for executor in executors}
+    return Figures(seconds, loops, executors, ended)
 
 
 def later(busy, watched, lag=0.1, **changes):
@@ -77,7 +77,7 @@ def test_executors_and_what_is_gone():
         history.add(at(5.0 * number, LOOP, executors=(executor,)))
     assert history.of("borrowed", "reports") == (1,) * POINTS
     assert history.of("waiting", "reports") == (2,) * POINTS
-    assert history.of("rate", "reports")[-1] == 0
+    assert history.of("rate", "reports")[-1] == 2
     history.add(at(9999.0))
     assert history.of("borrowed", "reports") == ()
     assert history.of("utilization", "MainThread") == ()

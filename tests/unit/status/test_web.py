@@ -326,6 +326,24 @@ def test_watchers_are_limited(serve_status, monkeypatch):
     client.close()
 
 
+def test_who_has_gone_meanwhile(serve_status, monkeypatch):
+    """A stream that is closed as an event is sent ends, and makes room."""
+
+    def flush(handler, *args, **kwargs):
+        handler.request.connection.stream.close()
+        return RequestHandler.flush(handler, *args, **kwargs)
+
+    monkeypatch.setattr(web._Events, "flush", flush)
+    monkeypatch.setattr(web, "MOST_WATCHERS", 1)
+    page = serve_status()
+    assert page.get("/events").raw == b""
+    monkeypatch.undo()
+    assert page.get("/").status == 200
+    events = page.events()
+    assert events.next()
+    events.close()
+
+
 def test_events_end_with_the_application(make_server, monkeypatch):
     """A shutdown does not wait for who watches."""
     from tornado_unblock import shutdown
