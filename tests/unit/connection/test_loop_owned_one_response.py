@@ -14,6 +14,7 @@ from tornado.web import RequestHandler
 
 from tests.unit.conftest import Response, read, uvloop
 from tornado_unblock import AbandonedError, unblock
+from tornado_unblock._connection.loop_owned import expect_head
 from tornado_unblock._connection.response import (
     NO_HEAD,
     RESPONSE_ENDED,
@@ -261,7 +262,9 @@ def park(make_server: Any, new_loop: Any) -> tuple[Any, Any, Any]:
     server.get("/")
     client = server.send("/poll")
     server.until(lambda: parked)
-    return server, parked[0].request.connection, client
+    connection = parked[0].request.connection
+    server.call(expect_head, connection)  # as for a handler that workers have
+    return server, connection, client
 
 
 def test_head_and_end_of_a_plain_connection(make_server, new_loop):
