@@ -7,6 +7,7 @@ import inspect
 import logging
 import pickle
 import re
+import signal
 import traceback
 import typing
 from typing import Any
@@ -16,7 +17,7 @@ from tornado.util import TimeoutError as TornadoTimeoutError
 from tornado.web import Finish, HTTPError, RequestHandler
 
 import tornado_unblock
-from tornado_unblock import _errors
+from tornado_unblock import _errors, run_in_executor
 from tornado_unblock._errors import (
     AbandonedError,
     BodyExitError,
@@ -432,3 +433,13 @@ def test_public_names_are_found_where_they_say(name):
     typing.get_type_hints(value)
     if not inspect.isclass(value) or issubclass(value, UnblockError):
         assert value.__module__ == "tornado_unblock"
+
+
+def test_main_thread_only():
+    """What Python allows in the main thread alone says so, and what to do."""
+
+    async def main() -> None:
+        with pytest.raises(ValueError, match=r"main thread.*: .*main thread"):
+            await run_in_executor(signal.signal, signal.SIGTERM, signal.SIG_DFL)
+
+    asyncio.run(main())

@@ -228,7 +228,7 @@ class Ownership:
             return False
         if running and not parted:
             on_finish = handler.on_finish
-            shown.on_finish = _nothing  # type: ignore[method-assign]
+            _skip_on_finish(shown)
             left = list(range(len(running)))
             for offload in running:
                 offload.at_end(functools.partial(_clean_up, handler, on_finish, left))
@@ -336,8 +336,16 @@ def _checked(own: Callable[..., Any]) -> Callable[..., Any]:
     return method
 
 
-def _nothing() -> None:
-    pass
+def _skip_on_finish(handler: RequestHandler) -> None:
+    """Have the next call of ``on_finish`` do nothing; then nothing shows of it."""
+    own = vars(handler)
+    kept = {name: own[name] for name in ("on_finish",) if name in own}
+
+    def skip() -> None:
+        del own["on_finish"]
+        own.update(kept)
+
+    own["on_finish"] = skip
 
 
 # --- worker -----------------------------------------------------------------

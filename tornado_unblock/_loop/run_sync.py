@@ -14,11 +14,10 @@ the body waits for it.
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import contextvars
 import functools
 import threading
-from typing import Any, Callable, Optional, Protocol
+from typing import Any, Callable, Optional, Protocol, cast
 
 from tornado import gen, util
 from tornado.ioloop import IOLoop
@@ -69,9 +68,9 @@ def _either(
 def _run_sync(
     portal: _Portal, func: _Yieldable, timeout: Optional[float] = None
 ) -> object:
-    lease = check_lease()
+    lease = cast(Lease, check_lease())  # `_either` has seen it
     run = _Run(func, lease)
-    with lease.lending() if lease is not None else contextlib.nullcontext():
+    with lease.lending():
         portal.call_soon(contextvars.copy_context().run, run.start)
         in_time = run.latch.wait(portal.loop, timeout)
         if not in_time:
@@ -83,7 +82,7 @@ def _run_sync(
 class _Run:
     """One function that a body has the loop run to its end."""
 
-    def __init__(self, func: _Yieldable, lease: Optional[Lease]) -> None:
+    def __init__(self, func: _Yieldable, lease: Lease) -> None:
         self._func = func
         self._lease = lease
         self.latch = Latch()
@@ -99,8 +98,7 @@ class _Run:
         """Begin."""
         self._task = asyncio.get_running_loop().create_task(self._run())
         self._task.add_done_callback(self._end)
-        if self._lease is not None:
-            self._lease.awaiting = self._task
+        self._lease.awaiting = self._task
 
     def cancel(self) -> None:
         """End it: its time is over."""
@@ -121,11 +119,10 @@ class _Run:
 
     def _end(self, task: asyncio.Task[None]) -> None:
         lease = self._lease
-        if lease is not None:
-            lease.awaiting = None
+        lease.awaiting = None
         if task.cancelled():
             self._error = asyncio.CancelledError()
-            if lease is not None and lease.revoked is not None:
+            if lease.revoked is not None:
                 self._error = AbandonedError(lease.revoked)
         self._task = None
         self.latch.open()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from types import SimpleNamespace
 from typing import Any, Optional
 
 import pytest
@@ -95,3 +96,14 @@ def test_look_at_a_stream(make_server):
 
     assert make_server(("/", Handler)).get("/").status == 200
     assert seen == [(False, "127.0.0.1")]
+
+
+def test_socket_of_a_stream_on_the_loop_thread(make_server):
+    """There it is the socket itself."""
+
+    async def main() -> bool:
+        stream = SimpleNamespace(socket=object())
+        safe = LoopAffineStream(stream, current_portal(), int)
+        return safe.socket is stream.socket
+
+    assert make_server().call(main)

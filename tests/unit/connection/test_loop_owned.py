@@ -7,6 +7,7 @@ import socket
 import struct
 import threading
 from collections.abc import Iterator
+from types import SimpleNamespace
 from typing import Any, Callable, Optional
 
 import pytest
@@ -25,6 +26,7 @@ from tornado_unblock import (
     unblock_application,
 )
 from tornado_unblock._connection import loop_owned
+from tornado_unblock._connection.loop_owned import expect_head
 from tornado_unblock._loop.portal import current_portal, portal_to
 
 LOOPS = pytest.mark.parametrize(
@@ -809,3 +811,10 @@ def test_private_things_of_tornado_that_guards_use():
         text = inspect.getsource(cls)
         for name in names:
             assert name in text, (cls, name)
+
+
+def test_connection_of_another_kind():
+    """What is no HTTP/1 connection is left as it is."""
+    connection = SimpleNamespace()
+    expect_head(connection)
+    assert vars(connection) == {}

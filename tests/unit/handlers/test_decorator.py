@@ -296,6 +296,8 @@ def test_initialize_beside_an_unblocked_verb():
         legacy(initialize=opens)
     with pytest.warns(UserWarning, match="remains initialize"):
         legacy(initialize=functools.partialmethod(opens))
+    with pytest.warns(UserWarning, match="remains initialize"):
+        legacy(initialize=print)
 
 
 @pytest.mark.filterwarnings("error")

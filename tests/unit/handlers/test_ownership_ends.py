@@ -11,9 +11,10 @@ import pytest
 from tornado.httpserver import HTTPServer
 from tornado.iostream import IOStream
 from tornado.netutil import bind_sockets
-from tornado.web import Application, RequestHandler, StaticFileHandler
+from tornado.web import Application, HTTPError, RequestHandler, StaticFileHandler
 from tornado.websocket import WebSocketHandler, websocket_connect
 
+from tests.unit.conftest import all_quiet
 from tests.unit.gates import Gate
 from tornado_unblock import unblock, unblock_application
 from tornado_unblock._connection.request_connection import RequestConnection
@@ -218,3 +219,24 @@ def test_loop_closed_under_on_finish(gate):
         return []
 
     close_loop_under(Application([("/", Handler)]), gate, talk)
+
+
+def test_error_after_an_abandoned_helper_has_ended(make_server, gate, expect_log):
+    """What that helper has left behind on the handler is not believed then, either."""
+    expect_log("tornado.application", "still running after")
+    expect_log("tornado.access", "^418")
+
+    class Handler(RequestHandler):
+        @unblock(timeout=0.02)
+        def helper(self) -> None:
+            gate.hold()
+            self._headers_written = True
+
+        async def get(self) -> None:
+            with pytest.raises(asyncio.TimeoutError):
+                await self.helper()
+            gate.open.set()
+            await all_quiet()
+            raise HTTPError(418)
+
+    assert make_server(("/", Handler)).get("/").status == 418

@@ -62,7 +62,7 @@ def time_out_when_ended(offload: Any, entered: threading.Event) -> None:
     ended = threading.Event()
     get_executor().submit(ended.set)  # the same worker, so after the end
     assert ended.wait(WAIT)
-    offload._timer.cancel()
+    offload._stop_timer()
     offload._time_out()
 
 
@@ -122,7 +122,7 @@ def test_timeout_between_two_pipelined_requests(
         def get(self) -> None:
             offload: Any = current_lease()
             self.write("never seen")
-            offload.portal.call(offload._timer.cancel)
+            offload.portal.call(offload._stop_timer)
             offload.portal.call(offload._time_out)
             for attempt in (self.flush, self.finish, lambda: self.write("late")):
                 try:

@@ -13,7 +13,7 @@ from tornado.web import HTTPError, RequestHandler, stream_request_body
 from tornado.websocket import WebSocketHandler
 
 from tests.unit.handlers.test_websocket import talk
-from tornado_unblock import report, unblock
+from tornado_unblock import report, unblock, unblock_application
 from tornado_unblock._executors.registry import get_executor
 from tornado_unblock._handlers.in_turn import dispatch, dispatch_in_line
 from tornado_unblock._limits.placement import placement
@@ -104,17 +104,17 @@ def test_socket_of_an_unknown_version(make_server):
 def test_method_that_nobody_knows_twice(make_server, allow_log):
     """It is answered as inline, and is nothing to keep a plan under."""
     allow_log("tornado.access", "^405 BREW")
-    ran = []
+    ended = threading.Semaphore(0)
 
     class Handler(RequestHandler):
         @unblock
-        def prepare(self) -> None:
-            ran.append(self.request.method)
+        def on_finish(self) -> None:
+            ended.release()
 
     server = make_server(("/", Handler))
-    statuses = [server.get("/", method=f"BREW{n}").status for n in range(2)]
-    assert statuses == [405, 405]
-    assert ran == []
+    for number in range(2):
+        assert server.get("/", method=f"BREW{number}").status == 405
+        assert ended.acquire(timeout=10)
 
 
 def test_on_finish_that_is_no_function(make_server):
@@ -207,3 +207,26 @@ def test_cancelled_while_others_hold_the_handler(make_server):
             self.write(" ".join(ran))
 
     assert make_server(("/", Handler)).get("/").body == b"first last"
+
+
+def test_execute_of_one_handler(make_server):
+    """An ``_execute`` that stands on the handler itself is what is called."""
+    seen: list[str] = []
+
+    class Handler(RequestHandler):
+        def initialize(self) -> None:
+            own = self._execute
+
+            def execute(*args: Any, **kwargs: Any) -> Any:
+                seen.append("its own")
+                return own(*args, **kwargs)
+
+            self._execute = execute  # type: ignore[method-assign]
+
+        def get(self) -> None:
+            self.write("served")
+
+    server = make_server(("/", Handler))
+    server.call(lambda: unblock_application(server.server.request_callback) and None)
+    assert server.get("/").body == b"served"
+    assert seen == ["its own"]

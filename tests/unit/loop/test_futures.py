@@ -9,7 +9,7 @@ from typing import Any, Callable
 
 import pytest
 
-from tornado_unblock._loop.futures import copy_outcome, deliver
+from tornado_unblock._loop.futures import _copy_unheard, copy_outcome, deliver
 
 variable: contextvars.ContextVar[str] = contextvars.ContextVar("variable")
 
@@ -150,3 +150,17 @@ def test_delivered(make: Callable[[], Any], expected: Any):
         return await future
 
     assert asyncio.run(main()) == expected
+
+
+def test_copy_that_nobody_wants_any_more():
+    """A Future of another loop that was cancelled meanwhile stays as it is."""
+
+    async def main() -> None:
+        loop = asyncio.get_running_loop()
+        own, done = loop.create_future(), loop.create_future()
+        done.set_result(1)
+        own.cancel()
+        _copy_unheard(own, done)
+        assert own.cancelled()
+
+    asyncio.run(main())

@@ -380,3 +380,17 @@ def test_taken_before_it_starts():
 
     asyncio.run(main())
     assert ran == []
+
+
+def test_end_that_is_posted_twice():
+    """It ends once: something raised in its worker after it had been posted."""
+
+    async def main() -> tuple[int, int]:
+        portal = current_portal()
+        where = placement(portal, get_executor(), "it", None)
+        offload = Offload(portal, where, int)
+        await offload.admit()
+        offload._end()
+        return offload.endpoint.completed, where.limiter.borrowed_tokens
+
+    assert asyncio.run(main()) == (1, 0)

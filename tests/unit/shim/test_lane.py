@@ -6,6 +6,7 @@ import asyncio
 import contextvars
 import threading
 import weakref
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -13,7 +14,7 @@ import pytest
 from tornado_unblock import LoopClosedError, configure, run_in_executor
 from tornado_unblock._loop.portal import current_portal
 from tornado_unblock._offload.offload import helper
-from tornado_unblock.shim._crossing.lane import Lane, current_lane
+from tornado_unblock.shim._crossing.lane import Lane, _Turn, current_lane
 
 WAIT = 10.0
 
@@ -154,3 +155,20 @@ def test_last_job_is_not_kept():
         thread.join(WAIT)
 
     asyncio.run(main())
+
+
+def test_turn_that_has_begun_is_not_given_up():
+    """Its thread has come to it just now: it has not waited too long."""
+    told: list[str] = []
+    lane: Any = SimpleNamespace(end_inner_wait=told.append)
+    timeouts: Any = SimpleNamespace(add=lambda turn: None)
+
+    async def main() -> None:
+        future = asyncio.get_running_loop().create_future()
+        offload: Any = SimpleNamespace(future=future)
+        turn = _Turn(lane, offload, timeouts)
+        turn._undecided.clear()
+        turn.give_up()
+
+    asyncio.run(main())
+    assert told == []
