@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any, Optional
 
 from tornado_unblock._scan.fixes import RULES, Facts, Left
+from tornado_unblock._scan.fixes.edits import lines_of
 from tornado_unblock._scan.project import Class
 from tornado_unblock._scan.scan import Entry, Scan, room
 from tornado_unblock._scan.settings import SettingsError, read_settings, with_bases
@@ -49,8 +50,8 @@ class Change:
         """The change, as a patch."""
         name = str(self.source.path)
         lines = difflib.unified_diff(
-            self.source.text.splitlines(keepends=True),
-            self.text.splitlines(keepends=True),
+            lines_of(self.source.text),
+            lines_of(self.text),
             name,
             name,
         )

@@ -80,6 +80,35 @@ def test_after_the_handlers(
     assert "+    @shim.dual" in out
 
 
+def test_what_is_a_leaf(
+    code_base: WriteFiles, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """What blocks itself, and is no method of a handler; not what calls that."""
+    folder = code_base(
+        """
+        import requests
+        import tornado.web
+        from tornado_unblock import unblock
+        def load():
+            return fetch()
+        def fetch():
+            return requests.get("x")
+        class A(tornado.web.RequestHandler):
+            @unblock
+            def get(self):
+                self.help()
+            def help(self):
+                requests.get("x")
+                load()
+        """
+    )
+    assert main([str(folder), "--rule", "dual-leaves"]) == CHANGES
+    out, err = capsys.readouterr()
+    assert err == ""
+    assert out.count("+@shim.dual") == 1
+    assert "+@shim.dual\n def fetch" in out
+
+
 def test_lines_that_moved(
     code_base: WriteFiles, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -137,6 +166,23 @@ def test_legacy(code_base: WriteFiles, capsys: pytest.CaptureFixture[str]) -> No
     assert "+IOLoop.current().start()" in out
     assert "is Python 2" in err
     assert "cannot be parsed" in err
+
+
+def test_form_feeds(code_base: WriteFiles, capsys: pytest.CaptureFixture[str]) -> None:
+    """A diff has the lines of the file, also where a page ends."""
+    folder = code_base(
+        """
+        from tornado.ioloop import IOLoop
+        \f
+        IOLoop.instance().start()
+        """
+    )
+    assert main([str(folder), "--rule", "legacy"]) == CHANGES
+    lines = capsys.readouterr().out.split("\n")
+    assert "\n".join(lines[2:]) == (
+        "@@ -1,3 +1,3 @@\n from tornado.ioloop import IOLoop\n \f\n"
+        "-IOLoop.instance().start()\n+IOLoop.current().start()\n"
+    )
 
 
 def test_wrong(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import io
 import warnings
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple, Optional
@@ -51,6 +52,11 @@ class Facts:
     leaves: tuple[tuple[int, bool], ...] = ()
 
 
+def lines_of(text: str) -> list[str]:
+    """Return the lines that Python counts: a form feed, for one, ends none."""
+    return io.StringIO(text, newline="").readlines()
+
+
 class Text:
     """A text with its tree; collects changes and makes them all at once.
 
@@ -65,7 +71,7 @@ class Text:
             self.tree = ast.parse(text)
         self.left: list[Left] = []
         self._lines = [0]
-        for line in text.splitlines(keepends=True):
+        for line in lines_of(text):
             self._lines.append(self._lines[-1] + len(line))
         self._edits: list[tuple[int, int, str]] = []
         self._imports: list[tuple[str, str]] = []

@@ -39,13 +39,10 @@ def _is_unblock(text: Text, decorator: ast.expr) -> bool:
 
 def _decorate(text: Text, node: ast.ClassDef) -> None:
     start = text.line_start(node.lineno)
-    before = text.text[start : text.offset(node.lineno, node.col_offset)]
-    if before.strip():
-        text.leave(node, f"class {node.name} does not begin its line")
-        return
+    indent = text.text[start : text.offset(node.lineno, node.col_offset)]
     try:
         name = text.need("tornado_unblock", "unblock")
     except NameTaken:
         text.leave(node, f"unblock is something else in this file: {node.name}")
         return
-    text.insert_line(node.lineno, f"@{name}", before)
+    text.insert_line(node.lineno, f"@{name}", indent)

@@ -82,8 +82,11 @@ PAIRS = {
     "the name is taken": pair(
         "unblock = 1\nclass A(B): pass\n", "", "A", classes=frozenset({2})
     ),
-    "not at the beginning of a line": pair(
-        "if 1: pass\nx = 1; y = 2\n", classes=frozenset({2})
+    "characters that end lines elsewhere": pair(
+        "import a\n\f\nb = '\x1c \u2028'\n\nclass A(B): pass\nclass C: pass\n",
+        "import a\nfrom tornado_unblock import unblock\n"
+        "\f\nb = '\x1c \u2028'\n\n@unblock\nclass A(B): pass\nclass C: pass\n",
+        classes=frozenset({5}),
     ),
     "not named": pair("class A(B): pass\n"),
 }
