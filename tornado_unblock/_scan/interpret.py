@@ -1180,8 +1180,7 @@ def _bind(atoms: Atoms, func: Func, args: Args) -> dict[str, Value]:
 
 
 def _is_coroutine(node: Any) -> bool:
-    if isinstance(node, ast.AsyncFunctionDef):
-        return True
+    """Tell whether what a function yields is waited for, not passed on."""
     names = decorator_names(node) if isinstance(node, FunctionNode) else set()
     return bool(names & {"coroutine", "engine", "inlineCallbacks"})
 

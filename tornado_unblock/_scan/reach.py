@@ -226,6 +226,8 @@ class Reach:
                         if isinstance(atom, Func):
                             passed = args or self.interpreter.no_args
                             self._edge(atom, passed, node.lineno, edges)
+                        elif isinstance(atom, Ext):  # __call__ = requests.get
+                            self._leaf(atom.path, node, atom.level, edges)
                     return
             elif name not in ("__init__", "__call__"):
                 step = "[]" if name == "__getitem__" else f".{name}"

@@ -194,7 +194,7 @@ class Scope:
             self.attributes.append(Store(target, binding))
         elif isinstance(target, ast.Subscript):
             self.items.append(Store(target, binding))
-        elif isinstance(target, (ast.Tuple, ast.List)):
+        else:  # a tuple or a list
             for at, part in enumerate(target.elts):
                 if binding.at is None and not isinstance(part, ast.Starred):
                     self._target(part, binding._replace(at=at))

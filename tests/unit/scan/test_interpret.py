@@ -248,6 +248,31 @@ BODIES = {
     "raise Error(slow())": True,
     "unknown(slow)": False,
     "self.application.start(slow)": False,
+    "def inner(f, g=1): f()\n    inner()": False,
+    "@other\n    def inner(): slow()\n    inner()": True,
+    "class C:\n        settings = staticmethod(slow)\n    C().settings()": True,
+    "class C:\n        def __getattr__(self, n): return slow\n    C().__x__()": False,
+    "class C(other): pass\n    C().go()": False,
+    "class C: pass\n    other.hook = slow\n    C().hook()": False,
+    "with slow as f: f()": False,
+    "def inner(f): f()\n    inner(**[slow])": False,
+    "class C:\n        __call__ = requests.get\n    C()('x')": True,
+    "class C:\n        __call__ = requests.Session\n    C()().get('x')": True,
+    "class C:\n        __call__ = requests.codes\n    C()()": False,
+    "class C:\n        @run_on_executor\n        def __call__(self): slow()\n"
+    "    C()()": False,
+    "class C(list): pass\n    C()[1]": False,
+    "class C(requests.Session): pass\n    with C() as s: s.get('x')": True,
+    "class B:\n        @property\n        def row(self): return slow()\n"
+    "    class C(B):\n        @classmethod\n        def go(cls): super().row\n"
+    "    C.go()": False,
+    "def inner(f, n): f()\n    "
+    + "; ".join(f"inner(quick, '{n}')" for n in range(210))
+    + "; inner(slow, 'x')": True,
+    "getattr(self)()": False,
+    "getattr(slow, self.n)()": False,
+    "async def inner():\n        yield slow\n"
+    "    async def outer():\n        async for f in inner(): f()\n    outer()": True,
 }
 
 
