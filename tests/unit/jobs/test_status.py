@@ -153,7 +153,7 @@ def test_expired_between_two_looks(app, job, server, monkeypatch):
     """The stream ends, without an error."""
     monkeypatch.setattr(status, "_POLL", 0.0)
     ticket = job.later()
-    states = [app.state(ticket.id), None]
+    states = [app.state(ticket.id), app.state(ticket.id), None]
 
     class Once(Jobs):
         class state:

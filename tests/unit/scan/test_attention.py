@@ -95,6 +95,9 @@ BODIES = {
     "self.prop.x": "",
     "self.settings.x.y": "",
     "LOCAL.x = 1": "",
+    "unknown.x.append(1)": "",
+    "requests.x.append(1)": "",
+    "lock.update(1)": "",
 }
 
 

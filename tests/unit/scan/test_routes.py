@@ -41,6 +41,9 @@ FORMS = {
     "x = [('/a', unknown)]": (),
     "x = ('/a', A, 1, 2, 3)": (),
     "Rule(PathMatches('/a'))": (),
+    "class MyApplication(Application): pass\nMyApplication([('/a', A)])": ("/a",),
+    "class OtherApplication: pass\nOtherApplication([('/a', A)])": ("/a",),
+    "x = unknown.make_application()": (),
 }
 
 
@@ -110,3 +113,21 @@ def test_what_routes_pass(scanned: Scanned) -> None:
     assert found(report) == [
         f"{name} requests.get seen" for name in ("A.get", "A.post", "A.put", "B.get")
     ]
+
+
+@pytest.mark.parametrize(("base", "passes"), [("Application", True), ("object", False)])
+def test_settings_of_a_subclass(scanned: Scanned, base: str, passes: bool) -> None:
+    """What a class of the project's passes are settings if it is an application."""
+    report = scanned(
+        f"""
+        import requests
+        from tornado.web import Application, RequestHandler
+        class Client:
+            def get(self): requests.get("x")
+        class MyApplication({base}): pass
+        class A(RequestHandler):
+            def get(self): self.settings["client"].get()
+        app = MyApplication([("/a", A)], client=Client())
+        """
+    )
+    assert found(report) == ["A.get requests.get seen"] * passes

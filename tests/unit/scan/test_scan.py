@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import sys
 from pathlib import Path
 from typing import Callable
@@ -256,6 +257,40 @@ def test_cycles(scanned: Scanned) -> None:
     assert [p.kind for p in report.problems] == ["cyclic-import"]
 
 
+def test_a_cycle_is_told_once(scanned: Scanned) -> None:
+    """Also if the code is evaluated again, as settings of an application are known."""
+    report = scanned(
+        """
+        #: file a.py
+        from b import thing
+        import tornado.web
+        class A(tornado.web.RequestHandler):
+            def get(self):
+                thing()
+        app = tornado.web.Application([("/", A)], thing=thing())
+        #: file b.py
+        from a import thing
+        """
+    )
+    assert [p.kind for p in report.problems] == ["cyclic-import"]
+
+
+def test_methods_that_are_no_functions(scanned: Scanned) -> None:
+    """An object with `__call__` is followed; what nobody knows is no method."""
+    report = scanned(
+        """
+        import requests, tornado.web
+        class Fetch:
+            def __call__(self, *args): requests.get("x")
+        class A(tornado.web.RequestHandler):
+            get = Fetch()
+            post = tornado.web.unknown
+            put = None
+        """
+    )
+    assert found(report) == ["A.get requests.get seen"]
+
+
 def test_recursion_limit_is_put_back(scanned: Scanned) -> None:
     """A scan leaves the interpreter as it found it, also after deep code."""
     limit = sys.getrecursionlimit()
@@ -270,6 +305,19 @@ def test_recursion_limit_is_put_back(scanned: Scanned) -> None:
     )
     assert sys.getrecursionlimit() == limit
     assert len(report.handlers) == 1
+
+
+def test_garbage_collection_stays_off(scanned: Scanned) -> None:
+    """Who has switched it off finds it off, who has not finds it on."""
+    assert gc.isenabled()
+    gc.disable()
+    try:
+        scanned("x = 1")
+        assert not gc.isenabled()
+    finally:
+        gc.enable()
+    scanned("x = 1")
+    assert gc.isenabled()
 
 
 def test_order(scanned: Scanned) -> None:

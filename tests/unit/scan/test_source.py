@@ -20,6 +20,7 @@ PLAIN = "x = 1\n"
         (b"# coding: klingon\n", "encoding", "unknown encoding"),
         (b"# coding: utf-8\nx = '\xff'\n", "encoding", "utf-8"),
         (b"x = 1\0\n", "syntax", "cannot be parsed"),
+        (b"-" * 100000 + b"1", "syntax", "cannot be parsed"),
         (b"(" * 5000 + b")" * 5000, "syntax", "cannot be parsed"),
         (b"\xef\xbb\xbf# coding: latin-1\n", "encoding", "unknown encoding"),
     ],
@@ -120,6 +121,13 @@ def test_python2_classes_only() -> None:
         "ClassDef",
         "ClassDef",
     ]
+
+
+def test_python2_indents() -> None:
+    """A line that is no Python even without what it does ends the attempt."""
+    tree = python2_tree("import a\nprint 'x'\n        y = 1\n")
+    assert tree is not None
+    assert [type(node).__name__ for node in tree.body] == ["Import"]
 
 
 def test_python2_broken_classes() -> None:

@@ -72,6 +72,9 @@ PAIRS = {
     "with others on the line": pair("import time; x = 1\n", "", "more than one"),
     "after others on the line": pair("x = 1; import time\n", "", "more than one"),
     "not on workers": pair("import time\nimport redis\n", on_workers=frozenset()),
+    "a name of it, not on workers": pair(
+        "from time import sleep\n", on_workers=frozenset()
+    ),
     "relative": pair("from .requests import get\nfrom . import redis\n"),
     "others": pair("import os\nfrom json import loads\n"),
 }
