@@ -8,11 +8,13 @@ import decimal
 import functools
 import json
 import threading
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
 from tornado.web import RequestHandler
 
+from tests.unit.conftest import all_quiet
 from tornado_unblock import configure, run_in_executor, unblock
 from tornado_unblock._executors.registry import get_executor
 from tornado_unblock._handlers.results import drive
@@ -246,3 +248,34 @@ def test_types_are_asked(make_server):
     server = make_server(("/", Handler))
     assert server.get("/").body == b'{"key": "value"}'
     assert server.get("/", method="POST").body == b"awaited"
+
+
+def test_generator_whose_client_leaves_between_two_chunks(make_server):
+    """It is closed, as soon as a chunk finds nobody there."""
+    handlers: list[Any] = []
+    waiting, left, closed = (threading.Event() for _ in range(3))
+
+    class Handler(RequestHandler):
+        @unblock
+        def get(self) -> Iterator[str]:
+            handlers.append(self)
+            return self.chunks()
+
+        def chunks(self) -> Iterator[str]:
+            try:
+                yield "first"
+                waiting.set()
+                assert left.wait(10)
+                yield "second"
+                raise AssertionError("nobody is there to get a third")
+            finally:
+                closed.set()
+
+    server = make_server(("/", Handler))
+    client = server.send("/")
+    assert waiting.wait(10)
+    client.close()
+    server.until(lambda: handlers[0].request.connection.writer.client_left)
+    left.set()
+    assert closed.wait(10)
+    server.call(all_quiet)
