@@ -165,8 +165,6 @@ def _stream(handler: RequestHandler, chunks: Iterator[Any]) -> None:
                 handler.flush()
             except StreamClosedError:
                 return
-            if client_gone(handler):
-                return
 
 
 def drive(coroutine: Coroutine[Any, Any, Any], portal: Portal) -> Any:
