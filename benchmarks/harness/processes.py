@@ -83,10 +83,11 @@ class Child:
 
     def complaint(self) -> str:
         """Return the end of what the child wrote to its error output, for a message."""
-        lines = self._errors.read_text(encoding="utf-8", errors="replace").splitlines()[
-            -5:
-        ]
-        return "".join(f"\n  {line}" for line in lines)
+        return "".join(f"\n  {line}" for line in self.errors()[-5:])
+
+    def errors(self) -> list[str]:
+        """Return the lines that the child wrote to its error output."""
+        return self._errors.read_text(encoding="utf-8", errors="replace").splitlines()
 
     def finish(self, timeout: float) -> None:
         """End the child's input, which asks it to come to an end, and wait for that.

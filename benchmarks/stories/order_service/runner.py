@@ -112,7 +112,7 @@ def watched(stage: Variant, database: Database, delay: float, folder: Path) -> s
         with urllib.request.urlopen(order, timeout=GRACE) as response:
             response.read()
         service.finish(GRACE)
-        return service.complaint().strip("\n") or "  no stall"
+        return "\n".join(f"  {line}" for line in service.errors()) or "  no stall"
 
 
 def ping_text(printed: str) -> str:

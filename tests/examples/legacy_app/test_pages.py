@@ -234,10 +234,10 @@ def test_one_line_unblocks() -> None:
 
 
 def test_every_handler_is_unblocked(office: Office) -> None:
-    """All but the WebSocket's own `get`, which only shakes hands."""
+    """All, and of the WebSocket its hooks."""
     where = {(row.handler, row.body) for row in report(office.app)}
     on_loop = {handler for handler, body in where if body == "loop"}
     if office.unblocked:
-        assert on_loop == {"ChatSocketHandler"}
+        assert on_loop == set()
     else:
         assert on_loop == {handler for handler, _ in where}
