@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Callable
 
 import pytest
+import tornado
 
 import tornado_unblock_pytest
 
@@ -92,6 +93,9 @@ def test_what_is_allowed(run: Callable[..., str]) -> None:
     assert "1 passed" in run(STALLS, "--no-stalls", "--stall-threshold=60")
 
 
+@pytest.mark.skipif(
+    tornado.version_info < (6, 4, 1), reason="pytest cannot collect its test cases"
+)
 def test_markers_and_fixture(run: Callable[..., str]) -> None:
     """One test at a time, without the option."""
     text = run(

@@ -250,7 +250,7 @@ def _finish(portal: Portal, own: _Own, connection: HTTP1Connection) -> None:
 def expect_head(connection: object) -> None:
     """Have a handler's response begin with a head; bare callbacks write their own."""
     if issubclass(type(connection), HTTP1Connection):
-        vars(connection)[_BY_HANDLER] = True
+        setattr(connection, _BY_HANDLER, True)
 
 
 def _one_head(own: _Own) -> _Own:
@@ -265,7 +265,8 @@ def _one_head(own: _Own) -> _Own:
             if head is not None and head.code >= 200:
                 raise RuntimeError(SECOND_HEAD)
         written = own(self, *args, **kwargs)
-        if vars(self).pop(_FINISH_WAITS, False):
+        if getattr(self, _FINISH_WAITS):
+            setattr(self, _FINISH_WAITS, False)
             self.finish()
         return written
 
@@ -280,7 +281,7 @@ def _between_head_and_end(own: _Own) -> _Own:
         if chunk and not self.is_client:
             if self._write_finished:
                 raise AbandonedError(RESPONSE_ENDED)
-            if self._response_start_line is None and _BY_HANDLER in vars(self):
+            if self._response_start_line is None and getattr(self, _BY_HANDLER):
                 raise RuntimeError(NO_HEAD)
         return own(self, chunk)
 
@@ -298,8 +299,8 @@ def _one_end(own: _Own) -> _Own:
         if not self.is_client:
             if self._write_finished:
                 return
-            if self._response_start_line is None and _BY_HANDLER in vars(self):
-                vars(self)[_FINISH_WAITS] = True
+            if self._response_start_line is None and getattr(self, _BY_HANDLER):
+                setattr(self, _FINISH_WAITS, True)
                 return
         own(self)
 
@@ -627,6 +628,9 @@ def guard_tornado() -> None:
     with _lock:
         if _installed:
             return
+        # On the class, so that the dictionary of a connection need not be made.
+        setattr(HTTP1Connection, _BY_HANDLER, False)
+        setattr(HTTP1Connection, _FINISH_WAITS, False)
         _install(GUARDED)
         wrapt.register_post_import_hook(_guard_websocket, "tornado.websocket")
         _installed = True

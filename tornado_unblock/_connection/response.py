@@ -75,7 +75,7 @@ class ResponseWriter:
         # Set once.
         *("connection", "listener", "method", "portal"),
         # The loop thread's.
-        *("_close_callback", "_deferred", "client_left", "complete", "ended", "sent"),
+        *("_close_callback", "client_left", "complete", "deferred", "ended", "sent"),
         # Whose turn it is to write.
         *("_held", "_remaining", "_unsent", "predictable"),
         # Taken by one thread: list.pop is atomic.
@@ -98,7 +98,7 @@ class ResponseWriter:
         self.sent = self.complete = self.ended = False
         self.client_left = False
         # What has to wait for the head of the response.
-        self._deferred: list[Callable[[], object]] = []
+        self.deferred: list[Callable[[], object]] = []
         self._right_to_finish = [True]
         # Bytes that Content-Length still promises; None when it is not given.
         self._remaining: Optional[int] = None
@@ -183,8 +183,8 @@ class ResponseWriter:
         if self.ended:
             return  # as the connection does, to which this is no news
         if running_loop() is self.portal.loop:
-            if self._deferred:
-                self._deferred.append(self._finish_now)
+            if self.deferred:
+                self.deferred.append(self._finish_now)
             else:
                 self._finish_now()
             return
@@ -332,7 +332,7 @@ class ResponseWriter:
         self.sent = True
         result = getattr(self.connection, name)(*args)
         self.ended = name == "finish"
-        if self._deferred:
+        if self.deferred:
             self._send_deferred()
         return result
 
@@ -374,7 +374,7 @@ class ResponseWriter:
             app_log.error(SECOND_HEAD)
         else:
             sent = self._perform(right, lease, method, *args)
-        if self._deferred and self.sent:
+        if self.deferred and self.sent:
             self._send_deferred()
         if sent is not None and self._unsent is latch:
             self.complete = self._remaining == 0
@@ -406,7 +406,7 @@ class ResponseWriter:
                 "the body that was to send the head of this response was abandoned"
             )
         future: asyncio.Future[None] = self.portal.loop.create_future()
-        self._deferred.append(functools.partial(self._write_deferred, chunk, future))
+        self.deferred.append(functools.partial(self._write_deferred, chunk, future))
         return future
 
     def _write_deferred(self, chunk: bytes, future: asyncio.Future[None]) -> None:
@@ -415,15 +415,15 @@ class ResponseWriter:
 
     def _send_deferred(self) -> None:
         """Do what had to wait for the head; it has been sent."""
-        deferred, self._deferred = self._deferred, []
+        deferred, self.deferred = self.deferred, []
         for call in deferred:
             call()
 
     def drop_deferred(self) -> None:
         """Give up on a head that no worker has sent; the bodies have ended."""
-        if self._deferred and not self.sent:
+        if self.deferred and not self.sent:
             self.connection.close()  # type: ignore[attr-defined]
-        self._deferred.clear()
+        self.deferred.clear()
 
     def _add_retry_after(self, start_line: Any, headers: HTTPHeaders) -> None:
         seconds = self.listener.retry_after

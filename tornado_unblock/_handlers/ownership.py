@@ -75,7 +75,7 @@ class Ownership:
         """``offload`` takes ``handler``."""
         if self._between is not None:
             self._goes_on(self._between)
-        right = _right_to(handler)
+        right: Any = handler.request.connection  # written out: it happens to each
         if self.begun and not self.running:
             right = _give_right(handler, RequestConnection(right.writer))
         self.begun = True
@@ -93,9 +93,10 @@ class Ownership:
         if self.running:
             return
         self._parted = False
-        right = _right_to(handler)
-        writer = right.writer
-        writer.drop_deferred()
+        right: Any = handler.request.connection
+        writer: ResponseWriter = right.writer
+        if writer.deferred:
+            writer.drop_deferred()
         if self._waiting:
             self._start_waiting()
         elif offload.leaves_finish and offload.revoked is None:
@@ -262,14 +263,17 @@ def _right_to(handler: RequestHandler) -> RequestConnection:
 
 
 def _give_right(handler: RequestHandler, right: RequestConnection) -> RequestConnection:
-    handler.request.connection = cast(Any, right)
+    request: Any = handler.request
+    request.connection = right
     return right
 
 
 def _ownership_if_any(handler: RequestHandler) -> Optional[Ownership]:
     connection: Any = handler.request.connection
     if type(connection) is RequestConnection:
-        return cast(Ownership, connection.writer.listener)
+        writer: Any = connection.writer
+        ownership: Ownership = writer.listener
+        return ownership
     return None
 
 

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import sqlite3
+import weakref
 from typing import Any
 
 from huey.storage import SqliteStorage  # type: ignore[import-untyped]
@@ -60,6 +62,8 @@ class SqliteStore(Acknowledging, SqliteStorage):  # type: ignore[misc]
         connection = super()._create_connection()
         # By default the log is copied into the file after a few hundred jobs.
         connection.execute("pragma wal_autocheckpoint = 4000")
+        # A store that is dropped, with a thread that has ended, say, closes it.
+        weakref.finalize(self, _close, connection, os.getpid())
         return connection
 
     def put_into(self, connection: Any, job: Any) -> tuple[str, bool]:
@@ -90,3 +94,9 @@ class SqliteStore(Acknowledging, SqliteStorage):  # type: ignore[misc]
         path = connection.execute("pragma database_list").fetchone()[2]
         # One in memory has no name.
         return bool(path) and os.path.realpath(path) == os.path.realpath(self.filename)
+
+
+def _close(connection: Any, process: int) -> None:
+    if os.getpid() == process:  # else it is the parent's, whose file it is
+        with contextlib.suppress(Exception):
+            connection.close()

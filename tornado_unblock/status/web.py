@@ -229,7 +229,10 @@ class _Guarded(RequestHandler):
             HTTPError: 403 for everybody else.
         """
         page = self.page
-        if not page.knows(self.request.host) or self._is_of_another_site():
+        if (
+            not page.knows(self.request.headers.get("Host", ""))
+            or self._is_of_another_site()
+        ):
             raise HTTPError(403)
         if page.authorize is not None:
             allowed = page.authorize(self)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import sqlite3
 
 import pytest
@@ -10,7 +11,7 @@ import pytest
 from tornado_unblock._errors import JobStoreError
 from tornado_unblock.jobs import sqlite
 from tornado_unblock.jobs.records import NewJob
-from tornado_unblock.jobs.sqlite import SqliteStore
+from tornado_unblock.jobs.sqlite import SqliteStore, _close
 
 JOB = NewJob("a", "f", "{}", 3)
 
@@ -106,3 +107,13 @@ def test_in_memory():
         with pytest.raises(JobStoreError, match="within="):
             store.put_into(other, JOB)
     store.close()
+
+
+def test_connection_of_a_parent_stays_open():
+    """A forked child does not close what it has from its parent; one's own is closed."""
+    with contextlib.closing(sqlite3.connect(":memory:")) as connection:
+        _close(connection, os.getpid() + 1)
+        connection.execute("select 1")
+        _close(connection, os.getpid())
+        with pytest.raises(sqlite3.ProgrammingError):
+            connection.execute("select 1")
