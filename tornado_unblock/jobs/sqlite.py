@@ -66,6 +66,14 @@ class SqliteStore(Acknowledging, SqliteStorage):  # type: ignore[misc]
         weakref.finalize(self, _close, connection, os.getpid())
         return connection
 
+    def _set_journal_mode(self, connection: Any) -> None:
+        # The first that uses it: a file that is no database is found out here.
+        try:
+            super()._set_journal_mode(connection)
+        except BaseException:
+            connection.close()
+            raise
+
     def put_into(self, connection: Any, job: Any) -> tuple[str, bool]:
         """Put a job in, in the transaction that a connection of the caller's has.
 

@@ -110,7 +110,7 @@ def test_in_memory():
 
 
 def test_connection_of_a_parent_stays_open():
-    """A forked child does not close what it has from its parent; one's own is closed."""
+    """A forked child leaves open what it has from its parent."""
     with contextlib.closing(sqlite3.connect(":memory:")) as connection:
         _close(connection, os.getpid() + 1)
         connection.execute("select 1")
