@@ -421,8 +421,7 @@ class ResponseWriter:
 
     def drop_deferred(self) -> None:
         """Give up on a head that no worker has sent; the bodies have ended."""
-        if self.deferred and not self.sent:
-            self.connection.close()  # type: ignore[attr-defined]
+        self.connection.close()  # type: ignore[attr-defined]
         self.deferred.clear()
 
     def _add_retry_after(self, start_line: Any, headers: HTTPHeaders) -> None:
