@@ -21,7 +21,7 @@ mine = jobs.Jobs("mine")
 
 @jobs.job
 def say(text):
-    print("say", text, flush=True)
+    print("say " + text + chr(10), end="", flush=True)  # in one piece
 
 
 @jobs.job(max_attempts=2)
