@@ -162,11 +162,12 @@ def on_each_handler(change: Callable[[type[RequestHandler]], None]) -> None:
     )
 
 
-def patient_fetch() -> None:
-    """Have each fetch whose connection was closed wait for the request's end.
+def patient_tests() -> None:
+    """Have the requests end where a test relies on it that inline they have ended.
 
-    A body may close its connection, and go on, or fail. Inline, the client, which
-    shares the body's loop, notices when the body has ended, and the tests rely on that.
+    The client shares the body's loop, so inline it sees the last byte, or the
+    connection's end, when the body has ended: a fetch whose connection was closed
+    waits for that, and so does a test before its loop is closed.
     """
     own = AsyncHTTPTestCase.fetch
 
@@ -180,7 +181,14 @@ def patient_fetch() -> None:
                 self.io_loop.run_sync(requests_end)
         return response
 
+    end = AsyncHTTPTestCase.tearDown
+
+    def tearDown(self: AsyncHTTPTestCase) -> None:
+        self.io_loop.run_sync(requests_end)
+        end(self)
+
     AsyncHTTPTestCase.fetch = fetch  # type: ignore[method-assign]
+    AsyncHTTPTestCase.tearDown = tearDown  # type: ignore[method-assign]
 
 
 async def requests_end(timeout: float = PATIENCE_SECONDS) -> None:
@@ -206,7 +214,7 @@ def inline(bodies: Bodies) -> None:
 
 def by_method(names: Iterable[str], bodies: Bodies) -> None:
     """Put ``@unblock`` on each sync method among ``names``."""
-    patient_fetch()
+    patient_tests()
 
     def change(cls: type[RequestHandler]) -> None:
         for name, fn in sync_methods(cls, names):
@@ -217,7 +225,7 @@ def by_method(names: Iterable[str], bodies: Bodies) -> None:
 
 def by_class(bodies: Bodies) -> None:
     """Put ``@unblock`` on each class."""
-    patient_fetch()
+    patient_tests()
 
     def change(cls: type[RequestHandler]) -> None:
         for name, fn in sync_methods(cls, COUNTED):
@@ -229,7 +237,7 @@ def by_class(bodies: Bodies) -> None:
 
 def by_application(bodies: Bodies) -> None:
     """Unblock each application as a whole, and no class."""
-    patient_fetch()
+    patient_tests()
     own = Application.__init__
 
     @functools.wraps(own)
