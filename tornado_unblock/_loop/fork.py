@@ -50,7 +50,10 @@ class Step(enum.IntEnum):
     """The watching thread is not there, and starts when a loop of the child turns;
     stalls are counted anew."""
     STATUS = 11
-    """No status page is served: its sockets are left to the parent."""
+    """No status page is served: its sockets are left to the parent. One of the child's
+    own is, once the child has a loop."""
+    METRICS = 12
+    """What is written for Prometheus is the child's own, once the child has a loop."""
 
 
 class _Acts(NamedTuple):

@@ -12,11 +12,13 @@
 | ``oldest_waiting_seconds`` | app | gauge |
 
 Each scrape asks the store, in the thread that scrapes. The figures are those of the
-whole store, so one process that exports them is enough.
+whole store, so one process that exports them is enough. `tornado_unblock.prometheus`
+exports the same of the default application, unless this module does.
 """
 
 from __future__ import annotations
 
+import weakref
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, Optional
 
@@ -54,7 +56,13 @@ def register(
 
     collector = _Jobs(default if app is None else app)
     registry.register(collector)
+    _exported.add(collector)
     return collector
+
+
+def is_exported() -> bool:
+    """Whether some registry exports jobs by way of this module; any thread."""
+    return bool(_exported)
 
 
 class _Jobs(Collector):
@@ -99,3 +107,7 @@ class _Jobs(Collector):
                 labels=["app"],
             ),
         ]
+
+
+# Those that are in a registry, or were until a moment ago.
+_exported: weakref.WeakSet[_Jobs] = weakref.WeakSet()

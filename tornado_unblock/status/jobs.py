@@ -8,6 +8,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import sys
 import threading
@@ -35,8 +36,11 @@ class JobCounts:
         self._asked_at = float("-inf")
         self._thread: Optional[threading.Thread] = None
 
-    def get(self) -> Optional[Mapping[str, Any]]:
+    def get(self, patience: float = 0.0) -> Optional[Mapping[str, Any]]:
         """Return the counts by name, and ask anew if they are old.
+
+        Args:
+            patience: For how long to wait for an answer, in seconds.
 
         Returns:
             None where jobs are not configured; nothing where the store has not
@@ -53,7 +57,10 @@ class JobCounts:
         idle = self._thread is None or not self._thread.is_alive()
         if idle and time.monotonic() - self._asked_at >= _FRESH:
             self._asked_at = time.monotonic()
-            self._thread = start_thread(lambda: self._ask(store), f"{THREAD}-jobs")
+            with contextlib.suppress(RuntimeError):  # the program ends
+                self._thread = start_thread(lambda: self._ask(store), f"{THREAD}-jobs")
+                if patience:
+                    self._thread.join(patience)
         return self._known
 
     def join(self) -> None:

@@ -232,7 +232,7 @@ def take(
         process=os.getpid(),
         watched=current_watch() is not None,
         stalled=tuple(_stalled(o.name, o.stall) for o in loops if o.stall is not None),
-        loops=tuple(map(_loop, loops)),
+        loops=tuple(map(loop_of, loops)),
         executors=_executors(used, limiters),
         endpoints=_endpoints(used),
         bodies=tuple(b for b in bodies if not b.abandoned)[:_MOST],
@@ -267,7 +267,7 @@ def take_figures() -> Figures:
     used = statistics()
     return Figures(
         taken_at=time.time(),
-        loops=tuple(map(_loop, _shown_loops())),
+        loops=tuple(map(loop_of, _shown_loops())),
         executors=_executors(used, []),
         completed={
             name: sum(endpoint.completed for endpoint in one.endpoints.values())
@@ -306,7 +306,8 @@ def _stalled(loop: str, stall: Stall) -> Stalled:
     )
 
 
-def _loop(loop: LoopStatistics) -> Loop:
+def loop_of(loop: LoopStatistics) -> Loop:
+    """Return what is shown of a loop."""
     return Loop(
         name=loop.name,
         measured_by=loop.measured_by,
