@@ -12,10 +12,16 @@ from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
-from tornado.web import RequestHandler
+from tornado.web import Application, RequestHandler
 from typing_extensions import assert_type
 
-from tornado_unblock import cancelled, configure, run_in_executor, unblock
+from tornado_unblock import (
+    cancelled,
+    configure,
+    run_in_executor,
+    unblock,
+    unblock_application,
+)
 
 
 class Orders(RequestHandler):
@@ -46,6 +52,10 @@ def refuses_unknown_options() -> None:
     unblock(pool="reports")  # type: ignore[call-overload]
     unblock("reports")  # type: ignore[call-overload]
     unblock(timeout="10")  # type: ignore[call-overload]
+    unblock(executr="reports")  # type: ignore[call-overload]
+    unblock_application(Application(), executr="reports")  # type: ignore[call-arg]
+    unblock_application(Application(), timeout="10")  # type: ignore[arg-type]
+    unblock_application(Application(), routes={"/": {"executr": "x"}})  # type: ignore[dict-item]
 
 
 def area(width: float, height: float) -> float:
@@ -62,4 +72,11 @@ async def keeps_results() -> None:
 def configures() -> None:
     """Options are passed by name."""
     configure(max_workers=10)
+    configure("reports", queue_timeout=None, timeout=1, processes=None, strict=True)
+    configure(factory=lambda: ThreadPoolExecutor(1))
+    configure(max_worker=10)  # type: ignore[call-arg]
+    configure(max_workers="10")  # type: ignore[arg-type]
+    configure(max_workers=None)  # type: ignore[arg-type]
+    configure("reports", 10)  # type: ignore[call-arg]
+    configure(factory=int)  # type: ignore[arg-type]
     assert_type(cancelled(), bool)

@@ -189,6 +189,6 @@ def configures() -> None:
     """The encoder has a type; the rest is checked when it runs."""
     configure("reports", max_workers=2, timeout=None, json_encoder=encode)
     configure(json_encoder=lambda: "x")  # type: ignore[arg-type, misc, unused-ignore]
-    configure("reports", encode)  # type: ignore[call-arg, misc, unused-ignore]
+    configure("reports", encode)  # type: ignore[arg-type, call-arg, misc, unused-ignore]
     assert_type(cancelled(), bool)
     reset()

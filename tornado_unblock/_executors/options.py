@@ -21,6 +21,15 @@ Factory = Callable[[], concurrent.futures.Executor]
 """Makes an executor, and another one when that has broken."""
 
 
+class _Unchanged:
+    def __repr__(self) -> str:
+        return "<unchanged>"
+
+
+UNCHANGED: Any = _Unchanged()
+"""In place of an option that is not given: None means something for some."""
+
+
 @dataclasses.dataclass(frozen=True)
 class Options:
     """What can be set for one executor; see `configure`."""

@@ -12,20 +12,19 @@ from __future__ import annotations
 
 import concurrent.futures
 import dataclasses
-import difflib
 import os
 import threading
 import warnings
+from collections.abc import Mapping
 from typing import Any, Callable, Optional, Union
 
 from tornado import escape
 
-from tornado_unblock._errors import (
-    ConfigurationError,
-)
+from tornado_unblock._errors import ConfigurationError
 from tornado_unblock._executors.options import (
     DEFAULT,
-    FIELDS,
+    UNCHANGED,
+    Factory,
     Options,
     check_default,
     check_processes,
@@ -43,64 +42,107 @@ JSONEncoder = Callable[[Any], Union[str, bytes]]
 
 NamedExecutor = Union[WorkerExecutor, RenewedExecutor]
 
+AnyExecutor = Union[str, concurrent.futures.Executor]
+
 _lock = threading.Lock()
 _options: dict[str, Options] = {}
 _executors: dict[str, NamedExecutor] = {}
 # The encoder of returned values. One for the process: it says what this
 # application's JSON looks like, not how an executor runs.
 _json_encoder: JSONEncoder = escape.json_encode
+# Whether a name for which nothing is configured is an error.
+_strict = False
 
 
 def configure(
     executor: str = DEFAULT,
     *,
+    max_workers: int = UNCHANGED,
+    max_waiting: int = UNCHANGED,
+    queue_timeout: Optional[float] = UNCHANGED,
+    timeout: Optional[float] = UNCHANGED,
+    timeout_status: int = UNCHANGED,
+    max_endpoint_share: Optional[float] = UNCHANGED,
+    processes: Optional[int] = UNCHANGED,
+    factory: Optional[Factory] = UNCHANGED,
     json_encoder: Optional[JSONEncoder] = None,
-    **options: Any,
+    strict: Optional[bool] = None,
 ) -> None:
     """Set the options of an executor before its first use; any thread.
 
+    What is not given stays as it was, by default the value in parentheses.
+
     Args:
         executor: Its name; the global one by default.
+        max_workers: Threads (50).
+        max_waiting: Requests that may wait for a worker (1000).
+        queue_timeout: Seconds that one may wait (30); None for ever.
+        timeout: Seconds that a body may run (None: for ever).
+        timeout_status: What its client gets then (504).
+        max_endpoint_share: The share of workers that one endpoint may hold (0.8);
+            1 switches fairness off.
+        processes: So many processes instead of threads; for `run_in_executor` only.
+            There one endpoint may hold all.
+        factory: The same, by a function that returns the
+            `concurrent.futures.Executor` to use, and another one when that has broken.
         json_encoder: For the whole process, at any time: what turns a returned
             value into JSON, ``value -> str | bytes``. Default:
             `tornado.escape.json_encode`.
-        **options: ``max_workers`` (threads, 50), ``max_waiting`` (requests that
-            may wait for a worker, 1000), ``queue_timeout`` (seconds one may
-            wait, 30; None for ever), ``timeout`` (seconds a body may run, None
-            for ever), ``timeout_status`` (what its client gets then, 504) and
-            ``max_endpoint_share`` (the share of workers one endpoint may hold, 0.8;
-            1 switches fairness off). For an executor of `run_in_executor` only:
-            ``processes`` (so many processes instead of threads) or ``factory``
-            (a function that returns the `concurrent.futures.Executor` to use,
-            and another one when that has broken); there one endpoint may hold all.
+        strict: For the whole process, at any time: whether a name of an executor for
+            which nothing is configured is an error (False: at most a warning).
 
     Raises:
-        ConfigurationError: An option is unknown or out of range, or the
-            executor is in use already, or must have threads.
+        TypeError: There is no such option.
+        ConfigurationError: An option is out of range, or the executor is in use
+            already, or must have threads.
     """
-    global _json_encoder
-    unknown = sorted(set(options) - set(FIELDS))
-    if unknown:
-        raise ConfigurationError(
-            f"configure() has no option {unknown[0]!r}; "
-            f"it takes json_encoder, {', '.join(FIELDS)}"
-        )
+    global _json_encoder, _strict
+    given = {
+        "max_workers": max_workers,
+        "max_waiting": max_waiting,
+        "queue_timeout": queue_timeout,
+        "timeout": timeout,
+        "timeout_status": timeout_status,
+        "max_endpoint_share": max_endpoint_share,
+        "processes": processes,
+        "factory": factory,
+    }
+    options = {name: value for name, value in given.items() if value is not UNCHANGED}
+    _check_configured(executor, json_encoder, strict)
     check_default(executor, options)
-    if json_encoder is not None and not callable(json_encoder):
-        raise ConfigurationError(f"json_encoder must be callable, not {json_encoder!r}")
     with _lock:
-        if options and executor in _executors:
-            raise ConfigurationError(
-                f"executor {executor!r} is in use already; "
-                "call configure() before the first request"
-            )
-        before = _options.get(executor, Options())
-        check_processes(before, options)
-        changed = dataclasses.replace(before, **options)
-        if options:
-            _options[executor] = changed
+        _set_options(executor, options)
         if json_encoder is not None:
             _json_encoder = json_encoder
+        if strict is not None:
+            _strict = strict
+
+
+def _check_configured(executor: object, encoder: object, strict: object) -> None:
+    if not isinstance(executor, str):
+        raise ConfigurationError(
+            "configure() takes the name of an executor, whose options follow by "
+            f"name, not {executor!r}"
+        )
+    if encoder is not None and not callable(encoder):
+        raise ConfigurationError(f"json_encoder must be callable, not {encoder!r}")
+    if strict is not None and not isinstance(strict, bool):
+        raise ConfigurationError(f"strict must be True or False, not {strict!r}")
+
+
+def _set_options(executor: str, options: Mapping[str, Any]) -> None:
+    if not options:
+        # Its name is known from now on, and it has the defaults.
+        _options.setdefault(executor, Options())
+        return
+    if executor in _executors:
+        raise ConfigurationError(
+            f"executor {executor!r} is in use already; "
+            "call configure() before the first request"
+        )
+    before = _options.get(executor, Options())
+    check_processes(before, options)
+    _options[executor] = dataclasses.replace(before, **options)
 
 
 def json_encoder() -> JSONEncoder:
@@ -112,38 +154,71 @@ def get_executor(name: str = DEFAULT) -> NamedExecutor:
     """Return the executor called ``name``, made on first use; any thread.
 
     Raises:
-        ConfigurationError: An environment variable for it makes no sense.
+        ConfigurationError: An environment variable for it makes no sense, or nothing
+            is configured for it, which `configure` has made an error.
     """
     executor = _executors.get(name)
     if executor is None:
         with _lock:
             executor = _executors.get(name)
             if executor is None:
-                options = from_environment(
-                    name, _options.get(name, Options()), os.environ
-                )
-                if name not in _options and options == Options():
-                    _warn_if_misspelt(name)
+                options = _options_now(name)
+                if _is_unknown(name, options):
+                    _refuse_or_warn(name)
                 _options[name] = options
                 executor = _executors[name] = _make(name, options)
     return executor
 
 
-def _warn_if_misspelt(name: str) -> None:
-    """Warn of a name for which nothing is configured, beside one much like it."""
+def check_known(executor: Optional[AnyExecutor]) -> None:
+    """Refuse a name for which nothing is configured, if that is an error; any thread.
+
+    Raises:
+        ConfigurationError: It is such a name.
+    """
+    if not (_strict and isinstance(executor, str)):
+        return
+    with _lock:
+        if _is_unknown(executor, _options_now(executor)):
+            _refuse_or_warn(executor)
+
+
+def _options_now(name: str) -> Options:
+    return from_environment(name, _options.get(name, Options()), os.environ)
+
+
+def _is_unknown(name: str, options: Options) -> bool:
+    """Whether neither the code nor the environment says anything of an executor."""
+    return name != DEFAULT and name not in _options and options == Options()
+
+
+def _refuse_or_warn(name: str) -> None:
+    """Tell of a name for which nothing is configured: maybe it is misspelt."""
+    alike = _much_like(name)
+    hint = f"; did you mean {alike!r}?" if alike else "."
+    if _strict:
+        raise ConfigurationError(
+            f"nothing is configured for executor {name!r}{hint} With "
+            "configure(strict=True) each has to be configured before it is used: "
+            f"configure({name!r}, max_workers=...)"
+        )
+    if alike:
+        warnings.warn(
+            f"nothing is configured for executor {name!r}, which has the default "
+            f"options now{hint}",
+            stacklevel=4,
+        )
+
+
+def _much_like(name: str) -> Optional[str]:
+    import difflib
 
     def letters(text: str) -> str:
         return "".join(char for char in text if not char.isdigit())
 
     # Those that differ in their numbers are meant to.
     others = [other for other in _options if letters(other) != letters(name)]
-    alike = difflib.get_close_matches(name, others, 1, 0.8)
-    if alike:
-        warnings.warn(
-            f"nothing is configured for executor {name!r}, which has the default "
-            f"options now; did you mean {alike[0]!r}?",
-            stacklevel=3,
-        )
+    return next(iter(difflib.get_close_matches(name, others, 1, 0.8)), None)
 
 
 def _make(name: str, options: Options) -> NamedExecutor:
@@ -200,12 +275,13 @@ def forget_executors(timeout: float) -> None:
     Args:
         timeout: Seconds to wait for each worker that still runs a body.
     """
-    global _json_encoder
+    global _json_encoder, _strict
     with _lock:
         made = list(_executors.values())
         _executors.clear()
         _options.clear()
         _json_encoder = escape.json_encode
+        _strict = False
     for executor in made:
         if isinstance(executor, WorkerExecutor):
             executor.shutdown(wait=False, cancel_futures=True)
@@ -221,9 +297,6 @@ def _forget_parent() -> None:
 
 
 at_fork(Step.EXECUTORS, _forget_parent)
-
-
-AnyExecutor = Union[str, concurrent.futures.Executor]
 
 
 def resolve_executor(executor: Optional[AnyExecutor]) -> concurrent.futures.Executor:

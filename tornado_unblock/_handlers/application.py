@@ -14,14 +14,22 @@ from typing import Any, Callable, NamedTuple, Optional, TypedDict, TypeVar, Unio
 
 from tornado.httputil import HTTPServerRequest
 from tornado.routing import Router
-from tornado.web import RequestHandler, _HandlerDelegate
+from tornado.web import ErrorHandler, RequestHandler, _HandlerDelegate
 
 from tornado_unblock._connection.loop_owned import guard_tornado
 from tornado_unblock._errors import ConfigurationError
-from tornado_unblock._executors.registry import AnyExecutor, JSONEncoder
+from tornado_unblock._executors.functions import describe
+from tornado_unblock._executors.registry import AnyExecutor, JSONEncoder, check_known
 from tornado_unblock._handlers.forms import defer_form
 from tornado_unblock._handlers.options import BodyOptions, body_options, class_options
-from tornado_unblock._handlers.routes import is_known, may_meet, routes_of
+from tornado_unblock._handlers.plan import own_options
+from tornado_unblock._handlers.routes import (
+    NO_ROUTE,
+    Route,
+    is_known,
+    may_meet,
+    routes_of,
+)
 from tornado_unblock._handlers.thread_bound import warn_of_initialize
 from tornado_unblock._handlers.whole_request import begin
 
@@ -117,7 +125,7 @@ def unblock_application(
     Raises:
         TypeError: ``app`` is no router, or an option makes no sense.
         ConfigurationError: A pattern or a timeout makes no sense, or the application
-            has routes and none of them can match a pattern.
+            has routes and none of them can match a pattern, or is of a class.
     """
     if not isinstance(app, Router):
         raise TypeError(
@@ -130,7 +138,7 @@ def unblock_application(
     ]
     _check_routes(app, routes or {})
     unblocking = Unblocking(others, choices)
-    _warn_of_initialize(app, unblocking)
+    _check_classes(app, unblocking)
     guard_tornado()
     own = app.find_handler
     app.find_handler = functools.partial(  # type: ignore[method-assign]
@@ -156,29 +164,47 @@ def _options_of_route(
 
 
 def _check_routes(app: Router, asked: Iterable[Target]) -> None:
-    """Refuse a pattern that can match none of what ``app`` serves."""
-    there = [route.pattern for route in routes_of(app) if route.matcher is not None]
+    """Refuse what can be meant for nothing of what ``app`` serves."""
+    there = [route for route in routes_of(app) if route.pattern != NO_ROUTE]
     if not (there and is_known(app)):
         return
     for target in asked:
-        if isinstance(target, str) and not any(may_meet(target, p) for p in there):
+        if not any(_may_serve(route, target) for route in there):
+            name = target.__qualname__ if isinstance(target, type) else repr(target)
+            listed = ", ".join(
+                f"{route.pattern!r} ({describe(route.target)})" for route in there
+            )
             raise ConfigurationError(
-                f"routes: {target!r} matches none of the application's routes, which "
-                f"are {', '.join(map(repr, there))}; if its own is added later, call "
+                f"routes: {name} matches none of the application's routes, which "
+                f"are {listed}; if its own is added later, call "
                 "unblock_application after that"
             )
 
 
-def _warn_of_initialize(app: Router, unblocking: Unblocking) -> None:
-    classes = {
-        route.target: None
-        for route in routes_of(app)
-        if isinstance(route.target, type)
-        and issubclass(route.target, RequestHandler)
-        and unblocking.options_for(route.sample(), route.target) is not None
-    }
-    for cls in classes:
-        warn_of_initialize(cls, stacklevel=3)
+def _may_serve(route: Route, target: Target) -> bool:
+    if isinstance(target, str):
+        # A pattern that Tornado was given compiled may have flags of its own.
+        flags = 0 if route.matcher is None else route.matcher.regex.flags
+        return bool(flags & re.IGNORECASE) or may_meet(target, route.pattern)
+    # Tornado answers with these itself, where there is no route.
+    return issubclass(target, ErrorHandler) or (
+        isinstance(route.target, type) and issubclass(route.target, target)
+    )
+
+
+def _check_classes(app: Router, unblocking: Unblocking) -> None:
+    """Look at what the classes of the routes do, and at their own executors."""
+    classes: dict[type[RequestHandler], bool] = {}
+    for route in routes_of(app):
+        cls = route.target
+        if isinstance(cls, type) and issubclass(cls, RequestHandler):
+            moved = unblocking.options_for(route.sample(), cls) is not None
+            classes[cls] = moved or classes.get(cls, False)
+    for cls, moved in classes.items():
+        for options in own_options(cls):
+            check_known(options.executor)
+        if moved:
+            warn_of_initialize(cls, stacklevel=3)
 
 
 def _choice(target: Target, options: Optional[BodyOptions]) -> _Choice:

@@ -142,6 +142,7 @@ USED_AT_ONCE = frozenset(row.name for row in TABLE if row.result is _AT_ONCE)
 ERROR_PAGE = tuple(row.name for row in TABLE if row.error_page)
 END = tuple(row.name for row in TABLE if row.end)
 ASKED_AHEAD = tuple(row.name for row in TABLE if row.asked_ahead)
+SOCKET_HOOKS = frozenset(row.name for row in TABLE if row.socket and row.hops)
 
 _HOPS = tuple(row for row in TABLE if row.hops)
 

@@ -9,7 +9,7 @@ from tornado.web import RequestHandler
 
 from tornado_unblock._executors.functions import describe, is_async
 from tornado_unblock._executors.options import check_seconds
-from tornado_unblock._executors.registry import AnyExecutor, JSONEncoder
+from tornado_unblock._executors.registry import AnyExecutor, JSONEncoder, check_known
 from tornado_unblock._handlers.methods import USED_AT_ONCE
 
 
@@ -52,6 +52,7 @@ def body_options(
 
 def _check_executor(executor: Optional[AnyExecutor]) -> None:
     if executor is None or isinstance(executor, str):
+        check_known(executor)
         return
     if not isinstance(executor, concurrent.futures.Executor):
         raise TypeError(

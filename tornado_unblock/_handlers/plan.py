@@ -31,7 +31,7 @@ from tornado_unblock._handlers.methods import (
     is_socket_class,
     overridden,
 )
-from tornado_unblock._handlers.options import BodyOptions
+from tornado_unblock._handlers.options import BodyOptions, class_options
 from tornado_unblock._handlers.running_loop import shows_loop
 from tornado_unblock._limits.placement import Placement, placement
 from tornado_unblock._loop.portal import Portal
@@ -40,6 +40,9 @@ _PASSES_ON = (
     "it passes the request on; a WSGI application runs in a worker, if nobody has "
     "given its container an executor"
 )
+
+
+_WAITS_FOR_ITS_CLIENT = "its coroutine awaits only what it sends"
 
 
 class Decision(NamedTuple):
@@ -203,9 +206,9 @@ def plan_method(
         options: The method's own; no other has the same object.
     """
     serving = inspect.getattr_static(cls, verb, None)
-    below = getattr(serving, "__wrapped__", None)
+    under = getattr(serving, "__wrapped__", None)
     # Another decorator above it may show its options, as that of wrapt does.
-    finishes = _options(serving) is options and _options(below) is not options
+    finishes = _options(serving) is options and _options(under) is not options
     return plan_step(
         portal,
         cls,
@@ -264,7 +267,7 @@ def decide(cls: type[RequestHandler], verb: str) -> Decision:
             driven=driven,
         )
     return Decision(
-        "all of it is sync",
+        _WAITS_FOR_ITS_CLIENT if driven else "all of it is sync",
         prepare_hops=True,
         verb_hops=True,
         together=True,
@@ -305,9 +308,29 @@ def decorated_options(cls: type[RequestHandler], name: str) -> Optional[BodyOpti
     method = inspect.getattr_static(cls, name, None)
     options = _options(method)
     while options is None and method is not None:
-        method = getattr(method, "__wrapped__", None)
+        method = below(method)
         options = _options(method)
     return options
+
+
+def below(method: object) -> object:
+    """Return what a decorator says it stands around; None: nothing."""
+    # Not the attribute: an object may claim any. A proxy has that of what it wraps.
+    own = getattr(method, "__dict__", None)
+    return own.get("__wrapped__") if isinstance(own, Mapping) else None
+
+
+def decorated_methods(cls: type[RequestHandler]) -> dict[str, BodyOptions]:
+    """Return the options of every ``@unblock`` on a method of ``cls``, by its name."""
+    found = {name: decorated_options(cls, name) for name in dir(cls)}
+    return {name: options for name, options in found.items() if options is not None}
+
+
+def own_options(cls: type[RequestHandler]) -> list[BodyOptions]:
+    """Return the options that ``cls`` has itself, from whatever form of `unblock`."""
+    of_class = class_options(cls)
+    own = [] if of_class is None else [of_class]
+    return own + list(decorated_methods(cls).values())
 
 
 def _options(method: object) -> Optional[BodyOptions]:

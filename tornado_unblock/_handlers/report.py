@@ -2,25 +2,36 @@
 
 from __future__ import annotations
 
+import inspect
+from collections.abc import Mapping
 from typing import NamedTuple, Optional
 
 from tornado.routing import Router
 from tornado.web import FallbackHandler, RequestHandler
 
-from tornado_unblock._executors.functions import describe
+from tornado_unblock._executors.functions import describe, is_async
 from tornado_unblock._executors.options import DEFAULT
-from tornado_unblock._executors.registry import AnyExecutor, executor_name
+from tornado_unblock._executors.registry import executor_name
 from tornado_unblock._handlers.application import Unblocking
-from tornado_unblock._handlers.methods import VERBS, is_socket_class
+from tornado_unblock._handlers.methods import (
+    SOCKET_HOOKS,
+    VERBS,
+    hooks_of,
+    is_socket_class,
+)
 from tornado_unblock._handlers.options import BodyOptions, class_options
 from tornado_unblock._handlers.plan import (
     Decision,
+    below,
     decide,
-    decorated_options,
+    decorated_methods,
     options_of_method,
 )
 from tornado_unblock._handlers.routes import Route, routes_of
 from tornado_unblock._handlers.wsgi import is_on_loop
+
+# The options of the methods that have `unblock` on them.
+_Decorated = Mapping[str, BodyOptions]
 
 _ON_LOOP = "on the loop, because"
 
@@ -94,16 +105,10 @@ def _fallback_row(
         return _row(route, name, "*", why=f"{_ON_LOOP} {left_out}")
     if decide(cls, "get").passes_on and is_on_loop(fallback):
         why = "its WSGI application runs in a worker"
-        executor = _executor_name(options.executor)
+        executor = _executor_name(options)
         return _row(route, name, "*", why=why, body="worker", executor=executor)
     why = f"{_ON_LOOP} it passes the request on to {type(fallback).__name__}"
     return _row(route, name, "*", why=why)
-
-
-def _executor_name(executor: Optional[AnyExecutor]) -> str:
-    if executor is None or isinstance(executor, str):
-        return executor or DEFAULT
-    return executor_name(executor)
 
 
 def _verb_row(
@@ -113,31 +118,89 @@ def _verb_row(
     options: Optional[BodyOptions],
     left_out: str,
 ) -> RouteReport:
+    # What has no verbs of its own runs `prepare` before each.
+    name = "get" if verb == "*" else verb
     decision = Decision(left_out, others_hop=False)
     if options is not None:
-        # What has no verbs of its own runs `prepare` before each.
-        decision = decide(cls, "get" if verb == "*" else verb)
-    own = decorated_options(cls, verb)
-    prepare = decision.prepare_hops or decorated_options(cls, "prepare") is not None
-    body = decision.verb_hops or own is not None
-    if is_socket_class(cls) and decision.others_hop:
-        body = True
-    why = decision.why
-    if not (decision.verb_hops or decision.prepare_hops or decision.others_hop):
-        why = f"{_ON_LOOP} {why}"
-    if own is not None and not decision.verb_hops:
-        why = "@unblock is on the method"
-    chosen = options_of_method(cls, verb) or own or options
-    executor = _executor_name(chosen.executor if chosen is not None else None)
+        decision = decide(cls, name)
+    decorated = decorated_methods(cls)
+    hooks = _hooks(cls, decision, decorated)
+    prepare = decision.prepare_hops or "prepare" in decorated
+    body = bool(decision.verb_hops or name in decorated or hooks)
+    why = _why(decision, name, decorated, hooks)
+    if body and not hooks and not decision.driven and _is_async_below(cls, name):
+        body = False
+        why = "its verb is a coroutine below a decorator, which runs in a worker"
+    executor = ""
+    if body or prepare or decision.verb_hops:
+        executor = _executor_name(_chosen(cls, name, options, decision, decorated))
     return _row(
         route,
         cls.__qualname__,
         verb.upper(),
         prepare="worker" if prepare else "loop",
         body="worker" if body else "loop",
-        executor=executor if prepare or body else "",
+        executor=executor,
         why=why,
     )
+
+
+def _hooks(
+    cls: type[RequestHandler], decision: Decision, decorated: _Decorated
+) -> list[str]:
+    """Return the hooks of a WebSocket that hop; of others they are not the body."""
+    if not is_socket_class(cls):
+        return []
+    moved = hooks_of(cls) if decision.others_hop else ()
+    return sorted({*moved, *(SOCKET_HOOKS & decorated.keys())})
+
+
+def _why(decision: Decision, name: str, decorated: _Decorated, hooks: list[str]) -> str:
+    moved = decision.verb_hops or decision.prepare_hops
+    if moved or (hooks and decision.others_hop):
+        why = decision.why
+    elif hooks:
+        why = "a WebSocket"
+    elif name in decorated:
+        why = "@unblock is on the method"
+    elif decision.others_hop:
+        why = f"{_ON_LOOP} it is a WebSocket without sync hooks"
+    else:
+        why = f"{_ON_LOOP} {decision.why}"
+    # Elsewhere these run in the hop that there is.
+    others = sorted(decorated.keys() - VERBS)
+    if others and not (decision.verb_hops or name in decorated):
+        why += f"; @unblock is on {', '.join(others)}"
+    return why
+
+
+def _is_async_below(cls: type[RequestHandler], name: str) -> bool:
+    """Whether a decorator that is sync itself stands around a coroutine."""
+    method = inspect.getattr_static(cls, name, None)
+    while method is not None and not is_async(method):
+        method = below(method)
+    return method is not None
+
+
+def _chosen(
+    cls: type[RequestHandler],
+    name: str,
+    options: Optional[BodyOptions],
+    decision: Decision,
+    decorated: _Decorated,
+) -> Optional[BodyOptions]:
+    """Return the options that count where more than one `unblock` is at work."""
+    if decision.verb_hops or decision.prepare_hops or decision.others_hop:
+        return options_of_method(cls, name) or options
+    first = next(iter(decorated.values()), None)
+    return decorated.get(name) or decorated.get("prepare") or first
+
+
+def _executor_name(options: Optional[BodyOptions]) -> str:
+    executor = None if options is None else options.executor
+    if executor is None or isinstance(executor, str):
+        return executor or DEFAULT
+    return executor_name(executor)
 
 
 def _row(

@@ -15,13 +15,16 @@ from tornado.web import Application
 # What may stand for a group of a route's pattern: the first that fits.
 _GUESSES = ("1", "x", "x.y", "x/y", "2000-01-01", "")
 
+NO_ROUTE = "(no route)"
+"""In place of a pattern, of what serves all other paths."""
+
 _META = frozenset(".^$*+?{}[]|()")
 
 
 class Route(NamedTuple):
     """One rule that leads to something which answers."""
 
-    # The pattern as Tornado has it; "(no route)" for what serves all other paths.
+    # The pattern as Tornado has it, or `NO_ROUTE`.
     pattern: str
     target: object
     kwargs: dict[str, Any]
@@ -45,7 +48,7 @@ def routes_of(router: object, path: Optional[PathMatches] = None) -> Iterator[Ro
         yield from routes_of(router.default_router, path)
         default = router.settings.get("default_handler_class")
         if default is not None:
-            yield Route("(no route)", default, {}, None)
+            yield Route(NO_ROUTE, default, {}, None)
     elif isinstance(router, RuleRouter):
         for rule in router.rules:
             yield from _below(rule, path)
@@ -62,34 +65,47 @@ def _below(rule: Rule, path: Optional[PathMatches]) -> Iterator[Route]:
 
 
 def is_known(router: Router) -> bool:
-    """Whether `routes_of` finds all that ``router`` serves."""
+    """Whether `routes_of` finds all that ``router`` serves, and at which paths."""
     return isinstance(router, (Application, RuleRouter)) and not any(
-        isinstance(route.target, Router) for route in routes_of(router)
+        isinstance(route.target, Router)
+        or (route.matcher is None and route.pattern != NO_ROUTE)
+        for route in routes_of(router)
     )
 
 
 def may_meet(one: str, other: str) -> bool:
-    """Whether some path may match both patterns: they begin alike, as far as known."""
-    first, second = _beginning(one), _beginning(other)
+    """Whether some path may match both patterns.
+
+    Where one of them is a plain path, that is known. Else they may, if what they match
+    begins alike.
+    """
+    for plain, pattern in ((one, other), (other, one)):
+        text, whole = _beginning(plain)
+        if whole:
+            return re.fullmatch(pattern, text) is not None
+    first, second = _beginning(one)[0], _beginning(other)[0]
     return first.startswith(second) or second.startswith(first)
 
 
-def _beginning(pattern: str) -> str:
-    """Return the text with which all that matches ``pattern`` begins."""
+def _beginning(pattern: str) -> tuple[str, bool]:
+    """Return the text with which all that matches begins, and if that is all of it."""
     if "|" in pattern:
-        return ""
+        return "", False
     text = ""
     position = 1 if pattern.startswith("^") else 0
-    while position < len(pattern):
+    end = len(pattern)
+    if pattern.endswith("$") and not pattern.endswith("\\$"):
+        end -= 1
+    while position < end:
         char = pattern[position]
         if char == "\\" and pattern[position + 1 : position + 2].isalnum():
-            break  # a class of characters, not one
+            return text, False  # a class of characters, not one
         if char == "\\":
             position += 1
             char = pattern[position : position + 1]
         elif char in _META:
             # A quantifier belongs to the character before it.
-            return text[:-1] if char in "*?{" else text
+            return (text[:-1] if char in "*?{" else text), False
         text += char
         position += 1
-    return text
+    return text, True

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import inspect
 import math
 
 import pytest
@@ -79,14 +80,33 @@ def test_good_values(option, values):
 
 
 def test_unknown_option():
-    """A misspelt name is refused with those there are."""
-    names = ", ".join(field.name for field in dataclasses.fields(Options))
-    with pytest.raises(ConfigurationError) as caught:
-        configure(workers=7, timeout=1.0)
-    assert str(caught.value) == (
-        f"configure() has no option 'workers'; it takes json_encoder, {names}"
-    )
+    """A misspelt name is refused by the name of the function that was called."""
+    with pytest.raises(
+        TypeError, match=r"^configure\(\) got an unexpected .*'workers'"
+    ):
+        configure(workers=7, timeout=1.0)  # type: ignore[call-arg]
     assert options() == Options()
+
+
+def test_what_can_be_set_is_said_twice():
+    """`configure` has each field of the options by name, and of its type."""
+    given = inspect.signature(configure, eval_str=False).parameters
+    for field in dataclasses.fields(Options):
+        assert given[field.name].annotation == field.type, field.name
+        assert repr(given[field.name].default) == "<unchanged>"
+
+
+@pytest.mark.parametrize(
+    ("wrong", "message"),
+    [
+        ({"executor": 3}, "takes the name of an executor, .* not 3"),
+        ({"strict": 1}, "strict must be True or False, not 1"),
+    ],
+)
+def test_bad_arguments(wrong, message):
+    """What is no option of an executor is looked at as well."""
+    with pytest.raises(ConfigurationError, match=message):
+        configure(**wrong)
 
 
 def test_errors_are_value_errors():

@@ -12,12 +12,15 @@ import threading
 from typing import Any
 
 import pytest
+from tornado.web import Application, RequestHandler
 
 from tornado_unblock import (
     ConfigurationError,
     configure,
     run_in_executor,
     testing,
+    unblock,
+    unblock_application,
 )
 from tornado_unblock._executors import registry as _executors
 from tornado_unblock._executors.registry import (
@@ -213,8 +216,50 @@ def test_misspelt_name():
     get_executor("mail")
 
 
+def test_strict():
+    """A name for which nothing is configured is an error then, wherever it is used."""
+    configure("reports", max_workers=2)
+    configure("mail")
+    configure(strict=True)
+    meant = r"'reprots'; did you mean 'reports'\? With configure\(strict=True\)"
+    with pytest.raises(ConfigurationError, match=meant):
+        get_executor("reprots")
+    with pytest.raises(ConfigurationError, match=r"for executor 'x'\. With"):
+        get_executor("x")
+    with pytest.raises(ConfigurationError, match=meant):
+        unblock(executor="reprots")
+    for name in ("default", "reports", "mail"):
+        unblock(executor=name)
+        assert options(name) is not None
+    configure(strict=False)
+    assert options("other") == Options()
+    unblock(executor="reprots")
+
+
+def test_strict_about_what_was_decorated_before():
+    """`unblock_application` looks at the classes and methods of its routes."""
+
+    class Handler(RequestHandler):
+        @unblock(executor="reprots")
+        def get(self) -> None:
+            """Serve."""
+
+    @unblock(executor="reprots")
+    class Other(RequestHandler):
+        pass
+
+    configure(strict=True)
+    for cls in (Handler, Other):
+        with pytest.raises(ConfigurationError, match=r"'reprots'\. With"):
+            unblock_application(Application([("/", cls)]))
+    configure("reprots", max_workers=2)
+    unblock_application(Application([("/", Handler)]))
+
+
 def test_name_that_the_environment_configures(monkeypatch):
     """It is meant."""
     configure("reports", max_workers=2)
     monkeypatch.setenv("TORNADO_UNBLOCK_REPORT_MAX_WORKERS", "3")
+    configure(strict=True)
+    unblock(executor="report")
     assert get_executor("report").max_workers == 3

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import re
+
 import pytest
 from tornado.routing import AnyMatches, PathMatches, Router, Rule, RuleRouter
-from tornado.web import Application, RequestHandler
+from tornado.web import Application, ErrorHandler, RequestHandler
 
 from tornado_unblock import ConfigurationError, unblock_application
 from tornado_unblock._handlers.routes import is_known, may_meet, routes_of
@@ -18,16 +20,24 @@ class Handler(RequestHandler):
     ("one", "other", "may"),
     [
         ("/orders", "/orders$", True),
-        ("/order", "/orders$", True),  # a beginning is all that is known
+        ("/order", "/orders$", False),
+        ("/order.*", "/orders/(.*)$", True),
+        ("/reports", "/reports/(.*)$", False),
+        ("/reports/7", r"/reports/(\d+)$", True),
+        ("/reports/x", r"/reports/(\d+)$", False),
+        (r"/price\$", r"/price\$$", True),
         ("/reprots/.*", "/reports/(.*)$", False),
         ("/orders?/x", "/order/(.*)", True),
-        ("/o{2}", "/o$", True),
-        ("/o+x", "/oo", True),
+        ("/o{2}", "/oo$", True),
+        ("/o{2}", "/o[pq]$", True),  # a beginning is all that is known
+        ("/o+x", "/oox", True),
+        ("/o+x", "/oo", False),
         (r"/a\.b", "/a.b", True),
         (r"/a\.b", "/axb", False),
         (r"/\d+", "/7", True),
         ("^/orders", "/orders", True),
-        ("/(a|b)", "/c", True),  # not looked into
+        ("/(a|b)", "/c", False),
+        ("/(a|b)", "/c.*", True),  # not looked into
         (".*", "/anything", True),
     ],
 )
@@ -76,10 +86,28 @@ def test_pattern_that_matches_nothing():
         unblock_application(app, routes={"/reprots/.*": {"executor": "reports"}})
     assert str(caught.value) == (
         "routes: '/reprots/.*' matches none of the application's routes, which are "
-        "'/reports/(.*)$', '/health$'; if its own is added later, call "
-        "unblock_application after that"
+        "'/reports/(.*)$' (Handler), '/health$' (Handler); if its own is added later, "
+        "call unblock_application after that"
     )
     unblock_application(app, routes={"/reports/[ab]/.*": None, Handler: None})
+
+
+def test_class_that_serves_nothing():
+    """So is a class of which no route is; Tornado's own error pages have none."""
+
+    class Other(Handler):
+        pass
+
+    app = Application([("/health", Handler)])
+    with pytest.raises(ConfigurationError, match=r"Other matches none .*\(Handler\)"):
+        unblock_application(app, routes={Other: None})
+    unblock_application(app, routes={ErrorHandler: None, RequestHandler: None})
+
+
+def test_pattern_without_regard_to_case():
+    """What Tornado was given compiled is not judged by its letters."""
+    app = Application([(re.compile("/Health", re.IGNORECASE), Handler)])
+    unblock_application(app, routes={"/health": None})
 
 
 def test_nothing_to_compare_with():
@@ -90,6 +118,8 @@ def test_nothing_to_compare_with():
 
     unblock_application(Application(), routes={"/later": None})
     unblock_application(RuleRouter([("/own", Own())]), routes={"/other": None})
+    anything = RuleRouter([("/own", Handler), Rule(AnyMatches(), Handler)])
+    unblock_application(anything, routes={"/other": None})
 
 
 def test_options_of_a_route():
