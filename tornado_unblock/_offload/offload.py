@@ -89,6 +89,31 @@ class Owner(Protocol):
         """Whether the client has left; any thread."""
 
 
+class Observer(Protocol):
+    """Is told of every offload. It must not raise."""
+
+    def began(self, offload: Offload) -> object:
+        """It begins; called in the context of its function, by its worker.
+
+        By the loop thread where an executor elsewhere is to run it.
+        """
+
+    def abandoned(self, offload: Offload, why: str) -> object:
+        """Nobody waits for it any more; loop thread."""
+
+    def ended(self, offload: Offload, error: Optional[BaseException]) -> object:
+        """It was counted, and ended with ``error`` or well; loop thread."""
+
+
+_observer: Optional[Observer] = None
+
+
+def observe(observer: Optional[Observer]) -> None:
+    """Have ``observer`` be told from now on, in place of the one before; any thread."""
+    global _observer
+    _observer = observer
+
+
 class Offload(Lease):
     """One function, from its admission to its end.
 
@@ -298,6 +323,7 @@ class Offload(Lease):
             if isinstance(executor, concurrent.futures.ThreadPoolExecutor):
                 executor.submit(self.run)
             else:
+                self._tell_began()
                 remote.send(self)
         elif self.reserved_worker is not None:
             return executor.put_on(self.reserved_worker, self.run, self._run_late)
@@ -375,13 +401,15 @@ class Offload(Lease):
             return True
         if self.withdraw(AbandonedError(why), "cancelled"):
             return True
-        why = f"{self.endpoint.name}: {why}; nothing more can be sent"
-        if self.owner is not None and not self.owner.revoke(self, why):
+        refusal = f"{self.endpoint.name}: {why}; nothing more can be sent"
+        if self.owner is not None and not self.owner.revoke(self, refusal):
             return False
-        self.revoked = why
+        self.revoked = refusal
         self.state = ABANDONED
         self.endpoint.abandoned += 1
         self._stop_timer()
+        if _observer is not None:
+            _observer.abandoned(self, why)
         if self.awaiting is not None:
             self.awaiting.cancel()
         return True
@@ -484,6 +512,8 @@ class Offload(Lease):
             self.started_at = time.monotonic()
             if self.revoked is None:
                 assert self._fn is not None
+                if _observer is not None:  # asked here too: a call is saved
+                    self._tell_began()
                 self._value = self._context.run(self._fn)
         except BaseException as error:
             self._error = error
@@ -521,6 +551,11 @@ class Offload(Lease):
         here.lease, here.innermost = outer, inner
         if self.waiting_thread is None:
             thread_loop.leave()
+
+    def _tell_began(self) -> None:
+        observer = _observer
+        if observer is not None:
+            self._context.run(observer.began, self)
 
     def _fault(self, error: BaseException) -> None:
         """Take note of an error that is not the function's."""
@@ -647,6 +682,8 @@ class Offload(Lease):
             )
             if self._error is not None and is_failure(self._error):
                 self.endpoint.failed += 1
+            if _observer is not None:
+                _observer.ended(self, self._error)
             self._settle()
         except BaseException:
             self._settle()
