@@ -13,6 +13,7 @@ long bodies waited and ran is recorded as they end: nothing else makes histogram
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterable, Iterator
 from typing import Callable, NamedTuple, Optional
 
@@ -32,7 +33,14 @@ from tornado_unblock._limits.statistics import (
 from tornado_unblock._offload.offload import Offload
 from tornado_unblock._stalls.records import LoopStatistics, StallStatistics
 from tornado_unblock._stalls.watching import loop_statistics, stalls
-from tornado_unblock.status.snapshot import THREAD, oldest_waiters
+from tornado_unblock.status.history import INTERVAL, History
+from tornado_unblock.status.snapshot import (
+    THREAD,
+    Loop,
+    loop_of,
+    oldest_waiters,
+    take_figures,
+)
 
 PREFIX = "tornado_unblock."
 EXECUTOR = f"{PREFIX}executor.name"
@@ -40,9 +48,6 @@ ENDPOINT = f"{PREFIX}endpoint.name"
 REASON = f"{PREFIX}rejection.reason"
 LOOP = f"{PREFIX}eventloop.name"
 STATE = f"{PREFIX}eventloop.state"
-
-#: Of less time than this no average is made; in seconds.
-FRESH = 1.0
 
 Attributes = dict[str, str]
 Rows = Iterable[tuple[float, Attributes]]
@@ -132,7 +137,7 @@ class _Observed(NamedTuple):
 
 def _observed() -> list[_Observed]:
     """Return the instruments of what is read."""
-    return [*_of_executors(), *_of_endpoints(), *_of_loops(_Recent()), *_of_stalls()]
+    return [*_of_executors(), *_of_endpoints(), *_of_loops(), *_of_stalls()]
 
 
 # -- executors and endpoints -----------------------------------------------------------
@@ -213,21 +218,21 @@ def _rejected() -> Rows:
 # -- loops and stalls ------------------------------------------------------------------
 
 
-def _of_loops(recent: _Recent) -> Iterator[_Observed]:
+def _of_loops() -> Iterator[_Observed]:
     yield _Observed(
         *("gauge", "eventloop.utilization", "1"),
         "Share of its time that the loop was busy, since the last time it was asked.",
-        lambda: _each_loop(recent.utilization),
+        _Recent(History.utilization).rows,
     )
     yield _Observed(
         *("gauge", "eventloop.delay.mean", "s"),
         "What an event has waited for the loop, since the last time it was asked.",
-        lambda: _each_loop(recent.delay),
+        _Recent(History.lag).rows,
     )
     yield _Observed(
         *("gauge", "eventloop.delay.max", "s"),
         "The longest turn since the loop is watched.",
-        lambda: _each_loop(lambda name, loops: max(loop.longest for loop in loops)),
+        _longest_turns,
     )
     yield _Observed(
         *("counter", "eventloop.time", "s"),
@@ -258,28 +263,20 @@ def _loops() -> dict[str, list[LoopStatistics]]:
     return named
 
 
-def _each_loop(value: Callable[[str, list[LoopStatistics]], Optional[float]]) -> Rows:
+def _longest_turns() -> Rows:
     for name, loops in _loops().items():
-        number = value(name, loops)
-        if number is not None:
-            yield number, {LOOP: name}
-
-
-def _busy(loops: list[LoopStatistics]) -> Optional[tuple[float, float]]:
-    """Return for how long they were busy and watched; a heartbeat does not know."""
-    known = [(loop.busy, loop.watched) for loop in loops if loop.busy is not None]
-    if not known:
-        return None
-    return sum(busy for busy, _ in known), sum(watched for _, watched in known)
+        yield max(loop.longest for loop in loops), {LOOP: name}
 
 
 def _loop_times() -> Rows:
     for name, loops in _loops().items():
-        times = _busy(loops)
-        if times is not None:
-            busy, watched = times
+        # A heartbeat does not know.
+        known = [(loop.busy, loop.watched) for loop in loops if loop.busy is not None]
+        if known:
+            busy = sum(busy for busy, _ in known)
+            idle = sum(watched for _, watched in known) - busy
             yield busy, {LOOP: name, STATE: "active"}
-            yield max(0.0, watched - busy), {LOOP: name, STATE: "idle"}
+            yield max(0.0, idle), {LOOP: name, STATE: "idle"}
 
 
 def _each_stalled(value: Callable[[StallStatistics], float]) -> Rows:
@@ -290,41 +287,21 @@ def _each_stalled(value: Callable[[StallStatistics], float]) -> Rows:
         yield number, {ENDPOINT: endpoint}
 
 
-class _Point(NamedTuple):
-    watched: float
-    total: float
-    rate: float
-
-
 class _Recent:
-    """What was so since somebody collected last."""
+    """Averages of the time since somebody collected last."""
 
-    def __init__(self) -> None:
-        self._points: dict[tuple[str, str], _Point] = {}
+    def __init__(self, of: Callable[[History, Loop], Optional[float]]) -> None:
+        self._of = of
+        self._history = History()
+        self._kept_at = float("-inf")
 
-    def utilization(self, name: str, loops: list[LoopStatistics]) -> Optional[float]:
-        """Return the share of their time that the loops of a name were busy."""
-        if any(loop.stall is not None for loop in loops):
-            return 1.0  # what a turn takes is counted when it ends
-        times = _busy(loops)
-        if times is None:
-            return None
-        return min(1.0, self._rate(("utilization", name), times[1], times[0]))
-
-    def delay(self, name: str, loops: list[LoopStatistics]) -> float:
-        """Return what an event has waited for the loops of a name, on average."""
-        watched = sum(loop.watched for loop in loops)
-        waited = sum(loop.lag * loop.watched for loop in loops)
-        return self._rate(("delay", name), watched, waited)
-
-    def _rate(self, key: tuple[str, str], watched: float, total: float) -> float:
-        """Return what ``total`` has grown by in a second of ``watched``."""
-        last = self._points.get(key)
-        if last is None or watched < last.watched:  # it is another loop of this name
-            last = _Point(0.0, 0.0, 0.0)
-        passed = watched - last.watched
-        if last.watched and passed < FRESH:  # asked by another reader, as it seems
-            return last.rate
-        rate = max(0.0, total - last.total) / passed if passed > 0 else 0.0
-        self._points[key] = _Point(watched, total, rate)
-        return rate
+    def rows(self) -> Rows:
+        """Yield what the busiest loop of each name has."""
+        for name, loops in _loops().items():
+            known = [self._of(self._history, loop_of(loop)) for loop in loops]
+            numbers = [number for number in known if number is not None]
+            if numbers:
+                yield max(numbers), {LOOP: name}
+        if time.monotonic() - self._kept_at >= INTERVAL:
+            self._kept_at = time.monotonic()
+            self._history.add(take_figures())

@@ -25,7 +25,7 @@ from opentelemetry.sdk.metrics import MeterProvider
 from opentelemetry.sdk.metrics.export import InMemoryMetricReader
 
 from tornado_unblock import opentelemetry
-from tornado_unblock.status import otel_metrics
+from tornado_unblock.status import otel_metrics, snapshot
 
 PREFIX = "tornado_unblock."
 
@@ -161,7 +161,8 @@ def counted(monkeypatch):
 
     def see(found=(), loops=()):
         monkeypatch.setattr(otel_metrics, "stalls", lambda: tuple(found))
-        monkeypatch.setattr(otel_metrics, "loop_statistics", lambda: tuple(loops))
+        for module in (otel_metrics, snapshot):
+            monkeypatch.setattr(module, "loop_statistics", lambda: tuple(loops))
 
     return see
 

@@ -242,6 +242,22 @@ def test_processes(traced):
     assert attributes[f"{PREFIX}executor.name"] == "cpu"
 
 
+def test_a_process_that_is_abandoned(traced):
+    """Nobody sees where it stands."""
+    configure("cpu", processes=1)
+
+    async def main():
+        with traced.tracer.start_as_current_span("request"):
+            future = run_in_executor(abs, -7, executor="cpu")
+            future.cancel()
+        await run_in_executor(abs, -7, executor="cpu")
+
+    asyncio.run(main())
+    names = dict(traced.events(traced.span("INTERNAL")))
+    assert list(names) == [f"{PREFIX}started", f"{PREFIX}abandoned"]
+    assert "code.stacktrace" not in names[f"{PREFIX}abandoned"]
+
+
 def test_spans_that_begin_in_a_body(traced):
     """Of several without a parent the first is the hop's; children are nobody's."""
 
@@ -265,6 +281,7 @@ def test_what_a_coroutine_of_a_body_calls(traced):
 
     @shim.dual
     def leaf():
+        traced.work()  # a child of the request's span
         return 7
 
     async def coroutine():
@@ -278,8 +295,11 @@ def test_what_a_coroutine_of_a_body_calls(traced):
         await run_in_executor(body)
 
     asyncio.run(main())
-    ((_, attributes),) = traced.events(traced.span("INTERNAL"))
+    spans = {span.name: span for span in traced.exporter.get_finished_spans()}
+    ((_, attributes),) = traced.events(spans["request"])
     assert attributes[f"{PREFIX}endpoint.name"].endswith("body")
+    assert traced.events(spans["work"]) == []
+    assert spans["work"].parent.span_id == spans["request"].context.span_id
 
 
 def test_exemplars(traced):
