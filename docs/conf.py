@@ -46,7 +46,8 @@ napoleon_use_rtype = False
 # Where names that docstrings mention without a module come from.
 ELSEWHERE = [
     *("asyncio", "builtins", "concurrent.futures", "contextlib", "contextvars"),
-    *("logging", "redis", "requests", "smtplib", "sqlalchemy", "sqlalchemy.orm"),
+    *("logging", "prometheus_client.multiprocess", "redis", "requests", "smtplib"),
+    *("sqlalchemy", "sqlalchemy.orm"),
     *("sqlalchemy.ext.asyncio", "subprocess", "tornado.concurrent", "tornado.gen"),
     *("tornado.httpclient", "tornado.httpserver", "tornado.ioloop", "tornado.web"),
 ]
@@ -61,6 +62,7 @@ def setup(app: Any) -> None:
     app.connect("missing-reference", find)
     app.connect("source-read", hide_snippets)
     app.connect("source-read", add_shim)
+    app.connect("html-page-context", name_language)
 
 
 def mark_examples(
@@ -135,6 +137,14 @@ def add_shim(app: Any, docname: str, source: list[str]) -> None:
     """Write a section for each public module of the shim that can be imported."""
     if docname == "api/shim":
         source[0] += "".join(_section(name) for name in shim_modules())
+
+
+def name_language(
+    app: Any, pagename: str, templatename: str, context: dict[str, Any], doctree: Any
+) -> None:
+    """Tell browsers which pages are in Chinese, so that they choose fonts for it."""
+    if pagename.startswith("zh/"):
+        context["language"] = "zh-CN"
 
 
 def shim_modules() -> list[str]:

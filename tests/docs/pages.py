@@ -27,9 +27,15 @@ DOCS = ROOT / "docs"
 #: What belongs to the site, and README.md.
 PAGES = sorted(p for p in DOCS.rglob("*.md") if "_build" not in p.parts)
 README = ROOT / "README.md"
+#: Pages in Chinese, and what each of them says in other words.
+TRANSLATIONS = {
+    ROOT / "README.zh-CN.md": README,
+    **{page: DOCS / page.name for page in sorted((DOCS / "zh").glob("*.md"))},
+}
 #: Everything that is written for readers.
 TEXTS = [
     README,
+    ROOT / "README.zh-CN.md",
     ROOT / "CONTRIBUTING.md",
     ROOT / "CHANGELOG.md",
     *sorted((ROOT / "examples").rglob("*.md")),

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from tests.docs.pages import PAGES, README, ROOT, blocks
+from tests.docs.pages import PAGES, README, ROOT, TRANSLATIONS, blocks
 from tests.docs.runner import Page, program
 
 #: Blocks that only have to parse, in all pages together. Keep it low.
@@ -39,7 +39,9 @@ connect, requests, LOGISTICS, ask_carrier = object, None, "", str
 with_code = [
     path
     for path in (README, *PAGES)
-    if any(block.language == "python" for block in blocks(path))
+    # Those have the code of others: test_translations.py.
+    if path not in TRANSLATIONS
+    and any(block.language == "python" for block in blocks(path))
 ]
 
 
