@@ -41,6 +41,9 @@ class Method(NamedTuple):
     # Whether `finish` calls it: where a class overrides none of these, finishing runs
     # nothing but Tornado's own code.
     end: bool = False
+    # Whether it changes the response: refused to who may not answer. Tornado's others
+    # that do call these.
+    answers: bool = False
     # Whether a WebSocket's worker answers it before Tornado asks.
     asked_ahead: bool = False
     # Whether it is a WebSocketHandler's, and not every handler's.
@@ -79,18 +82,18 @@ TABLE = (
     Method("set_default_headers", _AT_ONCE, error_page=True),
     Method("write_error", _AT_ONCE, error_page=True),
     Method("send_error", _OF_CALLER, error_page=True),
-    Method("finish", _OF_CALLER, end=True),
-    Method("flush", _OF_CALLER, end=True),
+    Method("finish", _OF_CALLER, end=True, answers=True),
+    Method("flush", _OF_CALLER, end=True, answers=True),
     Method("get_status", _OF_CALLER, end=True),
-    Method("set_header", _OF_CALLER, end=True),
+    Method("set_header", _OF_CALLER, end=True, answers=True),
     Method("set_etag_header", _OF_CALLER, end=True),
     Method("_log", _OF_CALLER, end=True),
     Method("_break_cycles", _OF_CALLER, end=True),
-    Method("add_header", _OF_CALLER),
-    Method("clear", _OF_CALLER),
+    Method("add_header", _OF_CALLER, answers=True),
+    Method("clear", _OF_CALLER, answers=True),
     Method("clear_all_cookies", _OF_CALLER),
     Method("clear_cookie", _OF_CALLER),
-    Method("clear_header", _OF_CALLER),
+    Method("clear_header", _OF_CALLER, answers=True),
     Method("create_signed_value", _OF_CALLER),
     Method("detach", _OF_CALLER),
     Method("get_argument", _OF_CALLER),
@@ -104,7 +107,7 @@ TABLE = (
     Method("get_secure_cookie_key_version", _OF_CALLER),
     Method("get_signed_cookie", _OF_CALLER),
     Method("get_signed_cookie_key_version", _OF_CALLER),
-    Method("redirect", _OF_CALLER),
+    Method("redirect", _OF_CALLER, answers=True),
     Method("render", _OF_CALLER),
     Method("render_embed_css", _OF_CALLER),
     Method("render_embed_js", _OF_CALLER),
@@ -113,12 +116,12 @@ TABLE = (
     Method("render_string", _OF_CALLER),
     Method("require_setting", _OF_CALLER),
     Method("reverse_url", _OF_CALLER),
-    Method("set_cookie", _OF_CALLER),
+    Method("set_cookie", _OF_CALLER, answers=True),
     Method("set_secure_cookie", _OF_CALLER),
     Method("set_signed_cookie", _OF_CALLER),
-    Method("set_status", _OF_CALLER),
+    Method("set_status", _OF_CALLER, answers=True),
     Method("static_url", _OF_CALLER),
-    Method("write", _OF_CALLER),
+    Method("write", _OF_CALLER, answers=True),
     Method("xsrf_form_html", _OF_CALLER),
     Method("open", _AWAITED, hops=True, socket=True),
     Method("on_message", _AWAITED, hops=True, socket=True),
@@ -141,6 +144,7 @@ NOT_AWAITED = frozenset(row.name for row in TABLE if row.result is _NOT_AWAITED)
 USED_AT_ONCE = frozenset(row.name for row in TABLE if row.result is _AT_ONCE)
 ERROR_PAGE = tuple(row.name for row in TABLE if row.error_page)
 END = tuple(row.name for row in TABLE if row.end)
+ANSWERS = tuple(row.name for row in TABLE if row.answers)
 ASKED_AHEAD = tuple(row.name for row in TABLE if row.asked_ahead)
 SOCKET_HOOKS = frozenset(row.name for row in TABLE if row.socket and row.hops)
 

@@ -15,6 +15,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import functools
 import weakref
 from typing import Any, Callable, Optional, cast
@@ -24,9 +25,10 @@ from tornado.web import RequestHandler
 from tornado_unblock._connection.loop_owned import expect_head
 from tornado_unblock._connection.request_connection import RequestConnection
 from tornado_unblock._connection.response import ResponseWriter
-from tornado_unblock._errors import ClientGoneError, RejectedError
+from tornado_unblock._errors import AbandonedError, ClientGoneError, RejectedError
 from tornado_unblock._executors.threads import ReservedWorker, reserve_worker
 from tornado_unblock._handlers.error_page import answer_error, copy_for_error_page
+from tornado_unblock._handlers.methods import ANSWERS
 from tornado_unblock._handlers.results import client_gone
 from tornado_unblock._limits.closing import requests_between_hops, tell_closing
 from tornado_unblock._loop.lease import running_loop
@@ -177,8 +179,14 @@ class Ownership:
             offload.handler is handler for offload in self.running
         )
 
-    def answer_on_copy(self, handler: RequestHandler, error: BaseException) -> None:
-        """Render an error while a worker holds ``handler``, or has spoilt it."""
+    def is_taken(self, handler: RequestHandler) -> bool:
+        """Whether this is the loop thread, whose right to answer has been revoked."""
+        return self.needs_copy(handler) and not _right_to(handler).loop_only
+
+    def answer_on_copy(
+        self, handler: RequestHandler, answer: Callable[[RequestHandler], None]
+    ) -> None:
+        """Have a copy answer while a worker holds ``handler``, or has spoilt it."""
         right = _right_to(handler)
         twin = copy_for_error_page(handler, right.writer)
         why = "an error was sent in its place"
@@ -186,7 +194,7 @@ class Ownership:
             twin._finished = True  # a body has finished the response
         elif right.revoked is None:
             right.revoke(why)
-        answer_error(twin, error)
+        answer(twin)
 
     def closing(self) -> None:
         """The client left: what has not started will not."""
@@ -194,8 +202,10 @@ class Ownership:
         for offload in self.running[:]:
             handler = offload.handler
             if offload.withdraw(ClientGoneError(), "client_gone"):
-                # nginx's code for it; the access log shows it.
-                handler.set_status(499, "Client Closed Request")
+                # nginx's code for it; the access log shows it. If it may not be set any
+                # more, then somebody else has answered.
+                with contextlib.suppress(AbandonedError):
+                    handler.set_status(499, "Client Closed Request")
 
     def finishing(self) -> None:
         """The loop thread ends the response itself, whatever still runs."""
@@ -307,37 +317,57 @@ def let_worker_go(handler: RequestHandler) -> None:
 @functools.cache
 def _answer_on_copies() -> None:
     """Have Tornado answer errors on a copy where a worker holds the handler."""
-    own = RequestHandler._handle_request_exception
+    handle, send = RequestHandler._handle_request_exception, RequestHandler.send_error
 
-    @functools.wraps(own)
+    @functools.wraps(handle)
     def _handle_request_exception(self: RequestHandler, e: BaseException) -> None:
         ownership = _ownership_if_any(self)
         if ownership is not None and ownership.needs_copy(self):
-            ownership.answer_on_copy(self, e)
+            ownership.answer_on_copy(self, lambda twin: answer_error(twin, e))
         else:
-            own(self, e)
+            handle(self, e)
+
+    @functools.wraps(send)
+    def send_error(self: RequestHandler, status_code: int = 500, **kwargs: Any) -> None:
+        ownership = _ownership_if_any(self)
+        if ownership is not None and ownership.is_taken(self):
+            ownership.answer_on_copy(
+                self, lambda twin: send(twin, status_code, **kwargs)
+            )
+        else:
+            _check_right(self)
+            send(self, status_code, **kwargs)
 
     RequestHandler._handle_request_exception = (  # type: ignore[method-assign]
         _handle_request_exception
     )
+    RequestHandler.send_error = send_error  # type: ignore[method-assign]
 
 
 @functools.cache
 def _refuse_abandoned_bodies() -> None:
-    """Have `write` and `finish` refuse who may not answer, whatever is sent already."""
-    for name in ("write", "finish"):
+    """Have what changes a response refuse who may not answer."""
+    for name in ANSWERS:
         own = getattr(RequestHandler, name)
         setattr(RequestHandler, name, functools.wraps(own)(_checked(own)))
 
 
 def _checked(own: Callable[..., Any]) -> Callable[..., Any]:
     def method(self: RequestHandler, *args: Any, **kwargs: Any) -> Any:
-        connection: Any = self.request.connection
-        if type(connection) is RequestConnection:
-            connection.check()
+        _check_right(self)
         return own(self, *args, **kwargs)
 
     return method
+
+
+def _check_right(handler: RequestHandler) -> None:
+    """Raise unless this thread may answer, with what ``handler`` says; any thread."""
+    connection: Any = handler.request.connection
+    if type(connection) is RequestConnection:
+        connection.check()
+        if connection.loop_only:
+            # What an abandoned body, or its delegate, was about to send is not sent.
+            handler._headers_written = connection.writer.sent
 
 
 def _skip_on_finish(handler: RequestHandler) -> None:

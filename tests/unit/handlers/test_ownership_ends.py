@@ -8,6 +8,7 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
+import tornado
 from tornado.httpserver import HTTPServer
 from tornado.iostream import IOStream
 from tornado.netutil import bind_sockets
@@ -16,7 +17,7 @@ from tornado.websocket import WebSocketHandler, websocket_connect
 
 from tests.unit.conftest import all_quiet
 from tests.unit.gates import Gate
-from tornado_unblock import unblock, unblock_application
+from tornado_unblock import AbandonedError, unblock, unblock_application
 from tornado_unblock._connection.request_connection import RequestConnection
 from tornado_unblock._connection.response import ResponseWriter
 from tornado_unblock._handlers.ownership import Ownership
@@ -150,6 +151,71 @@ def test_cancelled_before_it_is_sent(make_server, gate, expect_log, allow_log):
     server.call(asyncio.sleep, 0)
     gate.open.set()
     assert gate.done.wait(WAIT)
+
+
+@pytest.mark.parametrize("form", ["method", "class"])
+@pytest.mark.skipif(tornado.version_info < (6, 6), reason="it answers nothing itself")
+def test_cancelled_with_nothing_sent(make_server, gate, expect_log, form):
+    """Its client has the error page of Tornado, before the body ends."""
+    expect_log("tornado.access", "500 GET /")
+
+    class Handler(RequestHandler):
+        def get(self) -> None:
+            self.write("half")
+            gate.hold()
+            gate.done.set()
+
+    if form == "method":
+        Handler.get = unblock(Handler.get)  # type: ignore[method-assign]
+    else:
+        unblock(Handler)
+    server = make_server(("/", Handler))
+    client = server.send("/")
+    assert gate.wait()
+    server.call(cancel_requests)
+    check_error_page(client, b"500: Internal Server Error")
+    gate.open.set()
+    assert gate.done.wait(WAIT)
+
+
+@pytest.mark.parametrize("form", ["method", "class"])
+def test_error_sent_by_the_loop_while_a_body_runs(
+    make_server, gate, expect_log, allow_log, form
+):
+    """As a timer of the application's own does: the page is whole, the body parted."""
+    expect_log("tornado.access", "504 GET /")
+    allow_log("tornado.application", "the body failed after it was abandoned")
+    handlers: list[RequestHandler] = []
+
+    class Handler(RequestHandler):
+        def get(self) -> None:
+            handlers.append(self)
+            self.write("half")
+            gate.hold()
+            with pytest.raises(AbandonedError):
+                self.write("late")
+            gate.done.set()
+
+    if form == "method":
+        Handler.get = unblock(Handler.get)  # type: ignore[method-assign]
+    else:
+        unblock(Handler)
+    server = make_server(("/", Handler))
+    client = server.send("/")
+    assert gate.wait()
+    server.call(lambda: handlers[0].send_error(504))
+    check_error_page(client, b"504: Gateway Timeout")
+    gate.open.set()
+    assert gate.done.wait(WAIT)
+
+
+def check_error_page(client: socket.socket, title: bytes) -> None:
+    data = b""
+    while b"</html>" not in data:
+        part = client.recv(65536)
+        assert part, data
+        data += part
+    assert title in data
 
 
 def close_loop_under(app: Application, gate: Gate, talk: Any) -> None:

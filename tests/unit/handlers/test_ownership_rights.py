@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
+import functools
 import threading
 from typing import Any, Callable
 
@@ -16,6 +18,7 @@ from tests.unit.gates import Gate
 from tests.unit.handlers.conftest import TIMEOUT
 from tornado_unblock import AbandonedError, configure, run_in_executor, unblock
 from tornado_unblock._executors.registry import get_executor
+from tornado_unblock._handlers.methods import ANSWERS
 from tornado_unblock._loop.lease import current_lease
 
 WAIT = 10.0
@@ -328,6 +331,100 @@ def test_body_that_finishes_others_and_times_out(
 
 
 # --- uploads and sockets ------------------------------------------------------
+
+
+CHANGES: dict[str, tuple[Any, ...]] = {
+    "add_header": ("X-Late", "1"),
+    "clear": (),
+    "clear_header": ("Content-Type",),
+    "finish": ("late",),
+    "flush": (),
+    "redirect": ("/late",),
+    "send_error": (500,),
+    "set_cookie": ("late", "1"),
+    "set_header": ("X-Late", "1"),
+    "set_status": (418,),
+    "write": ("late",),
+}
+
+
+def in_body(change: Callable[[], None]) -> None:
+    change()
+
+
+def in_thread(change: Callable[[], None]) -> None:
+    other = threading.Thread(target=change)
+    other.start()
+    other.join(WAIT)
+
+
+@LOOPS
+@pytest.mark.parametrize("who", [in_body, in_thread])
+def test_who_awaited_an_abandoned_body_has_the_handler_for_itself(
+    make_server, gate, expect_log, new_loop, who
+):
+    """No method that changes a response does so for the body, or its delegate."""
+    assert CHANGES.keys() == {*ANSWERS, "send_error"}
+    expect_log("tornado.application", "still running after")
+
+    class Handler(RequestHandler):
+        @unblock(timeout=TIMEOUT)
+        def helper(self) -> None:
+            gate.hold()
+            for name, arguments in CHANGES.items():
+                who(functools.partial(self.attempt, name, arguments))
+            gate.done.set()
+
+        def attempt(self, name: str, arguments: tuple[Any, ...]) -> None:
+            with contextlib.suppress(AbandonedError):
+                getattr(self, name)(*arguments)
+                gate.notes.append(name)
+
+        async def get(self) -> None:
+            with contextlib.suppress(asyncio.TimeoutError):
+                await self.helper()
+            self.set_header("X-Own", "1")
+            self.write("fallback")
+            gate.open.set()
+            await run_in_executor(gate.done.wait, WAIT, executor="helpers")
+
+    server = make_server(("/", Handler), new_loop=new_loop)
+    client = server.connect()
+    client.sendall(LAST.format("/").encode())
+    response = read(client)
+    assert gate.notes == []
+    assert (response.status, response.body) == (200, b"fallback")
+    assert response.headers["X-Own"] == "1"
+    assert response.headers["Content-Type"] == "text/html; charset=UTF-8"
+    assert not {"X-Late", "Set-Cookie"} & set(response.headers)
+
+
+@LOOPS
+def test_a_head_that_an_abandoned_body_was_about_to_send(
+    make_server, gate, expect_log, new_loop
+):
+    """It was past the check when its time ran out: the loop thread sends the head."""
+    expect_log("tornado.application", "still running after")
+
+    class Handler(RequestHandler):
+        @unblock(timeout=TIMEOUT)
+        def helper(self) -> None:
+            gate.hold()
+            self._headers_written = True  # as `flush` does before it sends
+            gate.done.set()
+
+        async def get(self) -> None:
+            with contextlib.suppress(asyncio.TimeoutError):
+                await self.helper()
+            gate.open.set()
+            await run_in_executor(gate.done.wait, WAIT, executor="helpers")
+            self.finish("whole")
+
+    server = make_server(("/", Handler), new_loop=new_loop)
+    client = server.connect()
+    client.sendall(LAST.format("/").encode())
+    response = read(client)
+    assert (response.status, response.body) == (200, b"whole")
 
 
 @LOOPS
