@@ -6,6 +6,8 @@ import ast
 import builtins
 import importlib
 import re
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -78,6 +80,46 @@ def test_the_package_imports_only_names():
     assert {type(node) for node in body} == {ast.ImportFrom, ast.Assign}
     assert (type(loop), type(clean_up)) == (ast.For, ast.Delete)
     assert "__init__" not in set(imports(Path("__init__.py")))
+
+
+#: What only some programs need, or only later, and is slow to import. A program that
+#: imports the library waits for none of it; tornado.web brings none of it either.
+NOT_AT_START = {
+    "concurrent.futures.process",
+    "difflib",
+    "importlib.metadata",
+    "multiprocessing.context",
+    "multiprocessing.queues",
+    "sqlite3",
+    "tornado.websocket",
+    "tornado.wsgi",
+    "wrapt",
+}
+
+
+def test_what_is_not_imported_at_start(child_env, tmp_path):
+    """The library is quick to import; of its own, what serves some is left out too."""
+    code = (
+        "import sys, tornado.web\n"
+        "before = set(sys.modules)\n"
+        "import tornado_unblock\n"
+        "print(*sys.modules.keys() - before)"
+    )
+    command = [sys.executable, "-c", code]
+    brought = subprocess.run(
+        command, env=child_env, cwd=tmp_path, check=True, capture_output=True, text=True
+    ).stdout.split()
+    assert NOT_AT_START.isdisjoint(brought)
+    rooms = ("_scan", "jobs", "prometheus", "shim", "status", "testing")
+    own = tuple(f"tornado_unblock.{room}" for room in rooms)
+    assert [name for name in brought if name.startswith(own)] == []
+    # Each costs as much to find as it takes to run.
+    assert {
+        name for name in brought if name.startswith("tornado_unblock._stalls.")
+    } == {
+        "tornado_unblock._stalls.records",
+        "tornado_unblock._stalls.watching",
+    }
 
 
 def attributes(path: Path) -> set[str]:

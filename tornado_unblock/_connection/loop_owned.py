@@ -30,7 +30,6 @@ import sys
 import threading
 from typing import TYPE_CHECKING, Any, Callable, Optional
 
-import wrapt
 from tornado import iostream
 from tornado.escape import json_encode, utf8
 from tornado.http1connection import HTTP1Connection
@@ -628,6 +627,8 @@ def guard_tornado() -> None:
     with _lock:
         if _installed:
             return
+        import wrapt  # here: a third of what importing the library would cost
+
         # On the class, so that the dictionary of a connection need not be made.
         setattr(HTTP1Connection, _BY_HANDLER, False)
         setattr(HTTP1Connection, _FINISH_WAITS, False)

@@ -21,7 +21,6 @@ from typing import Any, Callable, Optional
 
 from tornado.httputil import HTTPHeaders
 
-from tornado_unblock._connection.loop_affine import LoopAffine, LoopAffineStream
 from tornado_unblock._connection.response import RESPONSE_ENDED, ResponseWriter
 from tornado_unblock._errors import AbandonedError
 from tornado_unblock._loop.lease import here, running_loop
@@ -143,7 +142,12 @@ class RequestConnection:
         alive_on_loop = running_loop() is portal.loop and self.revoked is None
         if stream is None or alive_on_loop:
             return stream
+        from tornado_unblock._connection.loop_affine import LoopAffineStream
+
         return LoopAffineStream(stream, portal, check)
 
     def _all_else(self) -> Any:
+        # Here, since it brings wrapt, which is there once something is unblocked.
+        from tornado_unblock._connection.loop_affine import LoopAffine
+
         return LoopAffine(self.writer.connection, self.writer.portal, self.check)

@@ -2,11 +2,7 @@
 
 from __future__ import annotations
 
-import dis
 import functools
-import inspect
-import warnings
-import weakref
 from collections.abc import Awaitable
 from typing import (
     TYPE_CHECKING,
@@ -18,20 +14,14 @@ from typing import (
     overload,
 )
 
-import wrapt
 from tornado.web import RequestHandler
 
 from tornado_unblock._connection.loop_owned import guard_tornado
-from tornado_unblock._executors.functions import describe
 from tornado_unblock._executors.registry import AnyExecutor, JSONEncoder
 from tornado_unblock._handlers.loop_view import LoopView
-from tornado_unblock._handlers.methods import VERBS, overridden
-from tornado_unblock._handlers.one_method import hand_over
 from tornado_unblock._handlers.options import BodyOptions, body_options, check_method
-from tornado_unblock._handlers.plan import decorated_options
 from tornado_unblock._handlers.thread_bound import warn_of_initialize
 from tornado_unblock._handlers.whole_request import begin, execute
-from tornado_unblock._loop.lease import running_loop
 
 if TYPE_CHECKING:
     from typing_extensions import ParamSpec
@@ -125,94 +115,11 @@ def _unblock(target: Any, options: BodyOptions) -> Any:
 
 
 def _unblock_method(method: Any, options: BodyOptions) -> Any:
+    # Here, since it brings wrapt.
+    from tornado_unblock._handlers.one_method import unblocked
+
     check_method(method)
-    # One decorator with options may be put on many: they tell the methods apart.
-    options = options.copy()
-    unblocked = _Unblocked(method, functools.partial(_call, options))
-    unblocked._self_unblock_options = options
-    return unblocked
-
-
-if TYPE_CHECKING:
-    _Wrapper = wrapt.FunctionWrapper[..., Any]
-else:
-    _Wrapper = wrapt.FunctionWrapper
-
-
-class _Unblocked(_Wrapper):
-    """An unblocked method, in its class."""
-
-    _self_unblock_options: BodyOptions
-
-    def __set_name__(self, owner: type, name: str) -> None:
-        if name in VERBS:
-            _warn_of_hooks(owner, name)
-
-
-# What runs beside a verb, and in legacy code is about its database session.
-_BESIDE = ("initialize", "prepare", "get_current_user", "on_finish")
-
-_warned: weakref.WeakSet[type] = weakref.WeakSet()
-
-
-def _warn_of_hooks(cls: type, verb: str) -> None:
-    """Warn, once for a class, if only a verb is unblocked, and hooks are not."""
-    if not issubclass(cls, RequestHandler) or cls in _warned:
-        return
-    hooks = [
-        name
-        for name in overridden(cls, _BESIDE)
-        if decorated_options(cls, name) is None
-        and (name != "initialize" or _calls(cls.initialize))
-    ]
-    if not hooks:
-        return
-    _warned.add(cls)
-    code = getattr(inspect.unwrap(vars(cls)[verb]), "__code__", None)
-    where = f" ({code.co_filename}:{code.co_firstlineno})" if code is not None else ""
-    advice = "put @unblock on the class, or call unblock_application"
-    if "initialize" in hooks:
-        advice += "; what initialize does, which stays there, belongs into prepare"
-    warnings.warn(
-        f"{cls.__qualname__}{where}: {verb} is unblocked and runs on a worker; "
-        f"on the loop thread remains {', '.join(hooks)}. To have a request on one "
-        f"thread, {advice}",
-        stacklevel=3,
-    )
-
-
-def _calls(fn: object) -> bool:
-    """Whether a function does more than keep what it is given."""
-    code = getattr(fn, "__code__", None)
-    if code is None:
-        return True
-    names = [step.opname for step in dis.get_instructions(code)]
-    calls = [n for n in names if n.startswith("CALL") and "INTRINSIC" not in n]
-    # `super()`, which Python 3.12 does not call, and its `initialize`.
-    of_super = 1 + ("LOAD_SUPER_ATTR" not in names) if "super" in code.co_names else 0
-    return len(calls) > of_super
-
-
-def _call(
-    options: BodyOptions,
-    wrapped: Callable[..., Any],
-    instance: Any,
-    args: Any,
-    kwargs: Any,
-) -> Any:
-    if running_loop() is None:
-        return wrapped(*args, **kwargs)
-    handler = instance
-    if handler is None and args:
-        # Called through the class, as a decorator above this one does.
-        handler = args[0]
-    if not isinstance(handler, RequestHandler):
-        raise TypeError(
-            f"{describe(wrapped)}: unblock is for methods of "
-            f"tornado.web.RequestHandler, not of {type(handler).__name__}; "
-            "call it with run_in_executor instead"
-        )
-    return hand_over(handler, wrapped, args, kwargs, options)
+    return unblocked(method, options)
 
 
 def _unblock_class(cls: type, options: BodyOptions) -> type:

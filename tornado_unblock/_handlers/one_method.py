@@ -1,29 +1,46 @@
 """One decorated method of a handler, run on a worker.
 
-# Threads: `hand_over` runs on the loop thread, `_run_body` in the worker.
+Imported when a method is decorated, and not before: wrapt is slow to import.
+
+# Threads: any decorates; `hand_over` runs on the loop thread, `_run_body` in the
+# worker.
 """
 
 from __future__ import annotations
 
 import asyncio
+import dis
 import functools
+import inspect
+import warnings
+import weakref
 from collections.abc import Mapping, Sequence
-from typing import Callable, Optional
+from typing import TYPE_CHECKING, Callable, Optional
 
+import wrapt
 from tornado.web import RequestHandler
 
+from tornado_unblock._executors.functions import describe
 from tornado_unblock._handlers.in_turn import (
     dispatch,
     dispatch_in_line,
     dispatch_not_awaited,
 )
-from tornado_unblock._handlers.methods import is_socket
+from tornado_unblock._handlers.methods import VERBS, is_socket, overridden
 from tornado_unblock._handlers.options import BodyOptions
-from tornado_unblock._handlers.plan import Step, plan_method, verb_of
+from tornado_unblock._handlers.plan import (
+    Step,
+    decorated_options,
+    plan_method,
+    verb_of,
+)
 from tornado_unblock._handlers.results import auto_finish, send
 from tornado_unblock._handlers.websocket import abort_on_error
+from tornado_unblock._loop.lease import running_loop
 from tornado_unblock._loop.per_loop import PerLoop
 from tornado_unblock._loop.portal import Portal, current_portal
+
+_Body = Callable[..., object]
 
 # The options are each decorated method's own. The verb counts too: a `post` may
 # await the `get` that another request is served by.
@@ -32,9 +49,100 @@ _Key = tuple[BodyOptions, type[RequestHandler], Optional[str]]
 _steps: PerLoop[dict[_Key, Step]] = PerLoop(dict)
 
 
+def unblocked(method: _Body, options: BodyOptions) -> _Body:
+    """Return ``method`` as it is put into its class: what runs it on a worker."""
+    # One decorator with options may be put on many: they tell the methods apart.
+    options = options.copy()
+    wrapper = _Unblocked(method, functools.partial(_call, options))
+    wrapper._self_unblock_options = options
+    return wrapper
+
+
+if TYPE_CHECKING:
+    _Wrapper = wrapt.FunctionWrapper[..., object]
+else:
+    _Wrapper = wrapt.FunctionWrapper
+
+
+class _Unblocked(_Wrapper):
+    """An unblocked method, in its class."""
+
+    _self_unblock_options: BodyOptions
+
+    def __set_name__(self, owner: type, name: str) -> None:
+        if name in VERBS:
+            _warn_of_hooks(owner, name)
+
+
+# What runs beside a verb, and in legacy code is about its database session.
+_BESIDE = ("initialize", "prepare", "get_current_user", "on_finish")
+
+_warned: weakref.WeakSet[type] = weakref.WeakSet()
+
+
+def _warn_of_hooks(cls: type, verb: str) -> None:
+    """Warn, once for a class, if only a verb is unblocked, and hooks are not."""
+    if not issubclass(cls, RequestHandler) or cls in _warned:
+        return
+    hooks = [
+        name
+        for name in overridden(cls, _BESIDE)
+        if decorated_options(cls, name) is None
+        and (name != "initialize" or _calls(cls.initialize))
+    ]
+    if not hooks:
+        return
+    _warned.add(cls)
+    code = getattr(inspect.unwrap(vars(cls)[verb]), "__code__", None)
+    where = f" ({code.co_filename}:{code.co_firstlineno})" if code is not None else ""
+    advice = "put @unblock on the class, or call unblock_application"
+    if "initialize" in hooks:
+        advice += "; what initialize does, which stays there, belongs into prepare"
+    warnings.warn(
+        f"{cls.__qualname__}{where}: {verb} is unblocked and runs on a worker; "
+        f"on the loop thread remains {', '.join(hooks)}. To have a request on one "
+        f"thread, {advice}",
+        stacklevel=3,
+    )
+
+
+def _calls(fn: object) -> bool:
+    """Whether a function does more than keep what it is given."""
+    code = getattr(fn, "__code__", None)
+    if code is None:
+        return True
+    names = [step.opname for step in dis.get_instructions(code)]
+    calls = [n for n in names if n.startswith("CALL") and "INTRINSIC" not in n]
+    # `super()`, which Python 3.12 does not call, and its `initialize`.
+    of_super = 1 + ("LOAD_SUPER_ATTR" not in names) if "super" in code.co_names else 0
+    return len(calls) > of_super
+
+
+def _call(
+    options: BodyOptions,
+    wrapped: _Body,
+    instance: object,
+    args: tuple[object, ...],
+    kwargs: Mapping[str, object],
+) -> object:
+    if running_loop() is None:
+        return wrapped(*args, **kwargs)
+    handler = instance
+    if handler is None and args:
+        # Called through the class, as a decorator above this one does.
+        handler = args[0]
+    if not isinstance(handler, RequestHandler):
+        raise TypeError(
+            f"{describe(wrapped)}: unblock is for methods of "
+            f"tornado.web.RequestHandler, not of {type(handler).__name__}; "
+            "call it with run_in_executor instead"
+        )
+    return hand_over(handler, wrapped, args, kwargs, options)
+
+
 def hand_over(
     handler: RequestHandler,
-    fn: Callable[..., object],
+    fn: _Body,
     args: Sequence[object],
     kwargs: Mapping[str, object],
     options: BodyOptions,
@@ -63,7 +171,7 @@ def hand_over(
 def _plan(
     portal: Portal,
     handler: RequestHandler,
-    fn: Callable[..., object],
+    fn: _Body,
     options: BodyOptions,
 ) -> Step:
     cls = type(handler)
@@ -78,7 +186,7 @@ def _plan(
 
 def _run_body(
     handler: RequestHandler,
-    fn: Callable[..., object],
+    fn: _Body,
     args: Sequence[object],
     kwargs: Mapping[str, object],
     step: Step,

@@ -8,9 +8,6 @@ as a whole (`RequestPlan`, which is such steps, and what lies between them).
 # a request says.
 """
 
-from __future__ import annotations
-
-import dataclasses
 import inspect
 from collections.abc import Mapping
 from typing import NamedTuple, Optional
@@ -61,15 +58,8 @@ class Decision(NamedTuple):
     passes_on: bool = False
 
 
-@dataclasses.dataclass(frozen=True)
-class Step:
+class Step(NamedTuple):
     """One method of a handler class, as it runs on workers."""
-
-    # Slots: each request reads these.
-    __slots__ = (
-        *("awaited", "encoder", "ends_plainly", "finishes", "name", "placement"),
-        *("sends", "socket"),
-    )
 
     name: str
     placement: Placement
@@ -86,8 +76,7 @@ class Step:
     socket: bool
 
 
-@dataclasses.dataclass(frozen=True)
-class RequestPlan:
+class RequestPlan(NamedTuple):
     """What of one verb of one handler class hops."""
 
     decision: Decision

@@ -18,8 +18,6 @@ from collections.abc import Iterator
 from types import CodeType, FunctionType
 from typing import Any, Optional, cast
 
-import wrapt
-
 from tornado_unblock._handlers.methods import is_socket_class
 
 _NEED_RUNNING = frozenset(["create_task", "get_running_loop", "current_task"])
@@ -56,6 +54,8 @@ def _function(found: Any) -> Optional[FunctionType]:
 
     Types are asked: what else stands in a class may answer anything.
     """
+    import wrapt  # by now it is there: something has been unblocked
+
     while True:
         kind = type(found)
         if kind is staticmethod or kind is classmethod:

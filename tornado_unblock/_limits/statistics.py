@@ -10,11 +10,8 @@ Each loop counts for itself; here the loops are added up.
 #   together may be one request apart.
 """
 
-from __future__ import annotations
-
 import asyncio
 import concurrent.futures
-import dataclasses
 import math
 import threading
 import weakref
@@ -27,8 +24,7 @@ from tornado_unblock._limits.limiter import Limiter
 from tornado_unblock._loop.fork import Step, at_fork
 
 
-@dataclasses.dataclass(frozen=True)
-class Histogram:
+class Histogram(NamedTuple):
     """How many seconds something took, each time.
 
     Attributes:
@@ -41,7 +37,7 @@ class Histogram:
     seconds: float
 
     @property
-    def count(self) -> int:
+    def count(self) -> int:  # type: ignore[override]  # a tuple has one
         """How many there are."""
         return self.buckets[-1][1]
 

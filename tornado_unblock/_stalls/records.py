@@ -5,8 +5,6 @@ named tuples because these cost a quarter of what dataclasses do to import, and 
 program imports them.
 """
 
-from __future__ import annotations
-
 from typing import NamedTuple, Optional
 
 from tornado_unblock._limits.statistics import Histogram
