@@ -319,6 +319,11 @@ def redis_url() -> str:
     return _service("REDIS", "redis://127.0.0.1:6379/0")
 
 
+@pytest.fixture(scope="session")
+def rabbitmq_url() -> str:
+    return _service("RABBITMQ", "amqp://guest:guest@127.0.0.1:5672")
+
+
 def _service(kind: str, default: str) -> str:
     """Return the service's URL, or end the test if nothing listens there."""
     variable = f"TORNADO_UNBLOCK_TEST_{kind}"

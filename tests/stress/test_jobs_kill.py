@@ -38,7 +38,7 @@ import asyncio, os, random, select, sys, time
 from tornado.web import Application, RequestHandler
 from tornado_unblock import jobs, unblock
 
-jobs.configure({url!r})
+jobs.configure({url!r}, state={state!r})
 
 
 def note(*what):
@@ -121,24 +121,55 @@ class Cluster:
                 threading.Event().wait(0.02)  # it is being started again
 
 
-@pytest.fixture(params=["sqlite", "postgresql"])
-def url(request, tmp_path):
+@pytest.fixture(params=["sqlite", "postgresql", "redis", "rabbitmq"])
+def place(request, tmp_path):
+    """Return the URL of the jobs, and of their states where these are apart."""
     if request.param == "sqlite":
-        yield f"sqlite:///{tmp_path}/jobs.db"
-        return
-    base, name = request.getfixturevalue("postgresql_url"), f"kill_{uuid.uuid4().hex}"
-    with psycopg.connect(base, autocommit=True) as connection:
-        connection.execute(f"create schema {name}")
-        yield f"{base}?options=-csearch_path%3D{name}"
-        connection.execute("set client_min_messages = error")
-        connection.execute(f"drop schema {name} cascade")
+        yield f"sqlite:///{tmp_path}/jobs.db", None
+    elif request.param == "postgresql":
+        base = request.getfixturevalue("postgresql_url")
+        name = f"kill_{uuid.uuid4().hex}"
+        with psycopg.connect(base, autocommit=True) as connection:
+            connection.execute(f"create schema {name}")
+            yield f"{base}?options=-csearch_path%3D{name}", None
+            connection.execute("set client_min_messages = error")
+            connection.execute(f"drop schema {name} cascade")
+    else:
+        yield from broker_place(request)
+
+
+def broker_place(request):
+    """A broker without messages, and a Redis without records, before and after."""
+    pytest.importorskip("dramatiq", reason="needs the extra jobs-dramatiq")
+    redis_url = request.getfixturevalue("redis_url")
+    place = f"dramatiq+{redis_url}", None
+    if request.param == "rabbitmq":
+        place = f"dramatiq+{request.getfixturevalue('rabbitmq_url')}", redis_url
+    clear(*place)
+    yield place
+    clear(*place)
+
+
+def clear(url, state):
+    app = Jobs()
+    app.configure(url, state=state)
+    store = app.engine.store
+    for key in store.records.client.scan_iter("unblock:*"):
+        store.records.client.delete(key)
+    if state is not None:
+        with store.publisher() as broker:
+            for suffix in ("", ".DQ", ".XQ"):
+                broker.channel.queue_delete(store.queue + suffix)
+            broker.queues_pending.add(store.queue)
+    store.close()
 
 
 @pytest.mark.timeout(600)
-def test_nothing_is_lost(url, tmp_path, child_env, capsys):
+def test_nothing_is_lost(place, tmp_path, child_env, capsys):
     """Whatever is killed, each job that was answered for is done."""
+    url, state = place
     (tmp_path / "application.py").write_text(
-        textwrap.dedent(APPLICATION).format(url=url, workers=WORKERS)
+        textwrap.dedent(APPLICATION).format(url=url, state=state, workers=WORKERS)
     )
     chance = random.Random(SEED)
     cluster = Cluster(tmp_path, child_env)
@@ -154,7 +185,7 @@ def test_nothing_is_lost(url, tmp_path, child_env, capsys):
             cluster.kill(victims[number])
             cluster.start(victims[number])
         app = Jobs()
-        app.configure(url)
+        app.configure(url, state=state)
         wait_until_done(app, tickets)
         with capsys.disabled():
             report(app, url, tmp_path, tickets)

@@ -30,7 +30,6 @@ if TYPE_CHECKING:
     from typing_extensions import ParamSpec
 
     from tornado_unblock.jobs.box import Box
-    from tornado_unblock.jobs.engine import Engine
 
     _P = ParamSpec("_P")
 else:
@@ -39,6 +38,7 @@ else:
 _R = TypeVar("_R")
 
 _DAY = 86400.0
+_BROKERS = tuple(f"dramatiq+{name}" for name in ("amqp", "amqps", "redis", "rediss"))
 
 
 @dataclasses.dataclass(frozen=True)
@@ -64,7 +64,7 @@ class Jobs:
         self.name = name
         self._jobs: dict[str, Job[..., Any]] = {}
         self._periodic: dict[str, _Periodic] = {}
-        self._engine: Optional[Engine] = None
+        self._engine: Any = None
         self._box: Optional[Box] = None
         self._outbox: Optional[Outbox] = None
 
@@ -75,6 +75,7 @@ class Jobs:
         keep: float = _DAY,
         secret: Optional[Union[str, bytes]] = None,
         outbox: Optional[str] = None,
+        state: Optional[str] = None,
     ) -> None:
         """Say where the jobs are kept; any thread, before the first is asked for.
 
@@ -82,20 +83,25 @@ class Jobs:
 
         Args:
             url: ``"sqlite:///jobs.db"`` (a path from here), ``"sqlite:////var/jobs.db"``
-                (an absolute one) or ``"postgresql://user@host/database"``.
+                (an absolute one), ``"postgresql://user@host/database"``,
+                ``"dramatiq+amqp://user:password@host"`` or
+                ``"dramatiq+redis://host/0"``.
             keep: Seconds for which a job that is done, and its result, can be asked
                 for; a day by default. Dead ones stay until somebody decides.
             secret: Sign what is kept with it, and refuse what is not so signed.
             outbox: A file, ``"sqlite:///outbox.db"``, in which jobs are kept while the
                 database is away. They are sent with the next job that gets through,
                 and once a second where `start` runs.
+            state: With RabbitMQ, ``"redis://host/0"``: where the jobs' states, results
+                and attempts are kept, which RabbitMQ does not know. With
+                ``dramatiq+redis`` the same Redis by default.
 
         Raises:
             ConfigurationError: An argument makes no sense, or a package is missing.
         """
         check_seconds("keep", keep)
         box = None if outbox is None else Outbox(_file(outbox), self.name)
-        store = _store(url, self.name, keep)
+        store = _store(url, self.name, keep, state)
         self._install(store, secret, (store.place, url, keep, secret))
         self._outbox = box
 
@@ -111,18 +117,17 @@ class Jobs:
         store: Any,
         secret: Optional[Union[str, bytes]] = None,
         settings: Any = None,
-    ) -> Optional[Engine]:
+    ) -> Any:
         """Use another store; return what was used before."""
-        from tornado_unblock.jobs.engine import Engine
-
-        engine, before = Engine(store, secret, self.tick, settings), self._engine
+        engine = _engine_class(store)(store, secret, self.tick, settings)
+        before = self._engine
         for job in self._jobs.values():
-            engine.huey.add(job)
+            engine.add(job)
         self._engine = engine
         return before
 
     @property
-    def engine(self) -> Engine:
+    def engine(self) -> Any:
         """What keeps and runs the jobs.
 
         Raises:
@@ -190,8 +195,8 @@ class Jobs:
         self._jobs[job.name] = job
         if self._engine is not None:
             if known is not None:  # its module was loaded again
-                self._engine.huey.remove(known)
-            self._engine.huey.add(job)
+                self._engine.remove(known)
+            self._engine.add(job)
         return job
 
     def every(
@@ -295,7 +300,8 @@ class Jobs:
         Raises:
             JobStoreError: The store cannot be reached.
         """
-        return self.engine.state(id)
+        found: Optional[State] = self.engine.state(id)
+        return found
 
     @dual
     def dead(self, limit: int = 100) -> list[State]:
@@ -309,7 +315,8 @@ class Jobs:
         Raises:
             JobStoreError: The store cannot be reached.
         """
-        return self.engine.states(DEAD, limit)
+        found: list[State] = self.engine.states(DEAD, limit)
+        return found
 
     @dual
     def retry(self, id: str) -> bool:
@@ -370,9 +377,10 @@ class Jobs:
 
     def start(self, workers: int = 2, **options: Any) -> Any:
         """Run jobs in this server; see `tornado_unblock.jobs.start`."""
-        from tornado_unblock.jobs.server import Server
+        from tornado_unblock.jobs.server import Server, ThreadServer
 
-        return Server.started(self, workers, **options)
+        server = ThreadServer if self.engine.store.is_broker else Server
+        return server.started(self, workers, **options)
 
     @contextlib.contextmanager
     def testing(self, *, at_once: bool = False) -> Iterator[Box]:
@@ -411,11 +419,25 @@ def _source(job: Job[..., Any]) -> tuple[str, str]:
     return job.module, describe(job.fn)
 
 
-def _store(url: object, queue: str, keep: float) -> Any:
+def _engine_class(store: Any) -> Any:
+    if store.is_broker:
+        from tornado_unblock.jobs.broker import DramatiqEngine
+
+        return DramatiqEngine
+    from tornado_unblock.jobs.engine import Engine
+
+    return Engine
+
+
+def _store(url: object, queue: str, keep: float, state: Optional[str]) -> Any:
     """Return the store of a URL; it opens nothing."""
     if not isinstance(url, str):
         raise ConfigurationError(f"the URL of the jobs must be a text, not {url!r}")
     scheme, extra = urlsplit(url).scheme, "jobs"
+    if state is not None and not scheme.startswith("dramatiq+"):
+        raise ConfigurationError(
+            "state= is for dramatiq; other engines keep it with the jobs"
+        )
     try:
         if scheme == "sqlite":
             return _sqlite(url, queue, keep)
@@ -424,14 +446,20 @@ def _store(url: object, queue: str, keep: float) -> Any:
             from tornado_unblock.jobs.postgresql import PostgresStore
 
             return PostgresStore(url, queue, keep)
+        if scheme in _BROKERS:
+            extra = "jobs-dramatiq"
+            from tornado_unblock.jobs.broker import DramatiqStore
+
+            return DramatiqStore(url, state, queue, keep)
     except ImportError as error:
         raise ConfigurationError(
             f"jobs need a package that is missing ({error}): "
             f"pip install 'tornado-unblock[{extra}]'"
         ) from error
     raise ConfigurationError(
-        f"jobs cannot be kept in {scheme or url!r}: write 'sqlite:///jobs.db' or "
-        "'postgresql://user@host/database'"
+        f"jobs cannot be kept in {scheme or url!r}: write 'sqlite:///jobs.db', "
+        "'postgresql://user@host/database', 'dramatiq+amqp://user:password@host' or "
+        "'dramatiq+redis://host/0'"
     )
 
 

@@ -11,9 +11,6 @@ from typing import Any
 
 from tornado_unblock._errors import UnblockError
 
-# How often an idle worker asks for work, in seconds: at first, and at last.
-_FIRST, _LAST = 0.05, 0.25
-
 _DESCRIPTION = """\
 Run jobs until a signal comes.
 
@@ -36,6 +33,8 @@ def main(argv: Sequence[str]) -> int:
         level=logging.DEBUG if arguments.verbose else logging.INFO,
         format="%(asctime)s %(levelname)s %(name)s: %(message)s",
     )
+    if not arguments.verbose:
+        logging.getLogger("pika").setLevel(logging.WARNING)  # each step of a connection
     sys.path.insert(0, "")
     try:
         app = _app(arguments.app)
@@ -105,21 +104,5 @@ def _no(message: str) -> UnblockError:
 
 
 def _run(app: Any, arguments: argparse.Namespace) -> None:
-    store = app.engine.store  # says so if it is not configured
-    from huey.consumer import Consumer  # type: ignore[import-untyped]
-
-    with store.db():
-        pass  # says at once if it cannot be reached
-    consumer = Consumer(
-        app.engine.huey,
-        workers=arguments.workers,
-        worker_type="process" if arguments.processes else "thread",
-        periodic=False,
-        initial_delay=_FIRST,
-        max_delay=_LAST,
-        health_check_interval=1,
-        shutdown_timeout=arguments.deadline,
-        graceful_signal="TERM",
-    )
-    consumer.run()
-    store.forgive()
+    # Says so if it is not configured.
+    app.engine.consume(arguments.workers, arguments.processes, arguments.deadline)

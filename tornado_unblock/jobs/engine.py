@@ -7,49 +7,31 @@ was taken.
 # Threads: any; each worker runs one job at a time.
 # Guarantees:
 # - the end of an attempt is written after it, with its retry, in one transaction;
-# - whatever a function raises ends its attempt, and not its worker;
 # - a job whose name nobody knows, or whose data nobody can read, is on the dead list.
 """
 
 from __future__ import annotations
 
-import dataclasses
 import functools
-import threading
 import time
-import traceback
-import types
-import uuid
 from typing import Any, Callable, Optional, Union
 
 from huey import Huey  # type: ignore[import-untyped]
+from huey.consumer import Consumer  # type: ignore[import-untyped]
 from huey.exceptions import HueyException, RetryTask  # type: ignore[import-untyped]
 from huey.registry import Message, Registry  # type: ignore[import-untyped]
 from huey.serializer import Serializer  # type: ignore[import-untyped]
 from tornado.log import app_log
 
-from tornado_unblock._errors import (
-    BodyExitError,
-    JobArgumentError,
-    JobCancelledError,
-    JobStoreError,
-)
+from tornado_unblock._errors import JobStoreError
+from tornado_unblock.jobs.attempt import BaseEngine, no_such_job, parked
 from tornado_unblock.jobs.later import Job
-from tornado_unblock.jobs.records import (
-    CANCELLED,
-    DEAD,
-    DONE,
-    FAILED,
-    NewJob,
-    Outcome,
-    State,
-    Taken,
-)
-from tornado_unblock.jobs.running import Running, run_as
+from tornado_unblock.jobs.records import DEAD, FAILED, Outcome, Taken
 from tornado_unblock.jobs.storage import Acknowledging
-from tornado_unblock.jobs.values import Sealer, check, plain_text
+from tornado_unblock.jobs.values import Sealer
 
-_OURS = (__file__, run_as.__code__.co_filename)
+# How often an idle worker asks for work, in seconds: at first, and at last.
+_FIRST, _LAST = 0.05, 0.25
 
 
 class JSONSerializer(Serializer):  # type: ignore[misc]
@@ -62,12 +44,6 @@ class JSONSerializer(Serializer):  # type: ignore[misc]
     def __init__(self, sealer: Sealer) -> None:
         super().__init__()
         self._sealer = sealer
-
-    def serialize(self, data: Any) -> str:
-        """Return a message as text."""
-        return self._sealer.seal(
-            {"id": data.id, "name": data.name, "args": data.args, "kwargs": data.kwargs}
-        )
 
     def deserialize(self, data: str) -> Any:
         """Return the message.
@@ -97,26 +73,23 @@ class _Names(Registry):  # type: ignore[misc]
         try:
             return super().string_to_task(name)
         except HueyException:
-            raise LookupError(
-                f"no job here is called {name!r}; deploy the code that has it, then "
-                "jobs.retry(id)"
-            ) from None
+            raise no_such_job(name) from None
 
 
 class AcknowledgingHuey(Huey):  # type: ignore[misc]
     """huey on a storage that waits for the end of what it gives.
 
     Args:
-        store: The storage.
-        sealer: Writes the messages.
+        engine: Has the storage, and knows how an attempt ends.
         clock: Called about once a second, where a scheduler runs.
     """
 
-    def __init__(
-        self, store: Acknowledging, sealer: Sealer, clock: Callable[[], object]
-    ) -> None:
-        self._store, self._clock, self._sealer = store, clock, sealer
-        super().__init__(store.name, results=False, serializer=JSONSerializer(sealer))
+    def __init__(self, engine: Engine, clock: Callable[[], object]) -> None:
+        self._engine, self._clock = engine, clock
+        self._store: Acknowledging = engine.store
+        super().__init__(
+            self._store.name, results=False, serializer=JSONSerializer(engine.sealer)
+        )
         self._registry = _Names()
 
     def create_storage(self) -> Acknowledging:
@@ -141,11 +114,6 @@ class AcknowledgingHuey(Huey):  # type: ignore[misc]
     def remove(self, job: Job[Any, Any]) -> None:
         """Forget a job's function; another one takes its name."""
         self._registry.unregister(self._registry.string_to_task(job.name))
-
-    def message(self, job: Job[Any, Any], id: str, args: Any, kwargs: Any) -> str:
-        """Return what is kept of a job: its name and its arguments."""
-        task = self._registry.string_to_task(job.name)((list(args), kwargs), {}, id=id)
-        return self.serialize_task(task)  # type: ignore[no-any-return]
 
     # -- called by huey's workers --------------------------------------------------
 
@@ -185,53 +153,13 @@ class AcknowledgingHuey(Huey):  # type: ignore[misc]
 
     # ------------------------------------------------------------------------------
 
-    def _run(self, job: Job[Any, Any], task: Any, call: Callable[[], Any]) -> Any:
-        running = Running(task.taken, job.options.timeout, self._store)
-        try:
-            value = run_as(running, call)
-        except Exception as error:
-            self._failed(job, task, running, error)
-        except BaseException as error:
-            if _is_interrupt(error):
-                raise
-            exit_error = BodyExitError(f"{job.name} raised {error!r}; only it ends")
-            exit_error.__cause__ = error
-            self._failed(job, task, running, exit_error)
-        else:
-            task.outcome = Outcome(DONE, self._result(job, value))
-
-    def _failed(
-        self, job: Job[Any, Any], task: Any, running: Running, error: BaseException
-    ) -> None:
-        """Say what becomes of an attempt that failed: huey asks for an exception."""
-        taken: Taken = task.taken
+    def _run(self, job: Job[Any, Any], task: Any, call: Callable[[], Any]) -> None:
         outcome: Outcome = task.outcome
-        # Whatever goes wrong from here on, it is not run for ever.
-        outcome.state = DEAD
-        outcome.error = plain_text(f"{type(error).__name__}: {_said(error)}")
-        lines = traceback.format_exception(type(error), error, _from_the_job(error))
-        outcome.traceback = plain_text("".join(lines))
-        if isinstance(error, JobCancelledError) and not running.timed_out():
-            outcome.state = CANCELLED
-            return
-        pause = job.options.pause(taken.failures + 1, error)
-        if pause is None:
+        error = self._engine.attempt(job, task.taken, outcome, call)
+        if error is not None and outcome.state == DEAD:
             raise error
-        outcome.state, outcome.run_at = FAILED, time.time() + pause
-        app_log.warning(
-            "Job %s (%s): attempt %d failed with %s; the next one in %.3g s",
-            *(taken.id, job.name, taken.attempt, outcome.error, pause),
-        )
-        raise RetryTask(delay=pause) from error
-
-    def _result(self, job: Job[Any, Any], value: object) -> Optional[str]:
-        try:
-            check(value, f"the result of {job.name}")
-        except JobArgumentError as error:
-            # It has done its work: to do it again would not help.
-            app_log.warning("%s; it is not kept", error)
-            return None
-        return self._sealer.seal(value)
+        if outcome.state == FAILED:
+            raise RetryTask(delay=outcome.run_at - time.time()) from error
 
     def _acknowledge(self, taken: Taken, outcome: Outcome) -> None:
         try:
@@ -248,37 +176,11 @@ class AcknowledgingHuey(Huey):  # type: ignore[misc]
             )
 
     def _park(self, taken: Taken, error: Exception) -> None:
-        reason = plain_text(f"it cannot be run here: {error}")
-        app_log.error(
-            "Job %s (%s) is on the dead list: %s", taken.id, taken.name, reason
-        )
-        self._acknowledge(taken, Outcome(DEAD, error=reason))
+        self._acknowledge(taken, parked(taken, error))
 
 
-def _from_the_job(error: BaseException) -> Optional[types.TracebackType]:
-    """Return the traceback without what stands between huey and the function."""
-    trace = error.__traceback__
-    while trace is not None and trace.tb_frame.f_code.co_filename in _OURS:
-        trace = trace.tb_next
-    return trace
-
-
-def _said(error: BaseException) -> str:
-    try:
-        return str(error)
-    except Exception as failure:
-        return f"(its str() raises {type(failure).__name__})"
-
-
-def _is_interrupt(error: BaseException) -> bool:
-    return (
-        isinstance(error, KeyboardInterrupt)
-        and threading.current_thread() is threading.main_thread()
-    )
-
-
-class Engine:
-    """A store, huey on it, and what of both the API asks for.
+class Engine(BaseEngine):
+    """A store, and huey on it.
 
     Args:
         store: Where the jobs are.
@@ -294,43 +196,33 @@ class Engine:
         clock: Callable[[], object],
         settings: Any = None,
     ) -> None:
-        self.store: Any = store
-        self.settings = settings
-        self._sealer = Sealer(secret)
-        self.huey = AcknowledgingHuey(store, self._sealer, clock)
+        super().__init__(store, secret, settings)
+        self.huey = AcknowledgingHuey(self, clock)
+        self.add, self.remove = self.huey.add, self.huey.remove
 
-    def state(self, job_id: str) -> Optional[State]:
-        """Return how a job is."""
-        row = self.store.row(job_id)
-        return None if row is None else self._state(row)
+    def consume(self, workers: int, processes: bool, deadline: float) -> None:
+        """Run jobs until a signal comes; the main thread.
 
-    def states(self, state: str, limit: int) -> list[State]:
-        """Return how the jobs in a state are."""
-        return [self._state(row) for row in self.store.rows(state, limit)]
-
-    def _state(self, row: tuple[Any, ...]) -> State:
-        state = State(*row)
-        if state.result is None:
-            return state
-        try:
-            return dataclasses.replace(state, result=self._sealer.open(state.result))
-        except ValueError as error:
-            raise JobStoreError(
-                f"the result of job {state.id} cannot be read: {error}"
-            ) from None
-
-    def new_periodic(self, job: Job[[], Any]) -> NewJob:
-        """Return one more run of a periodic job."""
-        job_id = str(uuid.uuid4())
-        return NewJob(
-            id=job_id,
-            name=job.name,
-            data=self.huey.message(job, job_id, (), {}),
-            max_attempts=job.options.attempts,
-            priority=job.options.priority,
-            key=f"every {job.name}",
-            once=True,
+        Args:
+            workers: How many at a time.
+            processes: Whether each has a process of its own.
+            deadline: Seconds for which SIGTERM lets those go on that run.
+        """
+        with self.store.db():
+            pass  # says at once if it cannot be reached
+        consumer = Consumer(
+            self.huey,
+            workers=workers,
+            worker_type="process" if processes else "thread",
+            periodic=False,
+            initial_delay=_FIRST,
+            max_delay=_LAST,
+            health_check_interval=1,
+            shutdown_timeout=deadline,
+            graceful_signal="TERM",
         )
+        consumer.run()
+        self.store.forgive()
 
     def run_next(self) -> Optional[str]:
         """Run the next job that is due, here; return its id, or None without one."""

@@ -172,7 +172,7 @@ class Later(Generic[_P]):
         new = NewJob(
             id=id,
             name=job.name,
-            data=job.app.engine.huey.message(job, id, args, kwargs),
+            data=job.app.engine.message(job.name, id, args, kwargs),
             max_attempts=job.options.attempts,
             run_at=options.run_at,
             priority=float(job.options.priority if priority is None else priority),

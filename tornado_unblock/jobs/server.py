@@ -54,6 +54,7 @@ class Server:
 
     def __init__(self, app: Jobs, workers: int, executor: str, processes: bool) -> None:
         self._app, self._executor, self._processes = app, executor, processes
+        self._workers = workers
         self._engine = app.engine
         self._portal = current_portal()
         self._free = threading.Semaphore(workers)
@@ -155,11 +156,13 @@ class Server:
         self._post(self._begin, task.id)
         return True
 
-    def _post(self, fn: Any, *args: Any) -> None:
+    def _post(self, fn: Any, *args: Any) -> bool:
         try:
             self._portal.call_soon(fn, *args)
         except LoopClosedError:
             self._stopping = True
+            return False
+        return True
 
     def _put_back(self) -> None:
         while self._refused:
@@ -196,9 +199,9 @@ class Server:
     def _work(self, task: Any) -> Any:
         """Return what the worker does."""
         if self._processes:
-            return functools.partial(
-                run_in_child, *self._engine.for_child(task), self._engine.settings
-            )
+            module, taken, owner = self._engine.for_child(task)
+            settings = self._engine.settings
+            return functools.partial(run_in_child, module, taken, owner, settings)
 
         def run() -> None:
             self._engine.huey.execute(task)
@@ -216,3 +219,80 @@ class Server:
 
     def _end(self) -> None:
         self._ended.set_result(None)
+
+
+class ThreadServer(Server):
+    """The same where a broker brings the jobs: its threads wait while the workers run.
+
+    So executor, statistics and drain are those of any other offload.
+    """
+
+    def __init__(self, app: Jobs, workers: int, executor: str, processes: bool) -> None:
+        from tornado_unblock.jobs.broker import check_threads
+
+        check_threads(processes)
+        super().__init__(app, workers, executor, processes)
+
+    def _feed(self) -> None:
+        from tornado_unblock.jobs.broker import Workers
+
+        workers = Workers(self._engine, self._workers, self._offload)
+        while not self._stopping:
+            self._wake.wait()
+            self._wake.clear()
+        workers.take_no_more()
+        with contextlib.suppress(JobStoreError):
+            self._engine.store.forgive()
+        self._post(self._end)
+        workers.stop(float("inf"))
+
+    def _offload(self, record: dict[str, Any]) -> None:
+        """Have a worker do what a message asks for; a thread of dramatiq's."""
+        turn = _Turn()
+        posted = self._post(self._start, record, turn)
+        if not (posted and turn.wait()):
+            self._engine.put_back(record)
+
+    def _start(self, record: dict[str, Any], turn: _Turn) -> None:
+        if is_draining(self._portal):
+            self._tell_stop()
+        if self._stopping:
+            return turn.end()
+
+        def run() -> None:
+            turn.started = True
+            try:
+                self._engine.perform(record)
+            finally:
+                turn.end()
+
+        run.__qualname__ = record["name"]
+        try:
+            future = run_in_executor(run, executor=self._executor)
+        except RejectedError:  # others use the executor, and it is full
+            return turn.end()
+        future.add_done_callback(turn.over)
+
+
+class _Turn:
+    """One message on its way to a worker, for whose end a thread waits."""
+
+    def __init__(self) -> None:
+        self.started = False
+        self._ended = threading.Event()
+
+    def end(self) -> None:
+        """Have the thread go on."""
+        self._ended.set()
+
+    def over(self, future: asyncio.Future[None]) -> None:
+        """The loop waits no more; if a worker has it, that goes on."""
+        if not future.cancelled():
+            future.exception()
+        if not self.started:
+            self.end()
+
+    def wait(self) -> bool:
+        """Wait for the end; whether a worker had it."""
+        self._ended.wait()
+        return self.started

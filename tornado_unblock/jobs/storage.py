@@ -58,6 +58,8 @@ _CHUNK = 500
 class Acknowledging(Database):
     """What makes a huey storage keep a job until its end is written."""
 
+    is_broker = False
+
     # -- putting in ----------------------------------------------------------------
 
     def put_job(self, job: NewJob) -> tuple[str, bool]:

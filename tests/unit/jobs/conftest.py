@@ -8,10 +8,11 @@ import signal
 import subprocess
 import sys
 import textwrap
+import threading
 import uuid
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any, Callable
+from typing import Any, Callable, Optional
 
 import psycopg
 import pytest
@@ -141,3 +142,33 @@ def consume(child_env: dict[str, str], tmp_path: Path) -> Iterator[Callable[...,
 
 def _hear_interrupts() -> None:
     signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
+@pytest.fixture(params=["redis", "rabbitmq"])
+def broker_place(request: pytest.FixtureRequest) -> tuple[str, Optional[str]]:
+    """The URL of a broker, and of the states where these are apart."""
+    pytest.importorskip("dramatiq", reason="needs the extra jobs-dramatiq")
+    redis_url = request.getfixturevalue("redis_url")
+    if request.param == "redis":
+        return f"dramatiq+{redis_url}", None
+    return f"dramatiq+{request.getfixturevalue('rabbitmq_url')}", redis_url
+
+
+@pytest.fixture
+def broker_app(broker_place: tuple[str, Optional[str]]) -> Iterator[Jobs]:
+    """Jobs with a broker; under a name, and in queues, of their own."""
+    app = Jobs(uuid.uuid4().hex)
+    app.configure(broker_place[0], state=broker_place[1])
+    store = app.engine.store
+    yield app
+    for thread in threading.enumerate():
+        if thread.name == "unblock-jobs":  # of a server that has been shut down
+            thread.join(WAIT)
+    client = store.records.client
+    for key in client.scan_iter(f"unblock:*{app.name}*"):
+        client.delete(key)
+    if store.on_rabbitmq:
+        with store.publisher() as broker:
+            for suffix in ("", ".DQ", ".XQ"):
+                broker.channel.queue_delete(store.queue + suffix)
+    store.close()

@@ -1,0 +1,204 @@
+"""How an attempt ends, whichever engine runs it; and what all engines have in common.
+
+# Threads: any; each worker runs one job at a time.
+# Guarantees:
+# - whatever a function raises ends its attempt, and not its worker;
+# - what has failed is not run for ever, whatever goes wrong with its error.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import threading
+import time
+import traceback
+import types
+import uuid
+from collections.abc import Sequence
+from typing import Any, Callable, Optional, Union
+
+from tornado.log import app_log
+
+from tornado_unblock._errors import (
+    BodyExitError,
+    JobArgumentError,
+    JobCancelledError,
+    JobStoreError,
+)
+from tornado_unblock.jobs.later import Job
+from tornado_unblock.jobs.records import (
+    CANCELLED,
+    DEAD,
+    DONE,
+    FAILED,
+    NewJob,
+    Outcome,
+    State,
+    Taken,
+)
+from tornado_unblock.jobs.running import Running, run_as
+from tornado_unblock.jobs.values import Sealer, check, plain_text
+
+_OURS = (__file__, run_as.__code__.co_filename)
+
+
+class BaseEngine:
+    """A store, and what the API asks for of any engine on it.
+
+    Args:
+        store: Where the jobs are.
+        secret: Signs what is kept there.
+        settings: Of what it was made; a process of the server's makes the same.
+    """
+
+    def __init__(
+        self, store: Any, secret: Optional[Union[str, bytes]], settings: Any = None
+    ) -> None:
+        self.store: Any = store
+        self.settings = settings
+        self.sealer = Sealer(secret)
+
+    def message(
+        self, name: str, job_id: str, args: Sequence[Any], kwargs: dict[str, Any]
+    ) -> str:
+        """Return what is kept of a job: its name and its arguments."""
+        fields = {"id": job_id, "name": name, "args": [args, kwargs], "kwargs": {}}
+        return self.sealer.seal(fields)
+
+    def new_periodic(self, job: Job[[], Any]) -> NewJob:
+        """Return one more run of a periodic job."""
+        job_id = str(uuid.uuid4())
+        return NewJob(
+            id=job_id,
+            name=job.name,
+            data=self.message(job.name, job_id, (), {}),
+            max_attempts=job.options.attempts,
+            priority=job.options.priority,
+            key=f"every {job.name}",
+            once=True,
+        )
+
+    def state(self, job_id: str) -> Optional[State]:
+        """Return how a job is."""
+        row = self.store.row(job_id)
+        return None if row is None else self._state(row)
+
+    def states(self, state: str, limit: int) -> list[State]:
+        """Return how the jobs in a state are."""
+        return [self._state(row) for row in self.store.rows(state, limit)]
+
+    def _state(self, row: tuple[Any, ...]) -> State:
+        state = State(*row)
+        if state.result is None:
+            return state
+        try:
+            return dataclasses.replace(state, result=self.sealer.open(state.result))
+        except ValueError as error:
+            raise JobStoreError(
+                f"the result of job {state.id} cannot be read: {error}"
+            ) from None
+
+    # -- one attempt ---------------------------------------------------------------
+
+    def attempt(
+        self,
+        job: Job[..., Any],
+        taken: Taken,
+        outcome: Outcome,
+        call: Callable[[], object],
+    ) -> Optional[BaseException]:
+        """Call a job's function; write into ``outcome`` how that ended.
+
+        Returns:
+            What it raised, if it did.
+        """
+        running = Running(taken, job.options.timeout, self.store)
+        try:
+            value = run_as(running, call)
+        except Exception as error:
+            failure: BaseException = error
+        except BaseException as error:
+            if _is_interrupt(error):
+                raise
+            failure = BodyExitError(f"{job.name} raised {error!r}; only it ends")
+            failure.__cause__ = error
+        else:
+            outcome.result, outcome.state = self._result(job, value), DONE
+            return None
+        # Whatever goes wrong from here on, it is not run for ever.
+        outcome.state = DEAD
+        try:
+            _failed(job, taken, outcome, running, failure)
+        except Exception:
+            app_log.error("Job %s (%s) is dead", taken.id, job.name, exc_info=True)
+        return failure
+
+    def _result(self, job: Job[..., Any], value: object) -> Optional[str]:
+        try:
+            check(value, f"the result of {job.name}")
+        except JobArgumentError as error:
+            # It has done its work: to do it again would not help.
+            app_log.warning("%s; it is not kept", error)
+            return None
+        return self.sealer.seal(value)
+
+
+def _failed(
+    job: Job[..., Any],
+    taken: Taken,
+    outcome: Outcome,
+    running: Running,
+    error: BaseException,
+) -> None:
+    """Say what becomes of an attempt that failed; nothing more unless said here."""
+    outcome.error = plain_text(f"{type(error).__name__}: {_said(error)}")
+    lines = traceback.format_exception(type(error), error, _from_the_job(error))
+    outcome.traceback = plain_text("".join(lines))
+    if isinstance(error, JobCancelledError) and not running.timed_out():
+        outcome.state = CANCELLED
+        return
+    pause = job.options.pause(taken.failures + 1, error)
+    if pause is None:
+        return
+    outcome.state, outcome.run_at = FAILED, time.time() + pause
+    app_log.warning(
+        "Job %s (%s): attempt %d failed with %s; the next one in %.3g s",
+        *(taken.id, job.name, taken.attempt, outcome.error, pause),
+    )
+
+
+def parked(taken: Taken, error: Exception) -> Outcome:
+    """Return the end of a job that cannot be run: its name, or its data."""
+    reason = plain_text(f"it cannot be run here: {error}")
+    app_log.error("Job %s (%s) is on the dead list: %s", taken.id, taken.name, reason)
+    return Outcome(DEAD, error=reason)
+
+
+def no_such_job(name: str) -> LookupError:
+    """Return what says that no job here has that name."""
+    return LookupError(
+        f"no job here is called {name!r}; deploy the code that has it, then "
+        "jobs.retry(id)"
+    )
+
+
+def _from_the_job(error: BaseException) -> Optional[types.TracebackType]:
+    """Return the traceback without what stands between the engine and the function."""
+    trace = error.__traceback__
+    while trace is not None and trace.tb_frame.f_code.co_filename in _OURS:
+        trace = trace.tb_next
+    return trace
+
+
+def _said(error: BaseException) -> str:
+    try:
+        return str(error)
+    except Exception as failure:
+        return f"(its str() raises {type(failure).__name__})"
+
+
+def _is_interrupt(error: BaseException) -> bool:
+    return (
+        isinstance(error, KeyboardInterrupt)
+        and threading.current_thread() is threading.main_thread()
+    )
