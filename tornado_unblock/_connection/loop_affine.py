@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import functools
-from typing import TYPE_CHECKING, Any, Callable
+from typing import TYPE_CHECKING, Any, Callable, TypeVar
 
 import wrapt
 
@@ -18,9 +18,13 @@ from tornado_unblock._loop.lease import running_loop
 from tornado_unblock._loop.portal import Portal
 
 if TYPE_CHECKING:
-    _Proxy = wrapt.ObjectProxy[Any]
+    from tornado.iostream import IOStream
+
+    _Proxy = wrapt.ObjectProxy[object]
 else:
     _Proxy = wrapt.ObjectProxy
+
+_T = TypeVar("_T")
 
 Check = Callable[[], object]
 """Raises `AbandonedError` when the calling thread may not do it any more."""
@@ -37,13 +41,13 @@ class LoopAffine(_Proxy):
         check: Asked before each call, and again before it is done.
     """
 
-    def __init__(self, wrapped: Any, portal: Portal, check: Check) -> None:
+    def __init__(self, wrapped: object, portal: Portal, check: Check) -> None:
         super().__init__(wrapped)
         self._self_portal = portal
         self._self_check = check
 
     def __getattr__(self, name: str) -> Any:
-        value = getattr(self.__wrapped__, name)
+        value: object = getattr(self.__wrapped__, name)
         if not callable(value):
             return value
         return functools.partial(self._self_call, value)
@@ -51,7 +55,9 @@ class LoopAffine(_Proxy):
     def _self_on_loop(self) -> bool:
         return running_loop() is self._self_portal.loop
 
-    def _self_call(self, method: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
+    def _self_call(
+        self, method: Callable[..., object], *args: object, **kwargs: object
+    ) -> object:
         self._self_check()
         if self._self_on_loop():
             return method(*args, **kwargs)
@@ -61,7 +67,7 @@ class LoopAffine(_Proxy):
             return for_this_thread(result, self._self_portal.call_soon)
         return result
 
-    def _self_checked(self, call: Callable[[], Any]) -> Any:
+    def _self_checked(self, call: Callable[[], _T]) -> _T:
         # Again: it may have been revoked while this was on its way.
         self._self_check()
         return call()
@@ -70,12 +76,14 @@ class LoopAffine(_Proxy):
 class LoopAffineStream(LoopAffine):
     """A stream reached from a worker."""
 
+    __wrapped__: IOStream
+
     def closed(self) -> bool:
         """Whether the stream is closed; a look, so it does not wait."""
-        return bool(self.__wrapped__.closed())
+        return self.__wrapped__.closed()
 
     @property
-    def socket(self) -> Any:
+    def socket(self) -> object:
         """The stream's socket; its methods run on the loop thread too."""
         socket = self.__wrapped__.socket
         if self._self_on_loop():

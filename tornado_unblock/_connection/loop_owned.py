@@ -28,7 +28,7 @@ import logging
 import struct
 import sys
 import threading
-from typing import TYPE_CHECKING, Any, Callable, Optional
+from typing import TYPE_CHECKING, Callable, Optional, Protocol, TypeVar, Union
 
 from tornado import iostream
 from tornado.escape import json_encode, utf8
@@ -41,6 +41,8 @@ from tornado_unblock._connection.response import (
     NO_HEAD,
     RESPONSE_ENDED,
     SECOND_HEAD,
+    Sending,
+    StartLine,
     harmless,
     snapshot,
 )
@@ -51,13 +53,32 @@ from tornado_unblock._loop.lease import running_loop
 from tornado_unblock._loop.portal import Portal, portal_to
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
     from types import ModuleType
 
     from tornado.iostream import BaseIOStream
-    from tornado.websocket import WebSocketHandler, WebSocketProtocol13
+    from tornado.platform.asyncio import BaseAsyncIOLoop
+    from tornado.websocket import (
+        WebSocketHandler,
+        WebSocketProtocol,
+        WebSocketProtocol13,
+    )
 
-_Own = Callable[..., Any]
-_Carry = Callable[..., Any]
+    class _OnLoop(Protocol):
+        """What knows its loop: a stream, a WebSocket's client."""
+
+        io_loop: BaseAsyncIOLoop
+
+    class _OnStream(Protocol):
+        """What has a stream: a connection, a WebSocket's protocol."""
+
+        stream: Optional[_OnLoop]
+
+
+_T = TypeVar("_T")
+_Own = Callable[..., object]
+"""A method of Tornado's, as it was."""
+_Carry = Callable[..., object]
 """``carry(portal, own, target, *args, **kwargs)`` stands for ``own(target, ...)``."""
 
 # What a thread has promised of the length of a response that it writes: bytes that are
@@ -79,7 +100,13 @@ _MOST = 125
 # --- how a call is carried ----------------------------------------------------
 
 
-def _wait(portal: Portal, own: _Own, target: Any, *args: Any, **kwargs: Any) -> Any:
+def _wait(
+    portal: Portal,
+    own: Callable[..., _T],
+    target: object,
+    *args: object,
+    **kwargs: object,
+) -> _T:
     """Have the loop thread do it, and return or raise what comes of it."""
     if running_loop() is not None:
         raise LoopThreadError(
@@ -90,12 +117,14 @@ def _wait(portal: Portal, own: _Own, target: Any, *args: Any, **kwargs: Any) -> 
     return portal.call(functools.partial(own, target, *args, **kwargs))
 
 
-def _post(portal: Portal, own: _Own, target: Any, *args: Any, **kwargs: Any) -> None:
+def _post(
+    portal: Portal, own: _Own, target: object, *args: object, **kwargs: object
+) -> None:
     """Have the loop thread do it, and go on."""
     portal.call_soon(_do, functools.partial(own, target, *args, **kwargs))
 
 
-def _do(call: functools.partial[Any]) -> None:
+def _do(call: functools.partial[object]) -> None:
     try:
         call()
     except Exception as error:
@@ -104,7 +133,7 @@ def _do(call: functools.partial[Any]) -> None:
 
 
 def _send(
-    portal: Portal, own: _Own, target: Any, *args: Any, **kwargs: Any
+    portal: Portal, own: Sending, target: object, *args: object, **kwargs: object
 ) -> asyncio.Future[None]:
     """Have the loop thread send it, and return a Future of that."""
     future: asyncio.Future[None] = portal.loop.create_future()
@@ -113,7 +142,9 @@ def _send(
     return for_this_thread(future, portal.call_soon)
 
 
-def _send_now(send: Callable[[], Any], future: asyncio.Future[None]) -> None:
+def _send_now(
+    send: Callable[[], asyncio.Future[None]], future: asyncio.Future[None]
+) -> None:
     try:
         source = send()
     except Exception as error:
@@ -152,19 +183,18 @@ def _name(own: _Own) -> str:
 
 
 def _write_stream(
-    portal: Portal, own: _Own, stream: BaseIOStream, data: Any
+    portal: Portal, own: Sending, stream: BaseIOStream, data: Union[bytes, memoryview]
 ) -> asyncio.Future[None]:
     if stream.closed():
         raise StreamClosedError(real_error=stream.error)
     data = bytes(data)  # it may change before the loop thread comes to it
     if stream.max_write_buffer_size is not None:
-        future: asyncio.Future[None] = _wait(portal, own, stream, data)
-        return future
+        return _wait(portal, own, stream, data)
     return _send(portal, own, stream, data)
 
 
 def _close_stream(
-    portal: Portal, own: _Own, stream: BaseIOStream, exc_info: Any = False
+    portal: Portal, own: _Own, stream: BaseIOStream, exc_info: object = False
 ) -> None:
     if exc_info is True:
         exc_info = sys.exc_info()  # this thread's
@@ -176,9 +206,9 @@ def _close_stream(
 
 def _write_headers(
     portal: Portal,
-    own: _Own,
+    own: Sending,
     connection: HTTP1Connection,
-    start_line: Any,
+    start_line: StartLine,
     headers: HTTPHeaders,
     chunk: Optional[bytes] = None,
 ) -> asyncio.Future[None]:
@@ -222,16 +252,15 @@ def _fits(connection: HTTP1Connection, chunk: Optional[bytes]) -> bool:
 
 
 def _answered(
-    portal: Portal, own: _Own, connection: HTTP1Connection, *args: Any
-) -> asyncio.Future[None]:
+    portal: Portal, own: Callable[..., _T], connection: HTTP1Connection, *args: object
+) -> _T:
     """Wait for what the connection says to it, and know nothing from then on."""
     vars(connection).pop(_REMAINING, None)
-    future: asyncio.Future[None] = _wait(portal, own, connection, *args)
-    return future
+    return _wait(portal, own, connection, *args)
 
 
 def _write(
-    portal: Portal, own: _Own, connection: HTTP1Connection, chunk: bytes
+    portal: Portal, own: Sending, connection: HTTP1Connection, chunk: bytes
 ) -> asyncio.Future[None]:
     chunk = bytes(chunk)
     if _fits(connection, chunk):
@@ -256,7 +285,7 @@ def _one_head(own: _Own) -> _Own:
     """Have a server's connection send one head, before the end of its response."""
 
     @functools.wraps(own)
-    def write_headers(self: HTTP1Connection, *args: Any, **kwargs: Any) -> Any:
+    def write_headers(self: HTTP1Connection, *args: object, **kwargs: object) -> object:
         if not self.is_client:
             head = self._response_start_line
             if self._write_finished:
@@ -276,7 +305,7 @@ def _between_head_and_end(own: _Own) -> _Own:
     """Have a server's connection send nothing that is part of no response."""
 
     @functools.wraps(own)
-    def write(self: HTTP1Connection, chunk: bytes) -> Any:
+    def write(self: HTTP1Connection, chunk: bytes) -> object:
         if chunk and not self.is_client:
             if self._write_finished:
                 raise AbandonedError(RESPONSE_ENDED)
@@ -311,9 +340,9 @@ def _one_end(own: _Own) -> _Own:
 
 def _write_message(
     portal: Portal,
-    own: _Own,
+    own: Sending,
     protocol: WebSocketProtocol13,
-    message: Any,
+    message: Union[str, bytes, dict[str, object]],
     binary: bool = False,
 ) -> asyncio.Future[None]:
     if not _is_open(protocol):
@@ -321,13 +350,13 @@ def _write_message(
     if isinstance(message, dict):
         message = json_encode(message)
     message = utf8(message)
-    own = functools.partial(_write_if_open, own)
-    return _send(portal, own, protocol, message, binary)
+    write = functools.partial(_write_if_open, own)
+    return _send(portal, write, protocol, message, binary)
 
 
 def _write_if_open(
-    own: _Own, protocol: WebSocketProtocol13, message: bytes, binary: bool
-) -> Any:
+    own: Sending, protocol: WebSocketProtocol13, message: bytes, binary: bool
+) -> asyncio.Future[None]:
     if protocol.is_closing():
         raise _closed_error()
     return own(protocol, message, binary=binary)
@@ -373,7 +402,7 @@ def _check_control(data: bytes) -> None:
         raise ValueError(f"control frame payloads may not exceed {_MOST} bytes")
 
 
-def _is_open(protocol: Optional[WebSocketProtocol13]) -> bool:
+def _is_open(protocol: Optional[WebSocketProtocol]) -> bool:
     """Whether messages can be sent; a look, from any thread."""
     return (
         protocol is not None
@@ -399,29 +428,36 @@ def _closed_error() -> Exception:
 
 def _check_right(handler: WebSocketHandler) -> None:
     """Raise `AbandonedError` where the socket was taken from the body that has it."""
-    connection: Any = handler.request.connection
+    connection: object = handler.request.connection
     if type(connection) is RequestConnection:
         connection.check()
 
 
-def _handler_write(
-    own: _Own, handler: WebSocketHandler, *args: Any, **kwargs: Any
-) -> Any:
-    _check_right(handler)
+def _protocol_of(handler: WebSocketHandler) -> WebSocketProtocol:
+    """Return the protocol of a socket; one that is not open is refused as inline."""
     # Once: the loop thread may take it away at any time.
-    protocol: Any = handler.ws_connection
-    if not _is_open(protocol):
+    protocol = handler.ws_connection
+    if protocol is None or not _is_open(protocol):
         raise _closed_error()
-    return protocol.write_message(*args, **kwargs)
+    return protocol
 
 
-def _handler_ping(own: _Own, handler: WebSocketHandler, data: Any = b"") -> None:
+def _handler_write(
+    own: _Own,
+    handler: WebSocketHandler,
+    message: Union[str, bytes, dict[str, object]],
+    binary: bool = False,
+) -> asyncio.Future[None]:
     _check_right(handler)
-    protocol: Any = handler.ws_connection
+    return _protocol_of(handler).write_message(message, binary=binary)
+
+
+def _handler_ping(
+    own: _Own, handler: WebSocketHandler, data: Union[str, bytes] = b""
+) -> None:
+    _check_right(handler)
     data = utf8(data)
-    if not _is_open(protocol):
-        raise _closed_error()
-    protocol.write_ping(data)
+    _protocol_of(handler).write_ping(data)
 
 
 def _handler_close(
@@ -431,10 +467,12 @@ def _handler_close(
     reason: Optional[str] = None,
 ) -> None:
     _check_right(handler)
-    protocol: Any = handler.ws_connection
+    protocol = handler.ws_connection
     if protocol is None or protocol.stream is None:
         return  # as on the loop thread, of a socket that is not open yet
-    portal = portal_to(protocol.stream.io_loop.asyncio_loop)
+    portal = portal_to(
+        protocol.stream.io_loop.asyncio_loop,  # type: ignore[attr-defined]
+    )
     if portal is None:
         own(handler, code, reason)
     else:
@@ -445,10 +483,7 @@ def _handler_close(
 
 def _handler_set_nodelay(own: _Own, handler: WebSocketHandler, value: bool) -> None:
     _check_right(handler)
-    protocol: Any = handler.ws_connection
-    if not _is_open(protocol):
-        raise _closed_error()
-    protocol.set_nodelay(value)
+    _protocol_of(handler).set_nodelay(value)
 
 
 # --- putting them there -------------------------------------------------------------
@@ -459,7 +494,7 @@ def _on_stream(own: _Own, carry: _Carry) -> _Own:
     running = running_loop
 
     @functools.wraps(own)
-    def method(self: Any, *args: Any, **kwargs: Any) -> Any:
+    def method(self: _OnLoop, *args: object, **kwargs: object) -> object:
         loop = self.io_loop.asyncio_loop
         if running() is loop:
             return own(self, *args, **kwargs)
@@ -473,7 +508,7 @@ def _on_connection(own: _Own, carry: _Carry) -> _Own:
     running = running_loop
 
     @functools.wraps(own)
-    def method(self: Any, *args: Any, **kwargs: Any) -> Any:
+    def method(self: _OnStream, *args: object, **kwargs: object) -> object:
         stream = self.stream
         if stream is None or running() is stream.io_loop.asyncio_loop:
             return own(self, *args, **kwargs)
@@ -487,7 +522,7 @@ def _when_open(own: _Own, unopened: _Own) -> _Own:
     """Have ``unopened`` called for a WebSocket in its handshake, on any thread."""
 
     @functools.wraps(own)
-    def method(self: Any, *args: Any, **kwargs: Any) -> Any:
+    def method(self: _OnStream, *args: object, **kwargs: object) -> object:
         if self.stream is None:
             return unopened(self)
         return own(self, *args, **kwargs)
@@ -500,7 +535,7 @@ def _on_handler(own: _Own, elsewhere: _Carry) -> _Own:
     running = running_loop
 
     @functools.wraps(own)
-    def method(self: Any, *args: Any, **kwargs: Any) -> Any:
+    def method(self: object, *args: object, **kwargs: object) -> object:
         if running() is not None:
             return own(self, *args, **kwargs)
         return elsewhere(own, self, *args, **kwargs)
@@ -512,10 +547,10 @@ def _elsewhere(
     loop: asyncio.AbstractEventLoop,
     carry: _Carry,
     own: _Own,
-    target: Any,
-    args: Any,
-    kwargs: Any,
-) -> Any:
+    target: object,
+    args: Sequence[object],
+    kwargs: Mapping[str, object],
+) -> object:
     portal = portal_to(loop)
     if portal is None:
         return own(target, *args, **kwargs)

@@ -17,13 +17,22 @@ for good. Whoever answers instead has another one.
 from __future__ import annotations
 
 import asyncio
-from typing import Any, Callable, Optional
+from typing import TYPE_CHECKING, Any, Callable, Optional
 
 from tornado.httputil import HTTPHeaders
 
-from tornado_unblock._connection.response import RESPONSE_ENDED, ResponseWriter
+from tornado_unblock._connection.response import (
+    RESPONSE_ENDED,
+    ResponseWriter,
+    StartLine,
+)
 from tornado_unblock._errors import AbandonedError
 from tornado_unblock._loop.lease import here, running_loop
+
+if TYPE_CHECKING:
+    from tornado.iostream import IOStream
+
+    from tornado_unblock._connection.loop_affine import Check, LoopAffine
 
 
 class RequestConnection:
@@ -76,7 +85,7 @@ class RequestConnection:
 
     def write_headers(
         self,
-        start_line: Any,
+        start_line: StartLine,
         headers: HTTPHeaders,
         chunk: Optional[bytes] = None,
     ) -> asyncio.Future[None]:
@@ -95,14 +104,14 @@ class RequestConnection:
         """Have ``callback`` called on the loop thread when the client leaves."""
         self.writer.set_close_callback(self, callback)
 
-    def detach(self) -> Any:
+    def detach(self) -> object:
         """Take the stream out of the connection; it is as safe as this."""
         stream = self._all_else().detach()
         self.writer.ended = True  # what is sent from now on is no response
         return self._safe(stream, self.check)
 
     @property
-    def stream(self) -> Any:
+    def stream(self) -> object:
         """The connection's stream, as safe as the connection."""
         return self._safe(
             self.writer.connection.stream,  # type: ignore[attr-defined]
@@ -110,14 +119,14 @@ class RequestConnection:
         )
 
     @property  # type: ignore[misc]
-    def __class__(self) -> Any:
+    def __class__(self) -> type:
         """That of the connection: `isinstance` says what it says inline."""
         return type(self.writer.connection)
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._all_else(), name)
 
-    def __setattr__(self, name: str, value: Any) -> None:
+    def __setattr__(self, name: str, value: object) -> None:
         setattr(self.writer.connection, name, value)
 
     def __delattr__(self, name: str) -> None:
@@ -137,7 +146,7 @@ class RequestConnection:
         if self.writer.ended:
             raise AbandonedError(RESPONSE_ENDED)
 
-    def _safe(self, stream: Any, check: Callable[[], None]) -> Any:
+    def _safe(self, stream: Optional[IOStream], check: Check) -> object:
         portal = self.writer.portal
         alive_on_loop = running_loop() is portal.loop and self.revoked is None
         if stream is None or alive_on_loop:
@@ -146,7 +155,7 @@ class RequestConnection:
 
         return LoopAffineStream(stream, portal, check)
 
-    def _all_else(self) -> Any:
+    def _all_else(self) -> LoopAffine:
         # Here, since it brings wrapt, which is there once something is unblocked.
         from tornado_unblock._connection.loop_affine import LoopAffine
 

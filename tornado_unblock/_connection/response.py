@@ -19,9 +19,14 @@ from __future__ import annotations
 import asyncio
 import functools
 import re
-from typing import Any, Callable, Optional, Protocol
+from typing import Callable, Optional, Protocol, TypeVar, Union
 
-from tornado.httputil import HTTPConnection, HTTPHeaders, ResponseStartLine
+from tornado.httputil import (
+    HTTPConnection,
+    HTTPHeaders,
+    RequestStartLine,
+    ResponseStartLine,
+)
 from tornado.iostream import StreamClosedError
 from tornado.log import app_log
 
@@ -37,6 +42,14 @@ SECOND_HEAD = (
     "the head of this response has been sent already: a body and what it has handed to "
     "other threads or callbacks write the same response at once"
 )
+
+
+StartLine = Union[RequestStartLine, ResponseStartLine]
+Sending = Callable[..., "asyncio.Future[None]"]
+"""A method of a connection's; its Future is done when what it sends is sent."""
+
+_T = TypeVar("_T")
+_Calls = list[tuple[Callable[..., object], tuple[object, ...]]]
 
 
 class Listener(Protocol):
@@ -107,7 +120,7 @@ class ResponseWriter:
         self._close_callback: Optional[Callable[[], None]] = None
         # Calls kept back until `finish` or the body's end; None: they are posted at
         # once.
-        self._held: Optional[list[tuple[Callable[..., Any], Any]]] = None
+        self._held: Optional[_Calls] = None
 
     # --- who finishes ------------------------------------------------------------
 
@@ -136,7 +149,7 @@ class ResponseWriter:
     def write_headers(
         self,
         right: Right,
-        start_line: Any,
+        start_line: StartLine,
         headers: HTTPHeaders,
         chunk: Optional[bytes],
     ) -> asyncio.Future[None]:
@@ -150,15 +163,12 @@ class ResponseWriter:
             self.predictable = False
             self.sent = True
             self._add_retry_after(start_line, headers)
-            written: asyncio.Future[None] = self.connection.write_headers(
-                start_line, headers, chunk
-            )
-            return written
+            return self.connection.write_headers(start_line, headers, chunk)
         self._wait_until_sent(right)
         self._add_retry_after(start_line, headers)
-        if not self.foresee(start_line, headers, chunk):
-            return self._answered(right, "write_headers", start_line, headers, chunk)
         send = self.connection.write_headers
+        if not self.foresee(start_line, headers, chunk):
+            return self._answered(right, send, start_line, headers, chunk)
         return self._post_write(right, send, start_line, snapshot(headers), chunk)
 
     def write(self, right: Right, chunk: bytes) -> asyncio.Future[None]:
@@ -170,11 +180,10 @@ class ResponseWriter:
             if not self.sent:
                 return self._defer(chunk)
             self.predictable = False
-            written: asyncio.Future[None] = self.connection.write(chunk)
-            return written
+            return self.connection.write(chunk)
         self._wait_until_sent(right)
         if not self.predictable or not self._fits(chunk):
-            return self._answered(right, "write", chunk)
+            return self._answered(right, self.connection.write, chunk)
         return self._post_write(right, self.connection.write, chunk)
 
     def finish(self, right: Right) -> None:
@@ -201,7 +210,7 @@ class ResponseWriter:
             if lease is not None:
                 lease.before_settle = None
         else:
-            self._answered(right, "finish")
+            self._ask(right, self.connection.finish)
         if lease is None:  # else its end tells
             self.portal.call_soon(self.listener.response_ended)
 
@@ -224,7 +233,7 @@ class ResponseWriter:
     # --- any thread but the loop's ------------------------------------------
 
     def foresee(
-        self, start_line: Any, headers: HTTPHeaders, chunk: Optional[bytes]
+        self, start_line: StartLine, headers: HTTPHeaders, chunk: Optional[bytes]
     ) -> bool:
         """Whether `HTTP1Connection.write_headers` is sure to accept this."""
         if not self.predictable or not isinstance(start_line, ResponseStartLine):
@@ -247,7 +256,7 @@ class ResponseWriter:
         self._remaining -= len(chunk)
         return self._remaining >= 0
 
-    def _post(self, fn: Callable[..., Any], *args: Any) -> None:
+    def _post(self, fn: Callable[..., object], *args: object) -> None:
         if self._held is not None:
             self._held.append((fn, args))
         else:
@@ -259,7 +268,7 @@ class ResponseWriter:
             self.portal.call_soon(_do_all, held)
 
     def _post_write(
-        self, right: Right, method: Callable[..., Any], *args: Any
+        self, right: Right, method: Sending, *args: object
     ) -> asyncio.Future[None]:
         future: asyncio.Future[None] = self.portal.loop.create_future()
         if self._held:  # `finish` writes once: this is something else
@@ -270,14 +279,19 @@ class ResponseWriter:
         self._post(self._perform_write, future, latch, right, lease, method, args)
         return for_this_thread(future, self.portal.call_soon)
 
-    def _answered(self, right: Right, name: str, *args: Any) -> asyncio.Future[None]:
+    def _answered(
+        self, right: Right, method: Sending, *args: object
+    ) -> asyncio.Future[None]:
+        future = self._ask(right, method, *args)
+        return for_this_thread(future, self.portal.call_soon)
+
+    def _ask(self, right: Right, method: Callable[..., _T], *args: object) -> _T:
+        """Wait for what the connection says to it."""
         self.predictable = False
         self._post_held()
         lease = self._own_lease()
-        future: asyncio.Future[None] = self.portal.call(
-            self._perform_now, right, lease, name, args
-        )
-        return for_this_thread(future, self.portal.call_soon)
+        answer: _T = self.portal.call(self._perform_now, right, lease, method, args)
+        return answer
 
     def _wait_until_sent(self, right: Right) -> None:
         unsent = self._unsent
@@ -323,15 +337,19 @@ class ResponseWriter:
         )
 
     def _perform_now(
-        self, right: Right, lease: Optional[Lease], name: str, args: Any
-    ) -> Any:
+        self,
+        right: Right,
+        lease: Optional[Lease],
+        method: Callable[..., _T],
+        args: tuple[object, ...],
+    ) -> _T:
         if self._is_lost(right, lease):
             raise AbandonedError(right.revoked or RESPONSE_ENDED)
-        if self.sent and name == "write_headers":
+        if self.sent and _is_head(args):
             raise RuntimeError(SECOND_HEAD)
         self.sent = True
-        result = getattr(self.connection, name)(*args)
-        self.ended = name == "finish"
+        result = method(*args)
+        self.ended = not args  # `finish`
         if self.deferred:
             self._send_deferred()
         return result
@@ -346,9 +364,9 @@ class ResponseWriter:
         self,
         right: Right,
         lease: Optional[Lease],
-        method: Callable[..., Any],
-        *args: Any,
-    ) -> Any:
+        method: Callable[..., _T],
+        *args: object,
+    ) -> Optional[_T]:
         if self._is_lost(right, lease):
             return None
         self.sent = True
@@ -366,11 +384,11 @@ class ResponseWriter:
         latch: Optional[Latch],
         right: Right,
         lease: Optional[Lease],
-        method: Callable[..., Any],
-        args: Any,
+        method: Sending,
+        args: tuple[object, ...],
     ) -> None:
         sent = None
-        if self.sent and len(args) > 1:  # a head, not a chunk
+        if self.sent and _is_head(args):
             app_log.error(SECOND_HEAD)
         else:
             sent = self._perform(right, lease, method, *args)
@@ -424,9 +442,11 @@ class ResponseWriter:
         self.connection.close()  # type: ignore[attr-defined]
         self.deferred.clear()
 
-    def _add_retry_after(self, start_line: Any, headers: HTTPHeaders) -> None:
+    def _add_retry_after(self, start_line: StartLine, headers: HTTPHeaders) -> None:
         seconds = self.listener.retry_after
-        if seconds is not None and start_line.code == 503:
+        if seconds is None or not isinstance(start_line, ResponseStartLine):
+            return
+        if start_line.code == 503:
             headers["Retry-After"] = str(seconds)
 
     def _closed(self) -> None:
@@ -439,7 +459,12 @@ class ResponseWriter:
             callback()
 
 
-def _do_all(calls: list[tuple[Callable[..., Any], Any]]) -> None:
+def _is_head(args: tuple[object, ...]) -> bool:
+    """Whether these are arguments of `write_headers`; a chunk is alone."""
+    return len(args) > 1
+
+
+def _do_all(calls: _Calls) -> None:
     for fn, args in calls:
         fn(*args)
 

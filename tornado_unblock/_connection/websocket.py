@@ -19,14 +19,21 @@ import asyncio
 import collections
 import functools
 import logging
-from typing import TYPE_CHECKING, Any, Callable, NamedTuple, Optional
+from typing import TYPE_CHECKING, Callable, NamedTuple, Optional, cast
 
 from tornado.iostream import StreamClosedError
 
 from tornado_unblock._errors import log
 
 if TYPE_CHECKING:
+    from collections.abc import Awaitable
     from types import ModuleType
+
+    from tornado.websocket import WebSocketProtocol, WebSocketProtocol13
+
+    _HandleMessage = Callable[
+        [WebSocketProtocol13, int, bytes], Optional[asyncio.Future[None]]
+    ]
 
 READ_AHEAD = 65536
 """How many bytes of messages wait for the one that is worked on."""
@@ -35,19 +42,19 @@ _STATE = "_tornado_unblock_reading"
 _TEXT, _BINARY, _CLOSE = 0x1, 0x2, 0x8
 
 
-def read_on(protocol: Any) -> None:
+def read_on(protocol: WebSocketProtocol) -> None:
     """Have ``protocol`` read on during the message that it hands over just now."""
     own = vars(protocol)
     reading = own.get(_STATE)
     if reading is None:
-        reading = own[_STATE] = _Reading(protocol)
+        reading = own[_STATE] = _Reading(cast("WebSocketProtocol13", protocol))
     reading.asked = True
 
 
 class _Frame(NamedTuple):
     """A message, or the end, that waits for its turn."""
 
-    handle: Callable[[int, bytes], Optional[asyncio.Future[Any]]]
+    handle: Callable[[int, bytes], Optional[asyncio.Future[None]]]
     opcode: int
     data: bytes
     # What its header said; the next header changes it on the protocol.
@@ -57,7 +64,7 @@ class _Frame(NamedTuple):
 class _Reading:
     """What of one socket was read ahead."""
 
-    def __init__(self, protocol: Any) -> None:
+    def __init__(self, protocol: WebSocketProtocol13) -> None:
         self._protocol = protocol
         # Whether the message that is just handed over went to a worker.
         self.asked = False
@@ -84,11 +91,11 @@ class _Reading:
         if self._room is not None:
             protocol = self._protocol
             if "last_pong" in vars(protocol):  # pragma: no cover - before 6.5
-                protocol.last_pong = protocol.stream.io_loop.time()
+                vars(protocol)["last_pong"] = protocol.stream.io_loop.time()
             else:  # pragma: no cover - since 6.5
                 protocol._received_pong = True
 
-    def wait_for(self, result: asyncio.Future[Any]) -> None:
+    def wait_for(self, result: asyncio.Future[None]) -> None:
         """Hold what comes until ``result`` is done."""
         self.is_busy = True
         result.add_done_callback(self._go_on)
@@ -99,7 +106,7 @@ class _Reading:
             self._idle = asyncio.get_running_loop().create_future()
             await self._idle
 
-    def _go_on(self, result: asyncio.Future[Any]) -> None:
+    def _go_on(self, result: asyncio.Future[None]) -> None:
         self.is_busy = False
         while self._held and not self.is_busy:
             frame = self._held.popleft()
@@ -114,8 +121,8 @@ class _Reading:
             idle, self._idle = self._idle, None
             _open(idle)
 
-    def _handle(self, frame: _Frame) -> Optional[asyncio.Future[Any]]:
-        protocol: Any = self._protocol
+    def _handle(self, frame: _Frame) -> Optional[asyncio.Future[None]]:
+        protocol = self._protocol
         now = protocol._frame_compressed
         protocol._frame_compressed = frame.compressed
         try:
@@ -134,11 +141,11 @@ def _open(future: Optional[asyncio.Future[None]]) -> None:
 
 
 def _handle_message(
-    own: Callable[..., Any], protocol: Any, opcode: int, data: bytes
-) -> Optional[asyncio.Future[Any]]:
+    own: _HandleMessage, protocol: WebSocketProtocol13, opcode: int, data: bytes
+) -> Optional[asyncio.Future[None]]:
     """Handle a frame now, or hold it while a message is worked on."""
     reading: Optional[_Reading] = vars(protocol).get(_STATE)
-    result: Optional[asyncio.Future[Any]]
+    result: Optional[asyncio.Future[None]]
     if reading is not None:
         reading.asked = False
         if reading.is_busy:
@@ -157,7 +164,10 @@ def _handle_message(
     return result
 
 
-async def _receive_frame(own: Callable[..., Any], protocol: Any) -> None:
+async def _receive_frame(
+    own: Callable[[WebSocketProtocol13], Awaitable[None]],
+    protocol: WebSocketProtocol13,
+) -> None:
     """Read a frame; the end of the stream comes after what was read before it."""
     try:
         await own(protocol)
@@ -168,7 +178,11 @@ async def _receive_frame(own: Callable[..., Any], protocol: Any) -> None:
         raise
 
 
-def _write_ping(own: Callable[..., Any], protocol: Any, data: bytes) -> None:
+def _write_ping(
+    own: Callable[[WebSocketProtocol13, bytes], object],
+    protocol: WebSocketProtocol13,
+    data: bytes,
+) -> None:
     """Ping, and miss no pong if the client has to wait."""
     own(protocol, data)
     reading: Optional[_Reading] = vars(protocol).get(_STATE)
@@ -188,9 +202,11 @@ def install_reading_on(module: ModuleType) -> None:
         setattr(cls, name, _replaced(own, instead))
 
 
-def _replaced(own: Callable[..., Any], instead: Callable[..., Any]) -> Any:
+def _replaced(
+    own: Callable[..., object], instead: Callable[..., object]
+) -> Callable[..., object]:
     @functools.wraps(own)
-    def method(self: Any, *args: Any) -> Any:
+    def method(self: object, *args: object) -> object:
         return instead(own, self, *args)
 
     return method

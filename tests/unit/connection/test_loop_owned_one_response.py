@@ -338,12 +338,28 @@ def test_write_that_was_lost(make_server, new_loop):
         ]
         portal.call(int)
         outcomes.extend(type(future.exception()) for future in futures)
+        writer = connection.writer
         with pytest.raises(AbandonedError):
-            connection.writer._answered(connection, "write", b"late")
+            writer._answered(connection, writer.connection.write, b"late")
         connection.writer.ended = False
 
     assert ask(make_server, new_loop, body).body == b"one"
     assert outcomes == [StreamClosedError]
+
+
+def test_end_from_a_loop_of_the_worker(make_server, new_loop):
+    """A body's own loop may end a response of which nothing is known."""
+
+    def body(handler: Any, portal: Portal) -> None:
+        handler.write("one")
+
+        async def end() -> None:
+            handler.request.connection.writer.predictable = False
+            handler.finish("two")
+
+        asyncio.run(end())
+
+    assert ask(make_server, new_loop, body).body == b"onetwo"
 
 
 def test_end_of_which_nothing_is_known(make_server, new_loop):
