@@ -54,14 +54,14 @@ assert "unblock_application(app" in pydoc.render_doc(tornado_unblock)
 """
 
 BLOCKS = """
-import time
+import subprocess
 
 from tornado.web import Application, RequestHandler
 
 
 class Slow(RequestHandler):
     def get(self):
-        time.sleep(2)
+        subprocess.run(["report"])
 
 
 app = Application([("/slow", Slow)])
