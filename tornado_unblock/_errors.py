@@ -110,7 +110,7 @@ class _HTTPUnblockError(UnblockError, HTTPError):
     def __str__(self) -> str:
         return f"HTTP {self.status_code}: {self.message}"
 
-    def __reduce__(self) -> tuple[Any, ...]:
+    def __reduce__(self) -> tuple[object, ...]:
         # Not by calling the class: it wants more than `args` has.
         return copyreg.__newobj__, (type(self), *self.args), vars(self)  # type: ignore[attr-defined]
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import functools
 import inspect
-from typing import Any
 
 from tornado import gen
 
@@ -20,7 +19,7 @@ def check_function(fn: object) -> None:
         )
 
 
-def is_async(fn: Any) -> bool:
+def is_async(fn: object) -> bool:
     """Whether calling ``fn`` makes a coroutine or an asynchronous generator."""
     while isinstance(fn, functools.partial):
         fn = fn.func
@@ -35,7 +34,7 @@ def is_async(fn: Any) -> bool:
     )
 
 
-def describe(fn: Any) -> str:
+def describe(fn: object) -> str:
     """Return what errors and statistics call ``fn``.
 
     Statistics keep something for each name, so it is one of the code, never one of

@@ -10,9 +10,9 @@ from __future__ import annotations
 import functools
 import re
 from collections.abc import Iterable, Mapping
-from typing import Any, Callable, NamedTuple, Optional, TypedDict, TypeVar, Union
+from typing import Callable, NamedTuple, Optional, TypedDict, TypeVar, Union
 
-from tornado.httputil import HTTPServerRequest
+from tornado.httputil import HTTPMessageDelegate, HTTPServerRequest
 from tornado.routing import Router
 from tornado.web import ErrorHandler, RequestHandler, _HandlerDelegate
 
@@ -72,8 +72,11 @@ class Unblocking:
         return self._options
 
     def find_handler(
-        self, own: Callable[..., Any], request: HTTPServerRequest, **kwargs: Any
-    ) -> Any:
+        self,
+        own: Callable[..., Optional[HTTPMessageDelegate]],
+        request: HTTPServerRequest,
+        **kwargs: object,
+    ) -> Optional[HTTPMessageDelegate]:
         """Find as the application does, and have a view made of the handler."""
         delegate = own(request, **kwargs)
         cls = getattr(delegate, "handler_class", None)
@@ -87,10 +90,13 @@ class Unblocking:
 
 
 def _make(
-    cls: type[RequestHandler], options: BodyOptions, *args: Any, **kwargs: Any
-) -> RequestHandler:
+    cls: Callable[..., RequestHandler],
+    options: BodyOptions,
+    *args: object,
+    **kwargs: object,
+) -> object:
     handler = cls(*args, **kwargs)
-    view: Any = begin(handler, options, held=False)
+    view = begin(handler, options, held=False)
     return handler if view is None else view
 
 

@@ -9,7 +9,7 @@
 from __future__ import annotations
 
 import functools
-from typing import Any, Callable
+from typing import Callable
 
 from tornado.log import app_log
 from tornado.web import RequestHandler
@@ -31,7 +31,7 @@ def dispatch(
     portal: Portal,
     handler: RequestHandler,
     where: Placement,
-    body: Callable[[], Any],
+    body: Callable[[], object],
     *,
     direct: bool,
 ) -> OffloadFuture:
@@ -58,7 +58,10 @@ def dispatch(
 
 
 def dispatch_in_line(
-    portal: Portal, handler: RequestHandler, where: Placement, body: Callable[[], Any]
+    portal: Portal,
+    handler: RequestHandler,
+    where: Placement,
+    body: Callable[[], object],
 ) -> OffloadFuture:
     """Run ``body`` on a worker once whatever else holds ``handler`` has ended.
 
@@ -72,7 +75,10 @@ def dispatch_in_line(
 
 
 def dispatch_not_awaited(
-    portal: Portal, handler: RequestHandler, where: Placement, body: Callable[[], Any]
+    portal: Portal,
+    handler: RequestHandler,
+    where: Placement,
+    body: Callable[[], object],
 ) -> None:
     """Run ``body`` likewise, where Tornado does not wait for its result.
 
@@ -95,7 +101,7 @@ def _in_line(
     portal: Portal,
     handler: RequestHandler,
     where: Placement,
-    body: Callable[[], Any],
+    body: Callable[[], object],
     admit: _Admit,
 ) -> OffloadFuture:
     ownership = ownership_of(handler, portal)

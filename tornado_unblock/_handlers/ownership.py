@@ -30,7 +30,11 @@ from tornado_unblock._executors.threads import ReservedWorker, reserve_worker
 from tornado_unblock._handlers.error_page import answer_error, copy_for_error_page
 from tornado_unblock._handlers.methods import ANSWERS
 from tornado_unblock._handlers.results import client_gone
-from tornado_unblock._limits.closing import requests_between_hops, tell_closing
+from tornado_unblock._limits.closing import (
+    Request,
+    requests_between_hops,
+    tell_closing,
+)
 from tornado_unblock._loop.lease import running_loop
 from tornado_unblock._loop.portal import Portal
 from tornado_unblock._offload.offload import Offload
@@ -64,7 +68,7 @@ class Ownership:
         # Whether it had a worker, so that it may have others to the end.
         self.begun = False
         # Its place among `requests_between_hops`.
-        self._between: Optional[weakref.ref[Any]] = None
+        self._between: Optional[weakref.ref[Request]] = None
         # Whether its response is made, or its client has left.
         self._ended = False
         # The worker for what may depend on the thread of what ran before it.
@@ -222,7 +226,7 @@ class Ownership:
             self._goes_on(self._between)
         tell_closing(self._portal)
 
-    def _goes_on(self, between: weakref.ref[Any]) -> None:
+    def _goes_on(self, between: weakref.ref[Request]) -> None:
         requests_between_hops(self._portal).discard(between)
         self._between = None
 
@@ -328,7 +332,9 @@ def _answer_on_copies() -> None:
             handle(self, e)
 
     @functools.wraps(send)
-    def send_error(self: RequestHandler, status_code: int = 500, **kwargs: Any) -> None:
+    def send_error(
+        self: RequestHandler, status_code: int = 500, **kwargs: object
+    ) -> None:
         ownership = _ownership_if_any(self)
         if ownership is not None and ownership.is_taken(self):
             ownership.answer_on_copy(
@@ -352,8 +358,8 @@ def _refuse_abandoned_bodies() -> None:
         setattr(RequestHandler, name, functools.wraps(own)(_checked(own)))
 
 
-def _checked(own: Callable[..., Any]) -> Callable[..., Any]:
-    def method(self: RequestHandler, *args: Any, **kwargs: Any) -> Any:
+def _checked(own: Callable[..., object]) -> Callable[..., object]:
+    def method(self: RequestHandler, *args: object, **kwargs: object) -> object:
         _check_right(self)
         return own(self, *args, **kwargs)
 

@@ -17,7 +17,7 @@ import concurrent.futures
 import contextlib
 import logging
 from collections.abc import Coroutine, Iterator
-from typing import Any, Optional
+from typing import Optional, TypeVar, Union
 
 from tornado.iostream import StreamClosedError
 from tornado.log import LogFormatter, access_log
@@ -41,9 +41,16 @@ _LONG = 65536
 _MANY = 64
 
 
+_Chunk = Union[str, bytes, dict[str, object], None]
+_T = TypeVar("_T")
+
+
 def send(
-    handler: RequestHandler, value: Any, encoder: Optional[JSONEncoder], endpoint: str
-) -> Any:
+    handler: RequestHandler,
+    value: object,
+    encoder: Optional[JSONEncoder],
+    endpoint: str,
+) -> object:
     """Send ``value``; returns it when it is for the loop thread to await.
 
     Raises:
@@ -141,7 +148,9 @@ def client_gone(handler: RequestHandler) -> bool:
     return stream is None or bool(stream.closed())
 
 
-def _encode(value: Any, encoder: Optional[JSONEncoder], endpoint: str) -> Any:
+def _encode(
+    value: object, encoder: Optional[JSONEncoder], endpoint: str
+) -> Union[str, bytes]:
     try:
         return (encoder or json_encoder())(value)
     except (TypeError, ValueError, OverflowError, RecursionError) as error:
@@ -152,7 +161,7 @@ def _encode(value: Any, encoder: Optional[JSONEncoder], endpoint: str) -> Any:
         ) from error
 
 
-def _stream(handler: RequestHandler, chunks: Iterator[Any]) -> None:
+def _stream(handler: RequestHandler, chunks: Iterator[_Chunk]) -> None:
     close = getattr(chunks, "close", None)
     with contextlib.ExitStack() as stack:
         if close is not None:
@@ -167,7 +176,9 @@ def _stream(handler: RequestHandler, chunks: Iterator[Any]) -> None:
                 return
 
 
-def drive(coroutine: Coroutine[Any, Any, Any], portal: Portal) -> Any:
+def drive(
+    coroutine: Coroutine[Optional[asyncio.Future[object]], None, _T], portal: Portal
+) -> _T:
     """Run ``coroutine`` to its end in this worker.
 
     Args:
@@ -181,12 +192,13 @@ def drive(coroutine: Coroutine[Any, Any, Any], portal: Portal) -> Any:
         try:
             awaited = coroutine.send(None)
         except StopIteration as stop:
-            return stop.value
+            result: _T = stop.value
+            return result
         if awaited is not None:
             _wait(awaited, portal)
 
 
-def _wait(future: asyncio.Future[Any], portal: Portal) -> None:
+def _wait(future: asyncio.Future[object], portal: Portal) -> None:
     latch = Latch()
     portal.call_soon(future.add_done_callback, latch.open)
     latch.wait(portal.loop)

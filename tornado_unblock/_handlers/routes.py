@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from typing import Any, NamedTuple, Optional
+from typing import NamedTuple, Optional
 
 from tornado.routing import PathMatches, Router, Rule, RuleRouter
 from tornado.web import Application
@@ -27,7 +27,7 @@ class Route(NamedTuple):
     # The pattern as Tornado has it, or `NO_ROUTE`.
     pattern: str
     target: object
-    kwargs: dict[str, Any]
+    kwargs: dict[str, object]
     matcher: Optional[PathMatches]
 
     def sample(self) -> str:

@@ -11,7 +11,7 @@ from __future__ import annotations
 import asyncio
 import concurrent.futures
 import functools
-from typing import TYPE_CHECKING, Any, Callable
+from typing import Any, Callable
 
 import tornado
 from tornado.web import RequestHandler
@@ -23,9 +23,6 @@ from tornado_unblock._handlers.loop_view import (
     set_answers,
 )
 from tornado_unblock._handlers.methods import ASKED_AHEAD, base_of
-
-if TYPE_CHECKING:
-    pass
 
 
 def socket_hops(cls: type[RequestHandler]) -> dict[str, HopFunction]:
@@ -39,7 +36,7 @@ def socket_hops(cls: type[RequestHandler]) -> dict[str, HopFunction]:
     return hops
 
 
-def _get(view: LoopView, name: str, /, *args: Any, **kwargs: Any) -> Any:
+def _get(view: LoopView, name: str, /, *args: object, **kwargs: object) -> object:
     """Run Tornado's own ``get``, which makes the connection, with the view."""
     return getattr(type(view._unblock_target), name)(view, *args, **kwargs)
 
@@ -65,7 +62,7 @@ def ask_ahead(view: LoopView) -> None:
 
 
 def _outcome(
-    method: Callable[[Any], object], question: object
+    method: Callable[[object], object], question: object
 ) -> concurrent.futures.Future[object]:
     outcome: concurrent.futures.Future[object] = concurrent.futures.Future()
     try:
@@ -75,14 +72,14 @@ def _outcome(
     return outcome
 
 
-def _answer(view: LoopView, name: str, question: object) -> Any:
+def _answer(view: LoopView, name: str, question: object) -> object:
     answer = view._unblock_answers.get(name)
     if answer is not None and answer.question == question:
         return answer.outcome.result()
     return getattr(view._unblock_target, name)(question)
 
 
-def _connect(view: LoopView, name: str) -> Any:
+def _connect(view: LoopView, name: str) -> object:
     """Make the connection; what it calls on its handler, it calls on the view."""
     protocol: Any = getattr(view._unblock_target, name)()
     if protocol is not None:
@@ -94,8 +91,8 @@ def _connect(view: LoopView, name: str) -> Any:
 
 
 def abort_on_error(
-    handler: RequestHandler, future: asyncio.Future[Any]
-) -> asyncio.Future[Any]:
+    handler: RequestHandler, future: asyncio.Future[object]
+) -> asyncio.Future[object]:
     """Have an error of a hook end its socket, as that of an inline hook does.
 
     Before 6.6 Tornado only logs what an awaited hook raises.
@@ -110,7 +107,7 @@ def abort_on_error(
 
 
 def _abort(  # pragma: no cover - before 6.6
-    handler: Any, shown: asyncio.Future[Any], future: asyncio.Future[Any]
+    handler: Any, shown: asyncio.Future[object], future: asyncio.Future[object]
 ) -> None:
     error = None if future.cancelled() else future.exception()
     if error is not None:

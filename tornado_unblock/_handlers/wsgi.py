@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 class _Response(NamedTuple):
     """What a WSGI application has said."""
 
-    start: Optional[tuple[Any, ...]]
+    start: Optional[tuple[object, ...]]
     body: bytes
 
 
@@ -67,7 +67,7 @@ async def _answer(
     handler: RequestHandler, container: WSGIContainer, where: Placement
 ) -> None:
     request = handler.request
-    environ: dict[str, Any] = container.environ(request)
+    environ: dict[str, object] = container.environ(request)
     environ["wsgi.multithread"] = True
     run = functools.partial(_call, container.wsgi_application, environ)
     response = await dispatch(current_portal(), handler, where, run, direct=True)
@@ -82,12 +82,14 @@ async def _answer(
     handler.on_finish()
 
 
-def _call(application: Callable[..., Iterable[bytes]], environ: Any) -> _Response:
+def _call(
+    application: Callable[..., Iterable[bytes]], environ: dict[str, object]
+) -> _Response:
     """Run the application to its end; in a worker."""
-    start: list[tuple[Any, ...]] = []
+    start: list[tuple[object, ...]] = []
     written: list[bytes] = []
 
-    def start_response(*args: Any) -> Callable[[bytes], None]:
+    def start_response(*args: object) -> Callable[[bytes], None]:
         start.append(args[:2])
         return written.append
 
@@ -102,7 +104,9 @@ def _call(application: Callable[..., Iterable[bytes]], environ: Any) -> _Respons
 
 
 def _repeat(
-    response: _Response, environ: Any, start_response: Callable[..., Any]
+    response: _Response,
+    environ: dict[str, object],
+    start_response: Callable[..., object],
 ) -> list[bytes]:
     if response.start is not None:
         start_response(*response.start)

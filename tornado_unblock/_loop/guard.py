@@ -20,7 +20,7 @@ import collections
 import contextvars
 import functools
 import threading
-from typing import Any, Callable, Optional, Protocol
+from typing import Callable, Optional, Protocol
 
 from tornado_unblock._loop.lease import current_lease
 
@@ -29,7 +29,7 @@ Post = Callable[..., None]
 
 _Call = Callable[..., object]
 # A call of a loop's own method, ready to be made.
-_Own = functools.partial[Any]
+_Own = functools.partial[object]
 
 
 def guard(

@@ -34,9 +34,9 @@ class OffloadFuture(asyncio.Future):  # type: ignore[type-arg]
     # Whether nothing comes after it but the end of its request.
     is_last = False
     # The context variables that the function changed, with their new values.
-    changes: Sequence[tuple[contextvars.ContextVar[Any], Any]] = ()
+    changes: Sequence[tuple[contextvars.ContextVar[object], object]] = ()
 
-    def __await__(self) -> Generator[Any, None, Any]:
+    def __await__(self) -> Generator[object, None, Any]:
         # What `asyncio.Future` does, in one frame instead of two.
         try:
             if not self.done():
@@ -51,7 +51,7 @@ class OffloadFuture(asyncio.Future):  # type: ignore[type-arg]
 
     __iter__ = __await__
 
-    def cancel(self, *args: Any, **kwargs: Any) -> bool:
+    def cancel(self, *args: object, **kwargs: object) -> bool:
         """Stop waiting; what has started runs on, abandoned. Loop thread only.
 
         A request that is answered ends well: there is nothing left to cancel, and
@@ -70,7 +70,7 @@ class OffloadFuture(asyncio.Future):  # type: ignore[type-arg]
 class WorkerFuture(OffloadFuture):
     """The Future of an offload that a worker asked for."""
 
-    def result(self, timeout: Optional[float] = None) -> Any:
+    def result(self, timeout: Optional[float] = None) -> object:
         """Return the outcome; in a worker, wait for it first.
 
         Args:

@@ -76,16 +76,16 @@ NEW, WAITING, STARTED, ABANDONED, ENDED, REFUSED = State
 class Owner(Protocol):
     """Who hands over more than a function: a handler, say. Told on the loop thread."""
 
-    def offload_ended(self, offload: Any, error: Optional[BaseException]) -> None:
+    def offload_ended(self, offload: Offload, error: Optional[BaseException]) -> None:
         """``offload`` ended, with ``error`` or well, or was refused."""
 
-    def revoke(self, offload: Any, why: str) -> bool:
+    def revoke(self, offload: Offload, why: str) -> bool:
         """Take the response from ``offload``; False when it has finished it."""
 
-    def is_answered(self, offload: Any) -> bool:
+    def is_answered(self, offload: Offload) -> bool:
         """Whether the response of ``offload`` is sent, or all but its end."""
 
-    def client_gone(self, offload: Any) -> bool:
+    def client_gone(self, offload: Offload) -> bool:
         """Whether the client has left; any thread."""
 
 
@@ -169,7 +169,7 @@ class Offload(Lease):
     successor: Optional[Offload]
     _future: Optional[OffloadFuture]
     _timer: Optional[asyncio.TimerHandle]
-    _fn: Optional[Callable[[], Any]]
+    _fn: Optional[Callable[[], object]]
     _error: Optional[BaseException]
     _thread_id: Optional[int]
     _at_end: Optional[Callable[[], object]]
@@ -178,7 +178,7 @@ class Offload(Lease):
         self,
         portal: Portal,
         where: Placement,
-        fn: Callable[[], Any],
+        fn: Callable[[], object],
         future: Optional[OffloadFuture] = None,
     ) -> None:
         Lease.__init__(self, portal)
@@ -198,7 +198,7 @@ class Offload(Lease):
         self._future = future or OffloadFuture(loop=portal.loop)
         self._future.offload = self
         self._timer = self._error = self._thread_id = self._at_end = None
-        self._value: Any = None
+        self._value: object = None
         self._holds_token = False
         self.waiting_thread = self.reserved_worker = None
         self.owner = self.handler = self.successor = None
@@ -638,11 +638,11 @@ class Offload(Lease):
     # --- an executor elsewhere; see `remote` ------------------------------------
 
     @property
-    def call(self) -> Any:
+    def call(self) -> object:
         """The function with its arguments, as a `functools.partial`."""
         return self._fn
 
-    def end_elsewhere(self, value: Any, error: Optional[BaseException]) -> None:
+    def end_elsewhere(self, value: object, error: Optional[BaseException]) -> None:
         """End with what an executor elsewhere made of it; any thread."""
         self.ended_at = time.monotonic()
         self._value, self._error = value, error

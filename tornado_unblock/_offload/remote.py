@@ -12,7 +12,7 @@ import functools
 import pickle
 import re
 import time
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from tornado_unblock._errors import AbandonedError
 from tornado_unblock._executors.functions import describe
@@ -31,7 +31,7 @@ def send(offload: Offload) -> None:
     submitters().submit(_submit, offload, offload.call)
 
 
-def _submit(offload: Offload, call: functools.partial[Any]) -> None:
+def _submit(offload: Offload, call: functools.partial[object]) -> None:
     offload.started_at = time.monotonic()
     try:
         if offload.revoked is not None:
@@ -52,8 +52,8 @@ def _submit(offload: Offload, call: functools.partial[Any]) -> None:
 
 def _take(
     offload: Offload,
-    call: functools.partial[Any],
-    job: concurrent.futures.Future[Any],
+    call: functools.partial[object],
+    job: concurrent.futures.Future[object],
 ) -> None:
     # Runs in a thread of the executor's own, or in the one that submits.
     if job.cancelled():
@@ -72,7 +72,7 @@ def _take(
 
 
 def _name_unpicklable(
-    call: functools.partial[Any], error: BaseException
+    call: functools.partial[object], error: BaseException
 ) -> BaseException:
     parts = [("the function", call.func)]
     parts += [(f"positional argument {i}", a) for i, a in enumerate(call.args, 1)]

@@ -10,7 +10,7 @@ import asyncio
 import concurrent.futures
 import contextvars
 import functools
-from typing import Any, Callable, Optional, TypeVar
+from typing import Callable, Optional, TypeVar
 
 from tornado_unblock._connection.loop_owned import guard_tornado
 from tornado_unblock._executors.functions import check_function, describe
@@ -28,10 +28,10 @@ _T = TypeVar("_T")
 def run_in_executor(
     fn: Callable[..., _T],
     /,
-    *args: Any,
+    *args: object,
     executor: Optional[AnyExecutor] = None,
     timeout: Optional[float] = None,
-    **kwargs: Any,
+    **kwargs: object,
 ) -> asyncio.Future[_T]:
     """Run ``fn(*args, **kwargs)`` on an executor; loop thread or worker.
 
@@ -73,7 +73,7 @@ def run_in_executor(
 def _make(
     portal: Portal,
     executor: concurrent.futures.Executor,
-    call: functools.partial[Any],
+    call: functools.partial[_T],
     timeout: Optional[float],
     future: Optional[OffloadFuture],
 ) -> Offload:
@@ -84,7 +84,7 @@ def _make(
 def _from_worker(
     portal: Portal,
     executor: concurrent.futures.Executor,
-    call: functools.partial[Any],
+    call: functools.partial[_T],
     timeout: Optional[float],
 ) -> WorkerFuture:
     future = WorkerFuture(loop=portal.loop)
@@ -98,7 +98,7 @@ def _from_worker(
 def _admit(
     portal: Portal,
     executor: concurrent.futures.Executor,
-    call: functools.partial[Any],
+    call: functools.partial[_T],
     timeout: Optional[float],
     future: WorkerFuture,
 ) -> None:

@@ -12,7 +12,7 @@ from __future__ import annotations
 import asyncio
 import time
 import weakref
-from typing import Any, NamedTuple, Optional
+from typing import NamedTuple, Optional
 
 from tornado.http1connection import HTTP1ServerConnection
 from tornado.log import app_log
@@ -59,14 +59,14 @@ class Drain:
         self._portal = portal
         self._over = False
         # Their next step may need a worker, though a new one's first may not.
-        self._under_way: weakref.WeakSet[asyncio.Task[Any]] = weakref.WeakSet(
+        self._under_way: weakref.WeakSet[asyncio.Task[object]] = weakref.WeakSet(
             task
             for task in asyncio.all_tasks(portal.loop)
             if not _brings_requests(task)
         )
         self._waiting: list[asyncio.Future[None]] = []
         # The tasks that wait; a request need not wait for itself.
-        self._callers: weakref.WeakSet[Any] = weakref.WeakSet()
+        self._callers: weakref.WeakSet[object] = weakref.WeakSet()
 
     def admits(self, nested: bool) -> bool:
         """Whether what asks for a worker now may have one."""
@@ -179,7 +179,7 @@ async def shutdown(deadline: Optional[float] = DEADLINE) -> list[Abandoned]:
     return abandoned
 
 
-def _brings_requests(task: asyncio.Task[Any]) -> bool:
+def _brings_requests(task: asyncio.Task[object]) -> bool:
     """Whether ``task`` serves a connection, and so each request that comes there."""
     name = getattr(task.get_coro(), "__qualname__", "")
     return name == HTTP1ServerConnection._server_request_loop.__qualname__

@@ -18,8 +18,9 @@ import signal
 import threading
 import time
 from collections.abc import Awaitable, Iterable, Iterator
-from typing import Any, Callable, Optional, Union
+from typing import Callable, Optional, Union
 
+from tornado.http1connection import HTTP1ServerConnection
 from tornado.httpserver import HTTPServer
 from tornado.httputil import (
     HTTPConnection,
@@ -186,8 +187,8 @@ class _Requests:
     def __init__(self, servers: Iterable[HTTPServer]) -> None:
         self._servers = tuple(servers)
         self._stopped = False
-        self._idle: set[Any] = set()
-        self._busy: set[Any] = set()
+        self._idle: set[HTTP1ServerConnection] = set()
+        self._busy: set[HTTP1ServerConnection] = set()
         self._none_left = asyncio.Event()
         for server in self._servers:
             self._watch(server)
@@ -227,7 +228,9 @@ class _Requests:
     def _watch(self, server: HTTPServer) -> None:
         start_request, on_close = server.start_request, server.on_close
 
-        def starting(connection: Any, request: HTTPConnection) -> HTTPMessageDelegate:
+        def starting(
+            connection: HTTP1ServerConnection, request: HTTPConnection
+        ) -> HTTPMessageDelegate:
             # Called for each request, before its first byte: the one before it
             # on this connection is answered.
             self._busy.discard(connection)
@@ -241,7 +244,7 @@ class _Requests:
             delegate = start_request(connection, request)
             return _Watched(delegate, lambda: self._begin(connection))
 
-        def closed(connection: Any) -> None:
+        def closed(connection: HTTP1ServerConnection) -> None:
             self._busy.discard(connection)
             self._idle.discard(connection)
             on_close(connection)
@@ -250,7 +253,7 @@ class _Requests:
         server.start_request = starting  # type: ignore[assignment,method-assign]
         server.on_close = closed  # type: ignore[assignment,method-assign]
 
-    def _begin(self, connection: object) -> None:
+    def _begin(self, connection: HTTP1ServerConnection) -> None:
         self._idle.discard(connection)
         self._busy.add(connection)
 
