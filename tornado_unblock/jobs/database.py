@@ -11,6 +11,7 @@ The tables are ours, so an upgrade of huey does not touch them; connections are 
 
 from __future__ import annotations
 
+import collections
 import contextlib
 import threading
 import weakref
@@ -20,7 +21,7 @@ from typing import Any, Callable, Optional
 from tornado_unblock._errors import JobStoreError
 from tornado_unblock._loop.fork import Step, at_fork
 from tornado_unblock.jobs import owners
-from tornado_unblock.jobs.records import Outcome, Taken
+from tornado_unblock.jobs.records import NewJob, Outcome, Taken
 
 SCHEMA = 1
 """The version of the tables; one more with every change that older code breaks on."""
@@ -66,6 +67,18 @@ _all: weakref.WeakSet[Database] = weakref.WeakSet()
 _of_the_parent: list[Any] = []
 
 
+class Asked:
+    """A job that a thread waits to be put in."""
+
+    __slots__ = ("answer", "error", "job", "over")
+
+    def __init__(self, job: NewJob) -> None:
+        self.job = job
+        self.over = False
+        self.answer = ("", False)
+        self.error: Optional[Exception] = None
+
+
 class Database:
     """One transaction at a time, on a connection of huey's.
 
@@ -87,6 +100,8 @@ class Database:
     # Whether all who use the store are on one machine.
     one_machine = True
     errors: tuple[type[Exception], ...] = ()
+    # Of these, what is wrong with the store, and not with what is put in.
+    away_errors: tuple[type[Exception], ...] = ()
     unique_error: type[Exception] = Exception
 
     # Of the storage beside it.
@@ -110,6 +125,8 @@ class Database:
         self._conn: Any = None
         self._owner: Optional[str] = None
         self._beat_at = 0.0
+        # What threads wait to be put in.
+        self.asked: collections.deque[Asked] = collections.deque()
         # Attempts whose end could not be written: the store was away, or full.
         self.unwritten: list[tuple[Taken, Outcome]] = []
 

@@ -44,6 +44,7 @@ class PostgresStore(Acknowledging, PostgresStorage):  # type: ignore[misc]
     begin_sql = "begin"
     one_machine = False
     errors = (psycopg.Error,)
+    away_errors = (psycopg.OperationalError,)
     unique_error = psycopg.errors.UniqueViolation
 
     def __init__(self, url: str, queue: str, keep: float) -> None:

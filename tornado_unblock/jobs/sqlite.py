@@ -28,6 +28,7 @@ class SqliteStore(Acknowledging, SqliteStorage):  # type: ignore[misc]
 
     begin_sql = "begin immediate"
     errors = (sqlite3.Error,)
+    away_errors = (sqlite3.OperationalError,)
     unique_error = sqlite3.IntegrityError
 
     def __init__(self, filename: str, queue: str, keep: float) -> None:

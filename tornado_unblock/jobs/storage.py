@@ -18,13 +18,15 @@ but in flight there, until its end is written.
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import time
 from collections.abc import Sequence
 from typing import Any, Callable, Optional
 
+from tornado_unblock._errors import JobStoreError
 from tornado_unblock.jobs import owners
-from tornado_unblock.jobs.database import Database
+from tornado_unblock.jobs.database import Asked, Database
 from tornado_unblock.jobs.records import (
     CANCELLED,
     DEAD,
@@ -65,13 +67,54 @@ class Acknowledging(Database):
     def put_job(self, job: NewJob) -> tuple[str, bool]:
         """Put a job in; any thread.
 
+        What several threads ask for at a time is one transaction: they wait for the
+        disk once.
+
         Returns:
             Its id, and whether it is new: with ``once`` it may be another's.
         """
-        with self.db(commit=True) as cursor:
-            answer = self.put_with(cursor, job)
+        asked = Asked(job)
+        self.asked.append(asked)
+        with self.lock:
+            try:
+                while not asked.over:
+                    self._put_asked()
+            except BaseException:  # Ctrl-C: nobody waits for it any more
+                with contextlib.suppress(ValueError):
+                    self.asked.remove(asked)
+                raise
+        if asked.error is not None:
+            raise asked.error
         self.on_put()
-        return answer
+        return asked.answer
+
+    def _put_asked(self) -> None:
+        """Put in what threads wait for; the lock is held."""
+        batch = [self.asked.popleft() for _ in range(min(len(self.asked), _CHUNK))]
+        try:
+            self._put_all(batch)
+        except (self.unique_error, JobStoreError) as error:
+            self._put_each(batch, error)
+        finally:
+            # After Ctrl-C the threads of the others are on their own.
+            self.asked.extendleft(each for each in reversed(batch) if not each.over)
+
+    def _put_all(self, batch: Sequence[Asked]) -> None:
+        with self.db(commit=True) as cursor:
+            answers = [self.put_with(cursor, each.job) for each in batch]
+        for each, answer in zip(batch, answers):
+            each.answer, each.over = answer, True
+
+    def _put_each(self, batch: Sequence[Asked], error: Exception) -> None:
+        """After an error: find out whose it is, unless it is the store's."""
+        for each in batch:
+            if len(batch) > 1 and not isinstance(error.__cause__, self.away_errors):
+                try:
+                    self._put_all([each])
+                    continue
+                except (self.unique_error, JobStoreError) as own:
+                    error = own
+            each.error, each.over = error, True
 
     def put_with(self, cursor: Any, job: NewJob) -> tuple[str, bool]:
         """Put a job in, in the transaction of ``cursor``."""

@@ -17,6 +17,8 @@ from typing import Any, Optional, Union
 from tornado_unblock._errors import JobArgumentError
 
 _PLAIN = (str, int, float, bool, type(None))
+# One for all: json.dumps makes one for each value. `check` has looked for circles.
+_encode = json.JSONEncoder(separators=(",", ":"), check_circular=False).encode
 # Nested deeper than this, JSON itself gives up.
 _DEPTH = 200
 
@@ -59,7 +61,7 @@ def plain_text(text: str) -> str:
 
 def dumps(value: object) -> str:
     """Return ``value``, which `check` has let pass, as JSON."""
-    return json.dumps(value, separators=(",", ":"))
+    return _encode(value)
 
 
 class Sealer:

@@ -8,7 +8,9 @@ import time
 import pytest
 
 from tests.unit.jobs.stores import job, state_of
+from tornado_unblock._errors import JobStoreError
 from tornado_unblock.jobs import owners, storage
+from tornado_unblock.jobs.database import Asked
 from tornado_unblock.jobs.records import Counts, Outcome
 
 WAIT = 10.0
@@ -410,3 +412,78 @@ def test_what_huey_asks(store):
     assert not store.has_data_for_key("k")
     assert store.peek_many(["k"]) == {}
     assert not store.delete_data("k")
+
+
+def gathered(store, *jobs):
+    """Have several threads wait while the store is held; return what each was told."""
+    told = {}
+
+    def put(new):
+        try:
+            told[new.id] = store.put_job(new)
+        except Exception as error:
+            told[new.id] = error
+
+    threads = [threading.Thread(target=put, args=(new,)) for new in jobs]
+    with store.lock:
+        for thread in threads:
+            thread.start()
+        while len(store.asked) < len(jobs):
+            pass
+    for thread in threads:
+        thread.join()
+    return told
+
+
+def test_several_threads_at_a_time(store, monkeypatch):
+    """They wait for the disk once."""
+    begun = []
+    put_all = store._put_all
+    monkeypatch.setattr(
+        store, "_put_all", lambda batch: begun.append(len(batch)) or put_all(batch)
+    )
+    told = gathered(store, job("a"), job("b"), job("c"))
+    assert told == {name: (name, True) for name in "abc"}
+    assert begun == [3]
+    assert store.counts().queued == 3
+
+
+def test_one_of_several_that_cannot_be_put_in(store):
+    """The others are."""
+    store.put_job(job("a"))
+    told = gathered(store, job("b"), job("a"), job("c"))
+    assert isinstance(told.pop("a"), store.unique_error)
+    assert told == {"b": ("b", True), "c": ("c", True)}
+    assert store.counts().queued == 3
+
+
+def test_several_while_the_store_is_away(store, monkeypatch):
+    """All are told, and nobody waits for the others' errors."""
+    tried = []
+
+    def refuse(batch):
+        tried.append(len(batch))
+        raise JobStoreError("away") from store.away_errors[0]()
+
+    monkeypatch.setattr(store, "_put_all", refuse)
+    told = gathered(store, job("a"), job("b"))
+    assert all(isinstance(error, JobStoreError) for error in told.values())
+    assert tried == [2]
+
+
+def test_an_interrupt_while_others_wait(store, monkeypatch):
+    """Who is interrupted does not take the others along."""
+    put_all = store._put_all
+
+    def interrupt(batch):
+        monkeypatch.setattr(store, "_put_all", put_all)
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(store, "_put_all", interrupt)
+    other = Asked(job("b"))
+    store.asked.append(other)
+    with pytest.raises(KeyboardInterrupt):
+        store.put_job(job("a"))
+    assert list(store.asked) == [other]
+    store.put_job(job("c"))
+    assert other.answer == ("b", True)
