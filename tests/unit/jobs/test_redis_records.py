@@ -65,7 +65,7 @@ def test_a_message_whose_record_is_not_written(records):
     assert state(records) == "running"
 
 
-@pytest.mark.parametrize("owner", [ME, FAR])
+@pytest.mark.parametrize("owner", [ME, FAR], ids=["here", "elsewhere"])
 def test_a_job_that_runs(records, owner):
     """Its message comes again later, as long as its process lives."""
     record = asked(records)
@@ -74,7 +74,7 @@ def test_a_job_that_runs(records, owner):
     assert records.begin(record, "me") == BUSY
 
 
-@pytest.mark.parametrize("owner", [DEAD, FAR])
+@pytest.mark.parametrize("owner", [DEAD, FAR], ids=["here", "elsewhere"])
 def test_a_job_of_a_dead_process(records, owner):
     """It is begun again, and that is counted."""
     record = asked(records)
