@@ -9,7 +9,7 @@ SHELL := /bin/bash
 .SHELLFLAGS := -eu -o pipefail -c
 .DELETE_ON_ERROR:
 .DEFAULT_GOAL := help
-.PHONY: help demo bench-app bench bench-quick bench-guard env lint format test
+.PHONY: help demo demo-incident bench-app bench bench-quick bench-guard env lint format test
 .PHONY: test-full test-debug test-all conformance stress docs dist clean
 
 # What a shell may carry must not decide which code is tested.
@@ -42,11 +42,14 @@ TYPED := tornado_unblock tools
 
 help: ## List the tasks
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) \
-	  | awk -F ':.*## ' '{ printf "  make %-12s %s\n", $$1, $$2 }'
+	  | awk -F ':.*## ' '{ printf "  make %-13s %s\n", $$1, $$2 }'
 
 demo: .venv/ready ## Run the example service (DATABASE=mysql://… or postgresql://…)
 	.venv/bin/python -m examples.order_service \
 	  $${DATABASE:+--database "$$DATABASE"} $(ARGS)
+
+demo-incident: .venv/ready ## Let a database get slow, and see what the status page shows
+	.venv/bin/python -m examples.incident $(ARGS)
 
 bench-app: .venv/ready ## Measure all the example stories, and write one page on them
 	.venv/bin/python -m examples.bench_app $(ARGS)
