@@ -1,20 +1,21 @@
-"""Standing before a method of one object.
+"""Standing before a method of one object, as the shim does.
 
-A hook is an instance attribute, so it serves one handler and leaves its class
-alone. It is called without ``self``, as any instance attribute is.
+A hook is an instance attribute, so it serves one object and leaves its class alone. It
+is called without ``self``, as any instance attribute is. It is here since a handler may
+have hooks when it is copied for an error page: they speak for the handler, and are left
+out of the copy.
 """
 
 from __future__ import annotations
 
 import functools
-from typing import Any
 
 
 class Hook(functools.partial):  # type: ignore[type-arg]
     """What stands before a method of one object."""
 
     # The instance attribute that it hides, if there was one.
-    hidden: Any = None
+    hidden: object = None
 
 
 def install_hook(target: object, name: str, hook: Hook) -> None:

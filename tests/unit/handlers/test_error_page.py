@@ -7,9 +7,8 @@ from typing import Any
 from tornado.web import UIModule
 
 from tests.unit.handlers.conftest import slow_handler
-from tornado_unblock import (
-    RunTimeoutError,
-)
+from tornado_unblock import RunTimeoutError
+from tornado_unblock._handlers.hooks import Hook, install_hook
 
 
 def test_timeout_is_rendered_by_the_handlers_own_write_error(
@@ -45,3 +44,17 @@ def test_timeout_is_rendered_by_the_handlers_own_write_error(
     gate.open.set()
     assert gate.done.wait(10)
     selves.clear()
+
+
+def test_the_copy_has_no_hooks(make_server, gate, timeout_logs):
+    """What stands before a method of the handler is not called for its copy."""
+    called: list[str] = []
+
+    def prepare(self: Any) -> None:
+        install_hook(self, "log_exception", Hook(called.append))
+
+    server = make_server(("/", slow_handler(gate, prepare=prepare)))
+    assert server.get("/").status == 504
+    assert called == []
+    gate.open.set()
+    assert gate.done.wait(10)
