@@ -165,12 +165,12 @@ def _of_endpoints() -> Iterator[_Observed]:
     yield _Observed(
         *("sum", "body.active", "{body}"),
         "Bodies that run.",
-        lambda: _each_endpoint(lambda endpoint: endpoint.borrowed_tokens),
+        lambda: _used_endpoints(lambda endpoint: endpoint.borrowed_tokens),
     )
     yield _Observed(
         *("sum", "request.waiting", "{request}"),
         "Requests that wait for a worker.",
-        lambda: _each_endpoint(lambda endpoint: endpoint.waiting),
+        lambda: _used_endpoints(lambda endpoint: endpoint.waiting),
     )
     yield _Observed(
         *("counter", "request.rejected", "{request}"),
@@ -180,12 +180,12 @@ def _of_endpoints() -> Iterator[_Observed]:
     yield _Observed(
         *("counter", "body.timed_out", "{body}"),
         "Bodies that were still running at their timeout.",
-        lambda: _each_endpoint(lambda endpoint: endpoint.timed_out),
+        lambda: _counted(lambda endpoint: endpoint.timed_out),
     )
     yield _Observed(
         *("counter", "body.abandoned", "{body}"),
         "Bodies that ran on when nobody waited for them any more.",
-        lambda: _each_endpoint(lambda endpoint: endpoint.abandoned),
+        lambda: _counted(lambda endpoint: endpoint.abandoned),
     )
 
 
@@ -196,10 +196,25 @@ def _each_executor(value: Callable[[ExecutorStatistics], Optional[int]]) -> Rows
             yield number, {EXECUTOR: name}
 
 
-def _each_endpoint(value: Callable[[EndpointStatistics], int]) -> Rows:
+def _endpoints() -> Iterator[tuple[EndpointStatistics, Attributes]]:
     for executor, used in statistics().items():
         for name, endpoint in used.endpoints.items():
-            yield value(endpoint), {EXECUTOR: executor, ENDPOINT: name}
+            yield endpoint, {EXECUTOR: executor, ENDPOINT: name}
+
+
+def _used_endpoints(value: Callable[[EndpointStatistics], int]) -> Rows:
+    """Yield those that had a body, or are about to: 0 is told of them, too."""
+    for endpoint, attributes in _endpoints():
+        if endpoint.completed or endpoint.borrowed_tokens or endpoint.waiting:
+            yield value(endpoint), attributes
+
+
+def _counted(value: Callable[[EndpointStatistics], int]) -> Rows:
+    """Yield counts. There may be a thousand endpoints: zeros would be most of it."""
+    for endpoint, attributes in _endpoints():
+        count = value(endpoint)
+        if count:
+            yield count, attributes
 
 
 def _oldest_waiters() -> Rows:
@@ -209,10 +224,10 @@ def _oldest_waiters() -> Rows:
 
 
 def _rejected() -> Rows:
-    for executor, used in statistics().items():
-        for name, endpoint in used.endpoints.items():
-            for reason, count in endpoint.rejected.items():
-                yield count, {EXECUTOR: executor, ENDPOINT: name, REASON: reason}
+    for endpoint, attributes in _endpoints():
+        for reason, count in endpoint.rejected.items():
+            if count:
+                yield count, {**attributes, REASON: reason}
 
 
 # -- loops and stalls ------------------------------------------------------------------

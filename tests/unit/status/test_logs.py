@@ -7,8 +7,16 @@ import logging
 from typing import Any
 
 import pytest
+from tornado.web import Application, RequestHandler
 
-from tornado_unblock import configure, run_in_executor, status
+from tests.unit.conftest import all_quiet
+from tornado_unblock import (
+    configure,
+    run_in_executor,
+    status,
+    unblock,
+    unblock_application,
+)
 
 
 class Lines(logging.Handler):
@@ -56,6 +64,39 @@ def test_records_of_a_body(logged):
     assert [row[3] for row in rows] == ["begins a", "ends a", "begins b", "ends b"]
     first, same, second, again = [int(row[2]) for row in rows]
     assert first == same != second == again
+
+
+@pytest.mark.parametrize("mode", ["class", "application"])
+def test_records_of_a_request(logged, make_server, mode):
+    """All that one request logs on its worker has the same number."""
+    logger, lines = logged
+
+    class Orders(RequestHandler):
+        def prepare(self):
+            logger.info("prepare")
+
+        def get(self):
+            logger.info("get")
+
+        def on_finish(self):
+            logger.info("on_finish")
+
+    app = Application([("/", unblock(Orders) if mode == "class" else Orders)])
+    if mode == "application":
+        unblock_application(app)
+    server = make_server()
+    server.call(server.server.stop)
+    server.serve(app)
+    for _ in range(2):
+        server.get("/")
+        server.call(all_quiet)
+    rows = [line.split("|") for line in lines]
+    assert [row[3] for row in rows] == ["prepare", "get", "on_finish"] * 2
+    assert {row[0].rpartition(".<locals>.")[2] for row in rows} == {"Orders.get"}
+    assert {row[1] for row in rows} == {"default"}
+    numbers = [row[2] for row in rows]
+    assert len(set(numbers[:3])) == len(set(numbers[3:])) == 1
+    assert numbers[0] != numbers[3]
 
 
 def test_records_of_others(logged):

@@ -65,12 +65,12 @@ def test_it_lasts_until_it_is_stopped(providers):
     assert repr(kept) == "<Instrumentation stopped>"
     before = duration_count(reader)
     asyncio.run(one_body())
-    assert "tornado_unblock.request.rejected" not in names(reader)
+    assert "tornado_unblock.body.active" not in names(reader)
     assert duration_count(reader) == before
     again = opentelemetry.instrument(meters, tracers)
     asyncio.run(one_body())
     assert duration_count(reader) == before + 1
-    assert "tornado_unblock.request.rejected" in names(reader)
+    assert "tornado_unblock.body.active" in names(reader)
     again.stop()
 
 
@@ -173,7 +173,7 @@ def test_providers_that_come_later(run_program):
     """The global providers may be set after it, as programs do in any order."""
     events, count = run_program(PROVIDERS_COME_LATER).splitlines()
     assert events == "[['tornado_unblock.started']]"
-    assert int(count) >= 10
+    assert int(count) >= 7
 
 
 def test_without_an_sdk(run_program):
@@ -249,7 +249,7 @@ def test_forked(run_program):
         if os.fork() == 0:
             asyncio.run(main())
             (resource,) = reader.get_metrics_data().resource_metrics
-            print(len(resource.scope_metrics[0].metrics) >= 10, flush=True)
+            print(len(resource.scope_metrics[0].metrics) >= 7, flush=True)
             print(opentelemetry.instrument(meters) is kept, flush=True)
             os._exit(0)
         os.wait()

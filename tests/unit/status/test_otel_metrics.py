@@ -11,12 +11,16 @@ import pytest
 from tornado_unblock import (
     LoopStatistics,
     RejectedError,
+    RunTimeoutError,
     Stall,
     configure,
     loop_statistics,
     run_in_executor,
     watch,
 )
+from tornado_unblock._executors.registry import get_executor
+from tornado_unblock._limits.placement import limiter_of
+from tornado_unblock._loop.portal import current_portal
 from tornado_unblock._stalls.counts import StallCounts
 
 pytest.importorskip("opentelemetry.sdk")
@@ -96,7 +100,9 @@ def test_executors_and_endpoints(collect, gate):
         assert found.value("body.active", **here, endpoint="Gate.hold") == 2
         assert found.value("request.waiting", **here, endpoint="abs") == 3
         assert found.rejected("full", **here, endpoint="abs") == 1
-        assert found.value("body.timed_out", **here, endpoint="abs") == 0
+        # Zeros would be most of what is exported, so there are none of counters.
+        assert found.rejected("queue_timeout", **here, endpoint="abs") is None
+        assert found.value("body.timed_out", **here, endpoint="abs") is None
         gate.open.set()
         await asyncio.gather(*held, *waits)
 
@@ -151,6 +157,26 @@ def test_failures(collect):
         mine = f"{__name__}.Mine"
         assert found.point("body.duration", **of, error=mine).count == 1
         assert found.point("body.duration", executor="cpu", endpoint="abs").count == 1
+
+    asyncio.run(main())
+
+
+def test_abandoned_bodies(collect, gate, expect_log):
+    """What timed out was abandoned, too; an endpoint without a body is not there."""
+    expect_log("tornado.application", "still running after")
+    here = {"executor": "default", "endpoint": "Gate.hold"}
+
+    async def main() -> None:
+        with pytest.raises(RunTimeoutError):
+            await run_in_executor(gate.hold, timeout=0.01)
+        found = collect()
+        assert found.value("body.timed_out", **here) == 1
+        assert found.value("body.abandoned", **here) == 1
+        assert found.value("body.active", **here) == 1
+        gate.open.set()
+        limiter_of(current_portal(), get_executor()).endpoint("unused")
+        unused = {"executor": "default", "endpoint": "unused"}
+        assert collect().value("body.active", **unused) is None
 
     asyncio.run(main())
 
