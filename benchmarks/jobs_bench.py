@@ -6,6 +6,7 @@
   asked for and run by the same code, both with ``synchronous=FULL``;
 - rerun: how long after kill -9 of a worker's process, which is started again at once,
   its job begins again;
+- --peers: the same of other libraries; see `benchmarks/jobs_peers.py`;
 - drain: resident memory of a consumer over 10,000 queued jobs.
 """
 
@@ -29,6 +30,7 @@ import psycopg
 from huey import SqliteHuey
 from huey.api import logger
 
+from benchmarks.jobs_peers import compare
 from tornado_unblock.jobs import Jobs
 
 ENQUEUED = 1000
@@ -289,7 +291,19 @@ def main() -> None:
     """Measure all of it."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--postgresql", help="a URL, to measure reruns there, too")
+    parser.add_argument(
+        "--peers",
+        nargs="*",
+        metavar="WORD",
+        help="only reruns, of all libraries, or of those with a word in their name",
+    )
+    parser.add_argument("--limit", type=float, default=60.0, help="seconds for a rerun")
     arguments = parser.parse_args()
+    if arguments.peers is not None:
+        for line in compare(arguments.postgresql, arguments.limit, arguments.peers):
+            sys.stdout.write(f"{line}\n")
+            sys.stdout.flush()
+        return
     with tempfile.TemporaryDirectory() as name:
         directory = Path(name)
         url = f"sqlite:///{directory}/jobs.db"

@@ -24,7 +24,7 @@ from benchmarks.harness import story
 from benchmarks.harness.interrupts import Interrupts
 from benchmarks.harness.story import NoStoryError, Story
 
-STORIES = ("order_service", "sql_review", "load_client", "cpu_bodies")
+STORIES = ("order_service", "sql_review", "load_client", "cpu_bodies", "consumer")
 TICK = 0.1  # seconds between two looks at a story
 PATIENCE = 20.0  # seconds a story gets to obey SIGTERM: it has children to stop
 TAIL = 30  # lines that are kept for the report of a failure

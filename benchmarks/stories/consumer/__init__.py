@@ -1,0 +1,1 @@
+"""The consumer, measured: a thousand requests, twenty workers, and kill -9."""
