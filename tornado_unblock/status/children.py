@@ -9,13 +9,15 @@ started. So nothing begins at the fork, but when a loop of the child first turns
 from __future__ import annotations
 
 import asyncio
+import threading
 from typing import Callable
 
 from tornado_unblock._stalls import hooks
+from tornado_unblock.status.snapshot import THREAD
 
 
 class FirstLoop:
-    """Calls ``begin`` once, when a loop of this process is made or runs.
+    """Calls ``begin`` once, when a loop that is no status page's is made or runs.
 
     Args:
         begin: Must not wait: the loop does.
@@ -38,7 +40,8 @@ class FirstLoop:
 
     def adopt(self, loop: asyncio.AbstractEventLoop) -> None:
         """Implements `hooks.Adopter`."""
-        if self._armed:
+        own = threading.current_thread().name.startswith(THREAD)
+        if self._armed and not own:
             self.forget()
             self._begin()
 

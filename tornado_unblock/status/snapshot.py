@@ -231,7 +231,7 @@ def take(
         taken_at=time.time(),
         process=os.getpid(),
         watched=current_watch() is not None,
-        stalled=tuple(_stalled(o.name, o.stall) for o in loops if o.stall is not None),
+        stalled=_stalled_now(loops),
         loops=tuple(map(loop_of, loops)),
         executors=_executors(used, limiters),
         endpoints=_endpoints(used),
@@ -242,6 +242,27 @@ def take(
         versions=_versions(),
         configuration=_configuration(),
         routes=tuple(Route(*row) for row in report(app)) if app is not None else (),
+    )
+
+
+@dataclasses.dataclass(frozen=True)
+class Brief:
+    """What a page of several processes shows of each; as in `Snapshot`."""
+
+    watched: bool
+    stalled: tuple[Stalled, ...]
+    loops: tuple[Loop, ...]
+    executors: tuple[Executor, ...]
+
+
+def take_brief() -> Brief:
+    """Return the same in few words; any thread."""
+    loops = _shown_loops()
+    return Brief(
+        watched=current_watch() is not None,
+        stalled=_stalled_now(loops),
+        loops=tuple(map(loop_of, loops)),
+        executors=_executors(statistics(), open_limiters()),
     )
 
 
@@ -289,6 +310,10 @@ def _is_shown(loop: LoopStatistics) -> bool:
 
 def _line(place: Optional[Place]) -> Optional[Line]:
     return None if place is None else Line(place.file, place.line, place.function)
+
+
+def _stalled_now(loops: list[LoopStatistics]) -> tuple[Stalled, ...]:
+    return tuple(_stalled(o.name, o.stall) for o in loops if o.stall is not None)
 
 
 def _stalled(loop: str, stall: Stall) -> Stalled:

@@ -7,8 +7,8 @@ from __future__ import annotations
 
 import dataclasses
 import os
-from collections.abc import Iterable
-from typing import Optional
+from collections.abc import Iterable, Mapping
+from typing import Any, Optional
 
 from tornado_unblock.status.history import History, Series
 from tornado_unblock.status.snapshot import (
@@ -69,6 +69,7 @@ class Cell:
         share: How much of a bar below is full, from 0 to 1.
         stack: What can be unfolded.
         key: By which one that was unfolded is found again.
+        href: Where it leads.
     """
 
     text: str
@@ -79,6 +80,7 @@ class Cell:
     share: Optional[float] = None
     stack: tuple[str, ...] = ()
     key: str = ""
+    href: str = ""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -109,11 +111,13 @@ class Alarm:
     """The head of the page: what is the matter.
 
     Attributes:
-        kind: ``"stalled"``, ``"fine"`` or ``"unwatched"``.
+        kind: ``"stalled"``, ``"fine"``, ``"unwatched"`` or ``"gone"``.
         title: In one line.
-        lines: More of it; the first is a line of code, if there is one.
+        at: A line of code.
+        text: More of it.
         path: How the code came there.
         advice: What to do.
+        href: Where there is more.
     """
 
     kind: str
@@ -122,6 +126,7 @@ class Alarm:
     text: str = ""
     path: str = ""
     advice: str = ""
+    href: str = ""
 
 
 def seconds(value: float) -> str:
@@ -173,7 +178,7 @@ def chart(series: Series, label: str, top: float = 0.0) -> Optional[Chart]:
 def alarms(snapshot: Snapshot) -> tuple[Alarm, ...]:
     """Return what stands at the head of the page."""
     if snapshot.stalled:
-        return tuple(map(_alarm, snapshot.stalled))
+        return tuple(map(stalled_alarm, snapshot.stalled))
     if not snapshot.watched:
         return (
             Alarm(
@@ -190,7 +195,8 @@ def alarms(snapshot: Snapshot) -> tuple[Alarm, ...]:
     return (Alarm("fine", which),)
 
 
-def _alarm(stalled: Stalled) -> Alarm:
+def stalled_alarm(stalled: Stalled) -> Alarm:
+    """Return what to say of a loop that does not answer."""
     who = " ".join(filter(None, (stalled.endpoint, stalled.verb, stalled.route)))
     path = " > ".join(
         f"{line.function} ({short(line.file)}:{line.line})" for line in stalled.chain
@@ -220,7 +226,7 @@ def live_sections(snapshot: Snapshot, history: History) -> tuple[Section, ...]:
         _bodies(snapshot.bodies),
         _abandoned(snapshot.abandoned),
         _stalls(snapshot),
-        *_jobs(snapshot),
+        *jobs_section(snapshot.jobs),
     )
 
 
@@ -244,11 +250,13 @@ def fixed_sections(snapshot: Snapshot) -> tuple[Section, ...]:
 _NONE = Cell("-", -1.0, "muted")
 
 
-def _count(number: int, kind: str = "") -> Cell:
+def count(number: int, kind: str = "") -> Cell:
+    """Return a number; ``kind`` is that of what is not 0."""
     return Cell(str(number), number, kind if number else "muted")
 
 
-def _time(value: Optional[float], kind: str = "") -> Cell:
+def time_cell(value: Optional[float], kind: str = "") -> Cell:
+    """Return a time, or a dash where there is none."""
     return _NONE if value is None else Cell(seconds(value), value, kind)
 
 
@@ -279,8 +287,8 @@ def _loops(snapshot: Snapshot, history: History) -> Section:
                     chart=busy_chart,
                 ),
                 Cell(seconds(lag), lag, "bad" if lag >= LATE else "", chart=lag_chart),
-                _time(loop.longest or None),
-                _count(loop.stalls, "bad"),
+                time_cell(loop.longest or None),
+                count(loop.stalls, "bad"),
                 Cell(share, loop.stalled_share, "" if loop.stalls else "muted"),
             )
         )
@@ -316,14 +324,14 @@ def _executors(executors: Iterable[Executor], history: History) -> Section:
                     chart=busy,
                     share=min(1.0, share),
                 ),
-                dataclasses.replace(_count(one.waiting, "bad"), chart=waiting),
-                _time(one.oldest_waiter, "bad"),
+                dataclasses.replace(count(one.waiting, "bad"), chart=waiting),
+                time_cell(one.oldest_waiter, "bad"),
                 Cell(
                     "-" if latest is None else f"{latest:.1f}",
                     latest or 0.0,
                     chart=chart(rate, f"Bodies ended, {one.name}", 1.0),
                 ),
-                _NONE if one.threads is None else _count(one.threads),
+                _NONE if one.threads is None else count(one.threads),
             )
         )
     columns = (
@@ -342,19 +350,19 @@ def _endpoints(endpoints: tuple[Endpoint, ...]) -> Section:
     rows = tuple(
         (
             Cell(e.name, kind="code", note=e.executor),
-            _count(e.running),
-            _count(e.waiting),
-            _count(e.completed),
-            _time(e.mean_run_time if e.completed else None),
-            _time(e.mean_queue_time if e.completed else None),
-            _time(e.total_run_time if e.completed else None),
-            _count(e.failed, "bad"),
-            _count(e.timed_out, "bad"),
+            count(e.running),
+            count(e.waiting),
+            count(e.completed),
+            time_cell(e.mean_run_time if e.completed else None),
+            time_cell(e.mean_queue_time if e.completed else None),
+            time_cell(e.total_run_time if e.completed else None),
+            count(e.failed, "bad"),
+            count(e.timed_out, "bad"),
             dataclasses.replace(
-                _count(sum(e.rejected.values()), "bad"),
+                count(sum(e.rejected.values()), "bad"),
                 note=", ".join(f"{n} {reason}" for reason, n in e.rejected.items()),
             ),
-            _count(e.abandoned, "bad"),
+            count(e.abandoned, "bad"),
         )
         for e in endpoints
     )
@@ -425,9 +433,9 @@ def _stalls(snapshot: Snapshot) -> Section:
             Cell(s.endpoint, kind="code"),
             _place(s.at),
             Cell(s.cause or "?"),
-            _count(s.count),
-            _time(s.total),
-            _time(s.longest),
+            count(s.count),
+            time_cell(s.total),
+            time_cell(s.longest),
             Cell(s.advice),
         )
         for s in snapshot.stalls
@@ -444,16 +452,17 @@ def _stalls(snapshot: Snapshot) -> Section:
     return Section("stalls", "Stalls by place", "", columns, rows, "None so far.")
 
 
-def _jobs(snapshot: Snapshot) -> tuple[Section, ...]:
-    if snapshot.jobs is None:
+def jobs_section(jobs: Optional[Mapping[str, Any]]) -> tuple[Section, ...]:
+    """Return the table of jobs; none where they are not configured."""
+    if jobs is None:
         return ()
     row: list[Cell] = []
     columns: list[Column] = []
-    for name, value in snapshot.jobs.items():
+    for name, value in jobs.items():
         columns.append(Column(name.replace("_", " ").capitalize(), True))
         bad = "bad" if name in ("dead", "failures") else ""
         is_time = name == "oldest_waiting"
-        row.append(_time(value) if is_time else _count(value, bad))
+        row.append(time_cell(value) if is_time else count(value, bad))
     rows = (tuple(row),) if row else ()
     empty = "The store of the jobs has not answered."
     return (Section("jobs", "Jobs", "", tuple(columns), rows, empty),)

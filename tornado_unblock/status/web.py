@@ -3,8 +3,8 @@
 # Threads: the thread of the loop that serves it.
 # Guarantees:
 # - nothing can be changed by a request: there is GET only;
-# - what is sent is made of a `Snapshot` and of the files in ``assets``; nothing of a
-#   request is repeated, not in an error either;
+# - what is sent is made of a `Snapshot`, here or in another process of the user, and of
+#   the files in ``assets``; nothing of a request is repeated, in an error neither;
 # - a page of another site can neither read it, nor frame it, nor have a script in it;
 # - however many watch, a snapshot is taken once a second.
 """
@@ -17,9 +17,11 @@ import dataclasses
 import inspect
 import ipaddress
 import json
+import operator
+import os
 import re
 import time
-from collections.abc import Awaitable, Collection, Mapping
+from collections.abc import Awaitable, Collection, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Callable, NamedTuple, Optional, Union
 
@@ -32,12 +34,15 @@ from tornado.web import HTTPError, RequestHandler
 from tornado_unblock._errors import ConfigurationError
 from tornado_unblock._loop.portal import current_portal
 from tornado_unblock._shutdown.drain import is_draining
-from tornado_unblock.status import tables
+from tornado_unblock.status import overview, tables
+from tornado_unblock.status.group import AbsentError, Group, current_group
 from tornado_unblock.status.history import INTERVAL, History
 from tornado_unblock.status.jobs import JobCounts
+from tornado_unblock.status.processes import Others, Process, take_process
 from tornado_unblock.status.snapshot import Snapshot, take, take_figures
 
 Authorize = Callable[[RequestHandler], Union[bool, Awaitable[bool]]]
+Parts = Mapping[str, str]
 Rule = tuple[str, type[RequestHandler], dict[str, Any]]
 
 ASSETS = Path(__file__).parent / "assets"
@@ -121,6 +126,8 @@ class Page:
         hosts: Names by which it may be asked for, besides localhost and addresses.
         any_host: Whether any name will do.
         app: The application whose routes to report; by default the one that serves.
+        group: The processes that serve one port; those of `serve` by default, if this
+            process calls it.
     """
 
     def __init__(
@@ -130,17 +137,20 @@ class Page:
         *,
         any_host: bool,
         app: Optional[Router] = None,
+        group: Optional[Group] = None,
     ) -> None:
         self.authorize = authorize
         self.app = app
         self.watchers = 0
         self.history = History()
         self.jobs = JobCounts()
+        self.others = Others(current_group if group is None else lambda: group)
+        self._began_at = time.time()
         self._hosts = {"localhost", *(host.lower() for host in hosts)}
         self._any_host = any_host
         self._loop: Optional[asyncio.AbstractEventLoop] = None
-        self._parts: Mapping[str, str] = {}
-        self._parts_at = float("-inf")
+        # By whose they are: when they were asked for, and what they are.
+        self._parts: dict[Optional[int], tuple[float, asyncio.Future[Parts]]] = {}
         self._loader = Loader(str(ASSETS))
 
     def begin(self) -> None:
@@ -168,47 +178,129 @@ class Page:
         return False
 
     def snapshot(self, app: Optional[Router]) -> Snapshot:
-        """Return all there is to see."""
+        """Return all there is to see of this process."""
         return take(app or self.app, self.jobs.get())
 
-    def html(self, app: Optional[Router]) -> bytes:
-        """Return the page."""
+    async def processes(self) -> list[Process]:
+        """Return how all processes are that serve the port."""
+        others = await self.others.look()
+        own = take_process(self.history, self._began_at, self.jobs.get())
+        order = operator.attrgetter("process")
+        return sorted([own, *others], key=order)
+
+    async def tell(self, word: str) -> bytes:
+        """Return what another process asks this one for."""
+        if word == "process":
+            own = take_process(self.history, self._began_at, self.jobs.get())
+            return json.dumps(dataclasses.asdict(own)).encode()
+        if word == "parts":
+            return json.dumps(await self.parts(os.getpid())).encode()
+        if word == "page":
+            return self.html(None, back=True)
+        if word == "snapshot":
+            return json.dumps(dataclasses.asdict(self.snapshot(None))).encode()
+        return b""
+
+    def html(self, app: Optional[Router], *, back: bool) -> bytes:
+        """Return the page of this process.
+
+        Args:
+            app: The application whose routes to report.
+            back: Whether the page is below that of several.
+        """
         snapshot = self.snapshot(app)
         return self._generate(
             "page.html",
+            of=f"process {snapshot.process}",
             alarms=tables.alarms(snapshot),
             sections=tables.live_sections(snapshot, self.history)
             + tables.fixed_sections(snapshot),
-            snapshot=snapshot,
-            at=_clock(snapshot),
+            at=_clock(snapshot.taken_at),
+            back="../../" if back else "",
+            events="events" if back else f"p/{snapshot.process}/events",
+            json="status.json",
         )
 
-    def parts(self) -> Mapping[str, str]:
-        """Return what changes on the page, by where it belongs; anew each second."""
-        if time.monotonic() - self._parts_at >= EVERY / 2:
-            snapshot = self.snapshot(None)
-            self._parts = self._make_parts(snapshot)
-            self._parts_at = time.monotonic()
-        return self._parts
+    def html_of_all(self, processes: list[Process]) -> bytes:
+        """Return the page of several processes."""
+        return self._generate(
+            "page.html",
+            of=f"{len(processes)} processes",
+            alarms=overview.alarms(processes),
+            sections=overview.sections(processes),
+            at=_clock(time.time()),
+            back="",
+            events="processes/events",
+            json="processes.json",
+        )
 
-    def _make_parts(self, snapshot: Snapshot) -> dict[str, str]:
-        alarms = tables.alarms(snapshot)
-        parts = {
-            "at": _clock(snapshot),
-            "alarms": self._generate("alarms.html", alarms=alarms).decode(),
-        }
-        for section in tables.live_sections(snapshot, self.history):
+    def html_without(self, alarm: tables.Alarm) -> bytes:
+        """Return a page of a process that says nothing."""
+        return self._generate(
+            "page.html",
+            of="a process",
+            alarms=(alarm,),
+            sections=(),
+            at=_clock(time.time()),
+            back="../../",
+            events="events",
+            json="../../processes.json",
+        )
+
+    async def parts(self, process: Optional[int]) -> Parts:
+        """Return what changes on a page, by where it belongs; anew each second.
+
+        Args:
+            process: Whose page; None: that of all.
+
+        Raises:
+            AbsentError: It is gone.
+        """
+        now = time.monotonic()
+        made_at, parts = self._parts.get(process, (float("-inf"), None))
+        if parts is None or now - made_at >= EVERY / 2:
+            parts = asyncio.ensure_future(self._make_parts(process))
+            kept = {k: v for k, v in self._parts.items() if now - v[0] < 2 * EVERY}
+            self._parts = {**kept, process: (now, parts)}
+        # Others wait for the same: who leaves does not end it.
+        return await asyncio.shield(parts)
+
+    async def _make_parts(self, process: Optional[int]) -> Parts:
+        if process is None:
+            processes = await self.processes()
+            return self._parts_of(
+                overview.alarms(processes), overview.sections(processes)
+            )
+        if process == os.getpid():
+            snapshot = self.snapshot(None)
+            live = tables.live_sections(snapshot, self.history)
+            return self._parts_of(tables.alarms(snapshot), live)
+        try:
+            parts: Parts = json.loads(await self.others.ask(process, "parts"))
+        except (OSError, ValueError):
+            return self._parts_of((overview.silent_alarm(process, None),), ())
+        return parts
+
+    def _parts_of(
+        self, alarms: Sequence[tables.Alarm], sections: Sequence[tables.Section]
+    ) -> Parts:
+        parts = {"at": _clock(time.time()), "alarms": self.alarms(*alarms)}
+        for section in sections:
             rows = self._generate("rows.html", section=section)
             parts[f"{section.id}-rows"] = rows.decode()
             parts[f"{section.id}-summary"] = section.summary
         return parts
 
+    def alarms(self, *alarms: tables.Alarm) -> str:
+        """Return the head of a page."""
+        return self._generate("alarms.html", alarms=alarms).decode()
+
     def _generate(self, name: str, **values: object) -> bytes:
         return self._loader.load(name).generate(**values)
 
 
-def _clock(snapshot: Snapshot) -> str:
-    return time.strftime("%H:%M:%S", time.localtime(snapshot.taken_at))
+def _clock(taken_at: float) -> str:
+    return time.strftime("%H:%M:%S", time.localtime(taken_at))
 
 
 class _Guarded(RequestHandler):
@@ -262,35 +354,82 @@ class _Guarded(RequestHandler):
 
 
 class _Root(_Guarded):
-    """Leads from ``/_unblock`` to ``/_unblock/``: the page's own links are relative."""
+    """Leads to the same with a / at its end: the page's own links are relative."""
 
     async def get(self) -> None:
         self.redirect(f"{self.request.path.rpartition('/')[2]}/")
 
 
-class _PageHandler(_Guarded):
+class _OfProcess(_Guarded):
+    """Answers for one process, which may be another, or for all."""
+
+    async def _answer(self, process: Optional[str], *, as_json: bool) -> None:
+        page = self.page
+        if process is None:
+            processes = await page.processes()
+            if len(processes) > 1:
+                self._answer_for_all(processes, as_json=as_json)
+                return
+        if process is not None and int(process) != os.getpid():
+            await self._pass_on(int(process), as_json=as_json)
+        elif as_json:
+            self.write(dataclasses.asdict(page.snapshot(self._app)))
+        else:
+            self.write(page.html(self._app, back=process is not None))
+
+    async def _pass_on(self, process: int, *, as_json: bool) -> None:
+        if as_json:
+            self.set_header("Content-Type", "application/json; charset=UTF-8")
+        try:
+            word = "snapshot" if as_json else "page"
+            self.write(await self.page.others.ask(process, word))
+        except AbsentError:
+            self._refuse(404, overview.gone_alarm(), as_json)
+        except OSError:
+            self._refuse(504, overview.silent_alarm(process, None), as_json)
+
+    def _answer_for_all(self, processes: list[Process], *, as_json: bool) -> None:
+        if as_json:
+            told = [dataclasses.asdict(one) for one in processes]
+            self.write({"taken_at": time.time(), "processes": told})
+        else:
+            self.write(self.page.html_of_all(processes))
+
+    def _refuse(self, code: int, alarm: tables.Alarm, as_json: bool) -> None:
+        if as_json:
+            raise HTTPError(code)
+        self.set_status(code)
+        self.write(self.page.html_without(alarm))
+
+
+class _PageHandler(_OfProcess):
     """The page as it is now: HTML for people, JSON for programs."""
 
-    async def get(self) -> None:
+    async def get(self, process: Optional[str] = None) -> None:
         accept = self.request.headers.get("Accept", "")
         self.set_header("Vary", "Accept")
-        if "application/json" in accept and "text/html" not in accept:
-            self.write(dataclasses.asdict(self.page.snapshot(self._app)))
-        else:
-            self.write(self.page.html(self._app))
+        as_json = "application/json" in accept and "text/html" not in accept
+        await self._answer(process, as_json=as_json)
 
 
-class _Json(_Guarded):
+class _Json(_OfProcess):
     """The same as JSON, whoever asks."""
 
+    async def get(self, process: Optional[str] = None) -> None:
+        await self._answer(process, as_json=True)
+
+
+class _Processes(_OfProcess):
+    """All processes as JSON, one too."""
+
     async def get(self) -> None:
-        self.write(dataclasses.asdict(self.page.snapshot(self._app)))
+        self._answer_for_all(await self.page.processes(), as_json=True)
 
 
 class _Asset(_Guarded):
     """The style sheet and the script."""
 
-    async def get(self, name: str) -> None:
+    async def get(self, process: Optional[str], name: str) -> None:
         self.set_header("Content-Type", _TYPES[name])
         self.write((ASSETS / name).read_bytes())
 
@@ -305,38 +444,56 @@ class _Events(_Guarded):
     def on_connection_close(self) -> None:
         self._gone.set()
 
-    async def get(self) -> None:
+    async def get(self, process: Optional[str] = None) -> None:
         """Send events.
 
         Raises:
-            HTTPError: 503 when too many watch already.
+            HTTPError: 503 when too many watch already; 404 for a process that is gone.
         """
         page = self.page
         if page.watchers >= MOST_WATCHERS:
             raise HTTPError(503)
         page.watchers += 1
         try:
-            await self._send()
+            await self._send(self._whose(process))
         except StreamClosedError:
             pass  # nobody listens any more
         finally:
             page.watchers -= 1
 
-    async def _send(self) -> None:
+    def _whose(self, process: Optional[str]) -> Optional[int]:
+        return os.getpid() if process is None else int(process)
+
+    async def _send(self, process: Optional[int]) -> None:
         self.set_header("Content-Type", "text/event-stream")
         self.set_header("X-Accel-Buffering", "no")  # nginx
         portal, end = current_portal(), time.monotonic() + LONGEST
-        sent: Mapping[str, str] = {}
+        sent: Parts = {}
         while not self._gone.is_set() and time.monotonic() < end:
-            parts = self.page.parts()
-            changed = {k: v for k, v in parts.items() if sent.get(k) != v}
+            try:
+                parts = await self.page.parts(process)
+            except AbsentError:
+                if not sent:
+                    raise HTTPError(404) from None
+                await self._tell({"alarms": self.page.alarms(overview.gone_alarm())})
+                return
+            await self._tell({k: v for k, v in parts.items() if sent.get(k) != v})
             sent = parts
-            self.write(f"data: {json.dumps(changed)}\n\n")
-            await self.flush()
             if is_draining(portal):
                 return
             with contextlib.suppress(asyncio.TimeoutError):
                 await asyncio.wait_for(self._gone.wait(), EVERY)
+
+    async def _tell(self, changed: Parts) -> None:
+        self.write(f"data: {json.dumps(changed)}\n\n")
+        await self.flush()
+
+
+class _EventsOfAll(_Events):
+    """The same of all processes."""
+
+    def _whose(self, process: Optional[str]) -> Optional[int]:
+        return None
 
 
 class Missing(_Guarded):
@@ -360,10 +517,13 @@ class Routed(NamedTuple):
 
 
 _ROUTES = (
-    Routed("/", _PageHandler),
-    Routed("/status.json", _Json),
-    Routed("/events", _Events),
-    Routed(r"/(app\.css|app\.js|icon\.svg)", _Asset),
+    Routed(r"/(?:p/(\d{1,10})/)?", _PageHandler),
+    Routed(r"/p/\d{1,10}", _Root),
+    Routed(r"/(?:p/(\d{1,10})/)?status\.json", _Json),
+    Routed(r"/(?:p/(\d{1,10})/)?events", _Events),
+    Routed(r"/(?:p/(\d{1,10})/)?(app\.css|app\.js|icon\.svg)", _Asset),
+    Routed(r"/processes\.json", _Processes),
+    Routed("/processes/events", _EventsOfAll),
 )
 
 

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import socket
+import subprocess
+import sys
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any, Callable
 
 import pytest
@@ -37,9 +41,14 @@ class Client:
         """Return the snapshot."""
         return json.loads(self.get("/status.json").body)
 
-    def events(self) -> Events:
+    def processes(self) -> Any:
+        """Return what is told of all processes, by their number."""
+        told = json.loads(self.get("/processes.json").body)
+        return {one["process"]: one for one in told["processes"]}
+
+    def events(self, path: str = "/events") -> Events:
         """Begin to listen."""
-        return Events(self.open("/events"))
+        return Events(self.open(path))
 
 
 class Events:
@@ -81,3 +90,84 @@ def serve_status() -> Iterator[Callable[..., Client]]:
     yield start
     for server in servers:
         server.stop()
+
+
+NEIGHBOUR = """
+import asyncio, os, sys
+from tornado_unblock import status
+
+def hold_the_neighbour():
+    print("held", flush=True)
+    sys.stdin.readline()
+
+async def main():
+    print(os.getpid(), flush=True)
+    await asyncio.get_running_loop().run_in_executor(None, sys.stdin.readline)
+    hold_the_neighbour()
+
+server = status.serve(int(sys.argv[1]))
+asyncio.run(main())
+server.stop()
+"""
+
+
+class Neighbour:
+    """Another process that serves the same port."""
+
+    def __init__(self, port: int, env: dict[str, str], folder: Path) -> None:
+        script = folder / "neighbour.py"
+        script.write_text(NEIGHBOUR)
+        command = [sys.executable, str(script), str(port)]
+        pipe = subprocess.PIPE
+        self._process = subprocess.Popen(
+            *(command,), env=env, cwd=folder, stdin=pipe, stdout=pipe, text=True
+        )
+        self.process = int(self._line())
+
+    def _line(self) -> str:
+        assert self._process.stdout is not None
+        return self._process.stdout.readline()
+
+    def go_on(self) -> None:
+        """Let its loop go on: first into what holds it, then out of that."""
+        assert self._process.stdin is not None
+        self._process.stdin.write("\n")
+        self._process.stdin.flush()
+
+    def hold(self) -> None:
+        """Have its loop stand still."""
+        self.go_on()
+        assert self._line() == "held\n"
+
+    def signal(self, number: int) -> None:
+        """Send it a signal."""
+        self._process.send_signal(number)
+
+    def wait(self) -> None:
+        """Wait until it has ended."""
+        self._process.wait(WAIT)
+
+    def close(self) -> None:
+        """End it, whatever it does."""
+        self._process.kill()
+        self._process.wait(WAIT)
+        for pipe in (self._process.stdin, self._process.stdout):
+            assert pipe is not None
+            with contextlib.suppress(OSError):
+                pipe.close()
+
+
+@pytest.fixture
+def neighbour(
+    child_env: dict[str, str], tmp_path: Path
+) -> Iterator[Callable[..., Any]]:
+    """Have another process serve a page's port until the test is over."""
+    started = []
+
+    def start(page: Client) -> Neighbour:
+        started.append(Neighbour(page.port, child_env, tmp_path))
+        return started[-1]
+
+    yield start
+    for one in started:
+        one.close()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import socket
 import threading
 
@@ -116,8 +117,11 @@ def test_other_machines_with_authorize(serve_status):
 def test_a_port_that_is_taken(serve_status):
     """The error is the caller's, and nothing is left."""
     page = serve_status()
-    with pytest.raises(OSError, match="in use"):
+    with pytest.raises(OSError, match=r"in use: this process .* already"):
         status.serve(page.port)
+    with socket.create_server(("127.0.0.1", 0)) as foreign:
+        with pytest.raises(OSError, match="not by a status page of this user"):
+            status.serve(foreign.getsockname()[1])
 
 
 def test_routes_of_the_application(serve_status):
@@ -184,4 +188,123 @@ def test_a_forked_child_holds_no_socket(run_program):
         print("done")
         """
     )
-    assert output == "<status.Server stopped>\ndone\n"
+    assert re.fullmatch(r"<status.Server port=\d+>\ndone\n", output)
+
+
+def test_forked_children_serve_one_page(run_program):
+    """Called once before the fork, each child is there once it runs a loop."""
+    output = run_program(
+        """
+        import asyncio, json, os, signal, sys
+        from urllib.request import urlopen
+        from tornado_unblock import status
+
+        def ask(path):
+            address = f"http://127.0.0.1:{server.port}{path}"
+            return json.loads(urlopen(address, timeout=30).read())
+
+        def numbers():
+            return {one["process"] for one in ask("/processes.json")["processes"]}
+
+        async def run():
+            await asyncio.Event().wait()
+
+        def end(*args):
+            server.stop()
+            sys.exit(0)
+
+        server = status.serve(0)
+        children = []
+        for number in range(3):
+            pid = os.fork()
+            if not pid:
+                if number == 2:  # it runs no loop
+                    signal.pause()
+                signal.signal(signal.SIGTERM, end)
+                asyncio.run(run())
+            children.append(pid)
+        one, two, three = children
+        while numbers() != {os.getpid(), one, two}:
+            pass
+        told = ask(f"/p/{two}/status.json")
+        assert [loop["name"] for loop in told["loops"]] == ["MainThread"]
+        os.kill(one, signal.SIGKILL)
+        os.waitpid(one, 0)
+        assert numbers() == {os.getpid(), two}
+        server.stop()  # the port is the child's as well
+        assert numbers() == {two}
+        os.kill(two, signal.SIGTERM)
+        assert os.waitpid(two, 0)[1] == 0
+        again = status.serve(server.port)
+        os.kill(three, signal.SIGKILL)
+        again.stop()
+        print("done")
+        """
+    )
+    assert output == "done\n"
+
+
+def test_a_child_may_call_it_too(run_program):
+    """Before its loop runs, and with values of its own."""
+    output = run_program(
+        """
+        import asyncio, os
+        from tornado_unblock import status
+
+        server = status.serve(0)
+        pid = os.fork()
+        if not pid:
+            own = status.serve(server.port, hosts=["own"])
+            print(server, own.port == server.port)
+            asyncio.run(asyncio.sleep(0))
+            own.stop()
+            os._exit(0)
+        assert os.waitpid(pid, 0)[1] == 0
+        pid = os.fork()
+        if not pid:
+            server.stop()
+            asyncio.run(asyncio.sleep(0))
+            os._exit(0)
+        assert os.waitpid(pid, 0)[1] == 0
+        """
+    )
+    assert output == "<status.Server stopped> True\n"
+
+
+def test_a_child_that_cannot_join_says_so(run_program):
+    """Its application goes on."""
+    output = run_program(
+        """
+        import asyncio, os, socket, tempfile
+        from tornado_unblock import status
+
+        server = status.serve(0)
+        pid = os.fork()
+        if not pid:
+            tempfile.tempdir = "/none"
+            server._place = server._place._replace(directory="/none")
+
+            async def run():
+                server._serving.ready.wait()
+
+            asyncio.run(run())
+            server.stop()
+            os._exit(0)
+        assert os.waitpid(pid, 0)[1] == 0
+        """
+    )
+    assert "No status page is served in this process: [Errno 2]" in output
+
+
+def test_nothing_is_left_when_it_is_refused(serve_status, monkeypatch):
+    """The port is free, and nobody finds what is not there."""
+    from tornado_unblock.status.group import current_group
+
+    monkeypatch.setattr(status.server, "start_thread", refuse)
+    with pytest.raises(RuntimeError):
+        status.serve(0, watch=False)
+    assert current_group() is None
+
+
+def refuse(*args):
+    raise RuntimeError("no more threads")

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import json
+import os
 import re
+import signal
 
 import pytest
 from tornado.web import Application, HTTPError, RequestHandler
@@ -17,7 +19,8 @@ from tornado_unblock import (
     unblock,
     watch,
 )
-from tornado_unblock.status import web
+from tornado_unblock.status import group, web
+from tornado_unblock.status.group import current_group
 
 # The application's own log of what it has refused.
 pytestmark = pytest.mark.allow_log("tornado.access", "^40[13] GET /_unblock")
@@ -79,6 +82,16 @@ def request_of(method, more=""):
     ).encode()
 
 
+async def told_to_others():
+    """Return what other processes of this user are told."""
+    here = current_group()
+    (member,) = here.members()
+    words = ("process", "parts", "page", "snapshot")
+    with pytest.raises(OSError, match="not answered"):
+        await here.ask(member, "PLANTED-QUERY")
+    return [await here.ask(member, word) for word in words]
+
+
 @pytest.mark.allow_log("tornado_unblock.stalls", "Event loop stalled")
 @pytest.mark.expect_log("tornado.application", "PLANTED-PATH")
 @pytest.mark.allow_log("tornado.access", "500 GET")
@@ -110,11 +123,18 @@ def test_no_byte_of_a_secret(make_server, serve_status, gate):
         for path in (
             *("/", "/status.json", "/app.js", "/app.css", "/icon.svg"),
             *("/PLANTED-PATH?x=PLANTED-QUERY", "/?x=PLANTED-QUERY"),
-            "POST /PLANTED-PATH",
+            *("/processes.json", f"/p/{os.getpid()}", "/p/1/?x=PLANTED-QUERY"),
+            *(f"/p/{os.getpid()}/{name}" for name in ("", "status.json", "app.js")),
+            *("POST /PLANTED-PATH", "/p/PLANTED-PATH/", "/p/1/events"),
         )
         for accept in ("text/html", "application/json")
     ]
     answers.append(page.get("/", Host="PLANTED-HOST").raw)
+    of_all = page.events("/processes/events")
+    while "stalled for" not in of_all.next()["alarms"]:
+        pass
+    answers += [of_all.raw, *asyncio.run(told_to_others())]
+    of_all.close()
     gate.open.set()
     while "stalled for" in events.next().get("alarms", "stalled for"):
         pass
@@ -151,7 +171,15 @@ def test_markup_is_escaped(serve_status):
 # -- who is told ---------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("path", ["/", "/status.json", "/events", "/app.js", "/none"])
+OWN = f"/p/{os.getpid()}"
+PATHS = [
+    *("/", "/status.json", "/events", "/app.js", "/processes.json"),
+    *("/processes/events", OWN, f"{OWN}/", f"{OWN}/status.json", f"{OWN}/events"),
+    *(f"{OWN}/app.css", "/p/1/", "/p/1/status.json", "/p/1/events"),
+]
+
+
+@pytest.mark.parametrize("path", [*PATHS, "/none", "/p/x/", "/p/12345678901/"])
 def test_headers(serve_status, path):
     """Every answer forbids to keep it, to frame it, and to run what is not its own."""
     client = serve_status().open(path)
@@ -199,6 +227,8 @@ def test_host(serve_status, host, code):
     """A name that is not known may be anybody's, and leads nowhere."""
     page = serve_status(hosts=["Ops.internal"])
     assert page.get("/", Host=host).status == code
+    assert page.get("/processes.json", Host=host).status == code
+    assert page.get(f"{OWN}/status.json", Host=host).status == code
     assert page.get("/none", Host=host).status == (404 if code == 200 else 403)
 
 
@@ -225,13 +255,13 @@ def test_mounted(mount):
     assert (moved.status, moved.headers["Location"]) == (302, "_unblock/")
     html = page.get("/").body.decode()
     assert 'src="app.js"' in html
-    assert "/_unblock/status" in html
+    assert "/_unblock/" in html
     assert page.json()["routes"]
     assert mount(hosts=["known.example"]).get("/", Host="x.example").status == 403
     assert page.get("/", Host="x.example").status == 200
 
 
-@pytest.mark.parametrize("path", ["", "/", "/status.json", "/events", "/app.css"])
+@pytest.mark.parametrize("path", ["", *PATHS])
 @pytest.mark.parametrize("answer", [False, None, 1, "yes"])
 def test_authorize_refuses(mount, path, answer):
     """Nothing but True lets anybody in, to nothing."""
@@ -355,3 +385,99 @@ def test_events_end_with_the_application(make_server, monkeypatch):
     server.call(shutdown)
     assert events.rest().endswith(b"0\r\n\r\n")
     events.close()
+
+
+# -- several processes ---------------------------------------------------------------
+
+
+def test_alone(serve_status):
+    """One process is shown by itself, also below its number; others are not there."""
+    page = serve_status()
+    assert list(page.processes()) == [os.getpid()]
+    assert b"All processes" not in page.get("/").body
+    assert b"All processes" in page.get(f"{OWN}/").body
+    assert json.loads(page.get(f"{OWN}/status.json").body).keys() == page.json().keys()
+    moved = page.get(OWN)
+    assert (moved.status, moved.headers["Location"]) == (302, f"{os.getpid()}/")
+    gone = page.get("/p/1/")
+    assert gone.status == 404
+    assert b"This process is gone" in gone.body
+    assert page.get("/p/1/status.json").status == 404
+    assert page.get("/p/1/events").status == 404
+
+
+def until(condition):
+    while not condition():
+        pass
+
+
+@pytest.mark.allow_log("tornado_unblock.stalls", "Event loop stalled")
+def test_two(serve_status, neighbour):
+    """Whoever answers tells of both, and passes on what is asked of the other."""
+    page = serve_status()
+    other = neighbour(page)
+    here, there = os.getpid(), other.process
+    assert page.processes().keys() == {here, there}
+    both = page.get("/").body.decode()
+    assert "Status <span>of 2 processes" in both
+    assert f'href="p/{here}/"' in both
+    assert f'href="p/{there}/"' in both
+    assert json.loads(page.get("/", Accept="application/json").body)["processes"]
+    for process in (here, there):
+        html = page.get(f"/p/{process}/").body.decode()
+        assert f"Status <span>of process {process}" in html
+        assert 'href="../../"' in html
+        told = json.loads(page.get(f"/p/{process}/status.json").body)
+        assert told["process"] == process
+        events = page.events(f"/p/{process}/events")
+        assert "executors-rows" in events.next()
+        events.close()
+    other.hold()
+    of_all = page.events("/processes/events")
+    until(
+        lambda: f"Process {there}: MainThread has been" in of_all.next().get("alarms")
+    )
+    of_all.close()
+    assert b"hold_the_neighbour" in page.get(f"/p/{there}/").body
+    other.go_on()
+    other.wait()
+    assert list(page.processes()) == [here]
+
+
+def test_one_that_is_stopped_and_one_that_is_killed(
+    serve_status, neighbour, monkeypatch
+):
+    """The one does not answer, which is said; the other is gone."""
+    monkeypatch.setattr(group, "ANSWER", 0.2)
+    monkeypatch.setattr(web, "EVERY", 0.05)
+    page = serve_status()
+    other = neighbour(page)
+    path = f"/p/{other.process}/"
+    watched = page.events(f"{path}events")
+    watched.next()
+    other.signal(signal.SIGSTOP)
+    until(lambda: page.processes()[other.process]["silent"])
+    refused = page.get(path)
+    assert refused.status == 504
+    assert f"Process {other.process} has not answered" in refused.body.decode()
+    assert page.get(f"{path}status.json").status == 504
+    silent = page.events(f"{path}events")
+    assert "has not answered" in silent.next()["alarms"]
+    other.signal(signal.SIGKILL)
+    until(lambda: "is gone" in silent.next().get("alarms", ""))
+    assert silent.rest().endswith(b"0\r\n\r\n")
+    silent.close()
+    watched.close()
+    other.wait()
+    assert list(page.processes()) == [os.getpid()]
+    assert page.get(path).status == 404
+
+
+def test_the_page_in_an_application_shows_all(mount, serve_status, neighbour):
+    """Where the processes serve a page of all, the mounted one is that too."""
+    other = neighbour(serve_status())
+    page = mount()
+    assert page.processes().keys() == {os.getpid(), other.process}
+    html = page.get(f"/p/{other.process}/").body.decode()
+    assert f"of process {other.process}" in html
+    assert page.get(f"/p/{other.process}").headers["Location"] == f"{other.process}/"

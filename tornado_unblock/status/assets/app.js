@@ -102,14 +102,33 @@ function is(text, lost) {
 
 tell(document.getElementById("alarms"));
 
-const events = new EventSource("events");
-events.addEventListener("message", (event) => {
-  for (const [id, value] of Object.entries(JSON.parse(event.data))) waiting.set(id, value);
-  if (pause.getAttribute("aria-pressed") === "true") return;
-  is("live", false);
-  showAll();
-});
-events.addEventListener("error", () => is("no answer since", true));
+let events = null;
+let heard = 0;
+
+function listen() {
+  if (events) events.close();
+  heard = Date.now();
+  events = new EventSource(document.body.dataset.events);
+  events.addEventListener("message", (event) => {
+    heard = Date.now();
+    for (const [id, value] of Object.entries(JSON.parse(event.data))) waiting.set(id, value);
+    if (pause.getAttribute("aria-pressed") === "true") return;
+    is("live", false);
+    showAll();
+  });
+  events.addEventListener("error", () => is("no answer since", true));
+}
+
+// Who was stopped says nothing, not even that. Another process may answer, or a new one.
+setInterval(() => {
+  if (Date.now() - heard < 5000) return;
+  is("no answer since", true);
+  if (events.readyState !== EventSource.CLOSED) return listen();
+  heard = Date.now();
+  fetch(location.href).then((answer) => answer.ok && location.reload(), () => {});
+}, 1000);
+
+listen();
 
 pause.addEventListener("click", () => {
   const pausing = pause.getAttribute("aria-pressed") !== "true";

@@ -1,0 +1,122 @@
+"""What the page of several processes says."""
+
+from __future__ import annotations
+
+import dataclasses
+
+import pytest
+
+from tornado_unblock.status import overview
+from tornado_unblock.status.processes import Process
+from tornado_unblock.status.snapshot import Line, Stalled
+
+AT = Line("/srv/app/orders.py", 7, "load")
+STALLED = Stalled(
+    "MainThread", 3.0, "Orders.get", "GET", "/", "a sleep", AT, (), "do it"
+)
+WELL = Process(7, child=0, watched=True, loops=1, utilization=0.2, began_at=1.0)
+BUSY = dataclasses.replace(
+    WELL,
+    process=8,
+    utilization=0.9,
+    lag=0.2,
+    borrowed_tokens=9,
+    total_tokens=10,
+    waiting=3,
+    oldest_waiter=2.0,
+    stalls=4,
+    abandoned=1,
+    jobs={"queued": 3},
+)
+PARENT = Process(6, watched=True, jobs={})
+SILENT = dataclasses.replace(WELL, process=9, silent=4.0)
+STUCK = dataclasses.replace(WELL, process=10, stalled=(STALLED,))
+OTHER = Process(11, known=False)
+BLIND = Process(12)
+
+
+def row_of(process):
+    return overview.sections([process])[0].rows[0]
+
+
+def test_sections():
+    """A row for each, sums beside the heading, and the jobs of who knows them."""
+    table, jobs = overview.sections([PARENT, WELL, BUSY])
+    assert table.summary == "3: 9 of 10 workers busy, 3 waiting"
+    assert [row[0].href for row in table.rows] == ["p/6/", "p/7/", "p/8/"]
+    assert jobs.rows[0][0].text == "3"
+    assert len(overview.sections([WELL])) == 1
+    assert {len(row) for row in table.rows} == {len(table.columns)}
+
+
+@pytest.mark.parametrize(
+    ("process", "state", "kind"),
+    [
+        (WELL, "answers", ""),
+        (PARENT, "no loop", "muted"),
+        (SILENT, "no answer for 4.00 s", "bad"),
+        (STUCK, "stalled for 3.00 s", "bad"),
+        (OTHER, "answers", "muted"),
+        (BLIND, "answers", ""),
+    ],
+)
+def test_states(process, state, kind):
+    """What is the matter with each, in a word."""
+    cell = row_of(process)[1]
+    assert (cell.text, cell.kind) == (state, kind)
+
+
+def test_notes(monkeypatch):
+    """And in a few more."""
+    assert row_of(STUCK)[1].note == "Orders.get at app/orders.py:7"
+    nowhere = dataclasses.replace(STALLED, at=None)
+    stuck = dataclasses.replace(STUCK, stalled=(nowhere,))
+    assert row_of(stuck)[1].note == "Orders.get"
+    assert row_of(BLIND)[1].note == "its loop is not watched"
+    assert row_of(OTHER)[1].note == "of another version"
+    assert row_of(SILENT)[1].note == ""
+    monkeypatch.setattr(overview, "is_stopped", lambda process: True)
+    assert row_of(SILENT)[1].note == "stopped by a signal"
+
+
+def test_bad_numbers_stand_out():
+    """What is late, full or waiting is marked, and nothing else."""
+    assert [c.kind for c in row_of(BUSY)[2:9]] == ["bad"] * 7
+    assert "bad" not in {c.kind for c in row_of(WELL)}
+    assert row_of(STUCK)[3].text == "3.00 s"
+    assert row_of(PARENT)[2].text == "-"
+
+
+def test_what_is_the_matter_comes_first(monkeypatch):
+    """Loops that stand, and processes that do not answer, with a way there."""
+    silent, stalled = overview.alarms([WELL, SILENT, STUCK])
+    assert silent.title == "Process 9 has not answered for 4.00 s"
+    assert "py-spy" in silent.advice
+    assert stalled.title.startswith(
+        "Process 10: MainThread has been stalled for 3.00 s"
+    )
+    assert stalled.href == "p/10/"
+    monkeypatch.setattr(overview, "is_stopped", lambda process: True)
+    assert overview.silent_alarm(9, None).advice == "kill -CONT 9"
+    assert overview.silent_alarm(9, None).title == "Process 9 has not answered"
+
+
+@pytest.mark.parametrize(
+    ("processes", "kind", "title"),
+    [
+        ([PARENT, WELL], "fine", "The event loop answers, in 2 processes"),
+        ([WELL, BUSY], "fine", "All 2 event loops answer, in 2 processes"),
+        ([WELL, BLIND], "unwatched", "Nobody watches the event loop in some"),
+        ([PARENT], "unwatched", "No process runs an event loop"),
+    ],
+)
+def test_when_all_is_well(processes, kind, title):
+    """That is said as well, and where it is not known."""
+    (alarm,) = overview.alarms(processes)
+    assert alarm.kind == kind
+    assert alarm.title.startswith(title)
+
+
+def test_gone():
+    """Of a process that was killed there is nothing but the way back."""
+    assert overview.gone_alarm().href == "../../"

@@ -1,0 +1,107 @@
+"""What is known of the other processes on the port, whether they answer or not."""
+
+from __future__ import annotations
+
+import asyncio
+import dataclasses
+import json
+import os
+
+import pytest
+
+from tornado_unblock.status import processes
+from tornado_unblock.status.group import AbsentError, Member
+from tornado_unblock.status.history import History
+from tornado_unblock.status.processes import (
+    Others,
+    Process,
+    read_process,
+    take_process,
+)
+from tornado_unblock.status.snapshot import Line, Stalled
+
+LINE = Line("app.py", 7, "load")
+STALLED = Stalled("main", 3.0, "Orders.get", "GET", "/", "sleeps", LINE, (LINE,), "do")
+
+
+def test_what_is_told_is_understood():
+    """Over the socket and back it is the same; more is left out, other is said so."""
+    process = Process(
+        7, child=1, stalled=(STALLED, dataclasses.replace(STALLED, at=None))
+    )
+    told = dataclasses.asdict(process)
+    member = Member(7, "")
+    assert read_process(member, json.dumps(told).encode()) == process
+    assert read_process(member, json.dumps({**told, "more": 1}).encode()) == process
+    for strange in (b"", b"[]", b"{}", b'{"stalled": [{}]}', b"\xff"):
+        assert read_process(member, strange) == Process(7, known=False)
+
+
+def test_this_process():
+    """What there is of it, in sums."""
+    own = take_process(History(), 5.0, {"queued": 1})
+    assert own.process == os.getpid()
+    assert (own.began_at, own.jobs, own.child) == (5.0, {"queued": 1}, None)
+
+
+class FakeGroup:
+    """Members that answer what they are told to."""
+
+    def __init__(self, **answers):
+        self.answers = {int(name[1:]): answer for name, answer in answers.items()}
+
+    def members(self):
+        return [Member(os.getpid(), "own"), *(Member(p, str(p)) for p in self.answers)]
+
+    async def ask(self, member, word):
+        answer = self.answers[member.process]
+        if isinstance(answer, Exception):
+            raise answer
+        if isinstance(answer, asyncio.Event):
+            await answer.wait()
+            answer = Process(member.process)
+        if isinstance(answer, Process):
+            return json.dumps(dataclasses.asdict(answer)).encode()
+        return answer
+
+
+def test_looking_at_others(monkeypatch):
+    """Who answers is told of, who does not too, who is gone is not."""
+    monkeypatch.setattr(processes, "_PATIENCE", 0.05)
+
+    async def look():
+        late = asyncio.Event()
+        fake = FakeGroup(
+            p7=Process(7, child=1), p8=AbsentError(), p9=OSError("no"), p10=late
+        )
+        others = Others(lambda: fake)
+        seven, nine, ten = await others.look()
+        assert (seven.child, seven.silent) == (1, None)
+        assert nine.silent >= 0
+        assert not nine.known
+        assert ten.silent >= 0.05
+        # It is asked once, and waited for no more.
+        monkeypatch.setattr(processes, "_PATIENCE", 60.0)
+        assert (await others.look())[-1].silent >= ten.silent
+        late.set()
+        while (await others.look())[-1].silent is not None:  # noqa: ASYNC110
+            await asyncio.sleep(0)
+        fake.answers = {}
+        assert await others.look() == []
+
+    asyncio.run(look())
+
+
+def test_asking_one():
+    """It is asked if it is there."""
+
+    async def ask():
+        others = Others(lambda: FakeGroup(p7=b"page"))
+        assert await others.ask(7, "page") == b"page"
+        with pytest.raises(AbsentError):
+            await others.ask(8, "page")
+        with pytest.raises(AbsentError):
+            await Others(lambda: None).ask(7, "page")
+        assert await Others(lambda: None).look() == []
+
+    asyncio.run(ask())

@@ -1,0 +1,178 @@
+"""What the page of several processes says, in words and tables.
+
+# Threads: any.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import time
+from collections.abc import Iterable
+from typing import Optional
+
+from tornado_unblock.status.group import is_stopped
+from tornado_unblock.status.processes import Process
+from tornado_unblock.status.tables import (
+    BUSY,
+    LATE,
+    Alarm,
+    Cell,
+    Column,
+    Section,
+    count,
+    jobs_section,
+    percent,
+    seconds,
+    short,
+    stalled_alarm,
+    time_cell,
+)
+
+_COLUMNS = (
+    Column("Process"),
+    Column("State"),
+    Column("Busy", True, "Share of the last seconds in which its loop ran something"),
+    Column("Lag", True, "What an event waits until the loop comes to it"),
+    Column("Workers busy", True),
+    Column("Waiting", True),
+    Column("Oldest waits", True),
+    Column("Stalls", True),
+    Column("Abandoned", True),
+    Column("Up", True, "Since it began to serve this page"),
+)
+
+
+def alarms(processes: Iterable[Process]) -> tuple[Alarm, ...]:
+    """Return what stands at the head of the page."""
+    processes = tuple(processes)
+    found = [a for one in processes for a in _alarms(one)]
+    if found:
+        return tuple(found)
+    if any(one.known and not one.watched for one in processes):
+        return (
+            Alarm(
+                "unwatched",
+                "Nobody watches the event loop in some of the processes",
+                text="Whether they are stalled, and by what, is not known.",
+                advice="call tornado_unblock.watch() when the program starts",
+            ),
+        )
+    number = sum(one.loops for one in processes)
+    if not number:
+        return (Alarm("unwatched", "No process runs an event loop that is watched"),)
+    which = (
+        "The event loop answers" if number == 1 else f"All {number} event loops answer"
+    )
+    return (Alarm("fine", f"{which}, in {len(processes)} processes"),)
+
+
+def _alarms(one: Process) -> Iterable[Alarm]:
+    href = f"p/{one.process}/"
+    if one.silent is not None:
+        yield silent_alarm(one.process, one.silent)
+        return
+    for stalled in one.stalled:
+        alarm = stalled_alarm(stalled)
+        title = f"Process {one.process}: {alarm.title}"
+        yield dataclasses.replace(alarm, title=title, href=href)
+
+
+def silent_alarm(process: int, silent: Optional[float]) -> Alarm:
+    """Return what to say of a process that does not answer.
+
+    Args:
+        process: Its number.
+        silent: Since when, in seconds, if that is known.
+    """
+    since = "" if silent is None else f" for {seconds(silent)}"
+    title = f"Process {process} has not answered{since}"
+    if is_stopped(process):
+        return Alarm(
+            "stalled",
+            title,
+            text="A signal has stopped it, such as SIGSTOP, or a debugger.",
+            advice=f"kill -CONT {process}",
+        )
+    return Alarm(
+        "stalled",
+        title,
+        text="None of its threads comes to run: C code holds the interpreter, or the "
+        "machine is overloaded.",
+        advice=f"py-spy dump --native --pid {process}",
+    )
+
+
+def gone_alarm() -> Alarm:
+    """Return what to say of a process that is not there any more."""
+    return Alarm(
+        "gone",
+        "This process is gone",
+        text="It has ended, was killed, or serves no page any more.",
+        href="../../",
+    )
+
+
+def sections(processes: Iterable[Process]) -> tuple[Section, ...]:
+    """Return the tables of the page."""
+    processes = tuple(processes)
+    known = [one.jobs for one in processes if one.jobs is not None]
+    rows = tuple(map(_row, processes))
+    table = Section(
+        "processes", "Processes", _summary(processes), _COLUMNS, rows, "None answers."
+    )
+    # They have one store: who knows most of it has asked it.
+    return (table, *jobs_section(max(known, key=len, default=None)))
+
+
+def _summary(processes: tuple[Process, ...]) -> str:
+    busy = sum(one.borrowed_tokens for one in processes)
+    workers = sum(one.total_tokens for one in processes)
+    waiting = sum(one.waiting for one in processes)
+    return f"{len(processes)}: {busy} of {workers} workers busy, {waiting} waiting"
+
+
+def _row(one: Process) -> tuple[Cell, ...]:
+    share = one.borrowed_tokens / one.total_tokens if one.total_tokens else 0.0
+    busy = one.utilization
+    lag = max([one.lag, *(stalled.seconds for stalled in one.stalled)])
+    up = None if one.began_at is None else max(0.0, time.time() - one.began_at)
+    child = "" if one.child is None else f"child {one.child}"
+    return (
+        Cell(str(one.process), one.process, note=child, href=f"p/{one.process}/"),
+        _state(one),
+        Cell(
+            percent(busy) if one.loops else "-",
+            -1.0 if busy is None else busy,
+            "bad" if (busy or 0) >= BUSY else "" if one.loops else "muted",
+        ),
+        time_cell(lag if one.loops else None, "bad" if lag >= LATE else ""),
+        Cell(
+            f"{one.borrowed_tokens} of {one.total_tokens}",
+            share,
+            "bad" if share >= BUSY else "" if one.total_tokens else "muted",
+            share=min(1.0, share),
+        ),
+        count(one.waiting, "bad"),
+        time_cell(one.oldest_waiter, "bad"),
+        count(one.stalls, "bad"),
+        count(one.abandoned, "bad"),
+        time_cell(up),
+    )
+
+
+def _state(one: Process) -> Cell:
+    """Return how it is; what is worse is sorted first."""
+    if one.silent is not None:
+        note = "stopped by a signal" if is_stopped(one.process) else ""
+        return Cell(f"no answer for {seconds(one.silent)}", 0.0, "bad", note)
+    if not one.known:
+        return Cell("answers", 2.0, "muted", "of another version")
+    if one.stalled:
+        worst = max(one.stalled, key=lambda stalled: stalled.seconds)
+        at = worst.at
+        place = "" if at is None else f" at {short(at.file)}:{at.line}"
+        text = f"stalled for {seconds(worst.seconds)}"
+        return Cell(text, 1.0, "bad", f"{worst.endpoint}{place}")
+    if one.watched and not one.loops:
+        return Cell("no loop", 4.0, "muted")
+    return Cell("answers", 3.0, note="" if one.watched else "its loop is not watched")
