@@ -36,11 +36,13 @@ class Gate:
         self.open, self.done = threading.Event(), threading.Event()
         self.thread: Any = None
         self.notes: list[Any] = []
+        #: Seconds that it holds at most.
+        self.patience = WAIT
 
     def hold(self) -> str:
         self.thread = threading.current_thread()
         self.entered.release()
-        assert self.open.wait(WAIT)
+        assert self.open.wait(self.patience)
         return "held"
 
     __call__ = hold

@@ -116,7 +116,8 @@ def sections(processes: Iterable[Process]) -> tuple[Section, ...]:
     """Return the tables of the page."""
     processes = tuple(processes)
     known = [one.jobs for one in processes if one.jobs is not None]
-    rows = tuple(map(_row, processes))
+    parents = {one.parent for one in processes}
+    rows = tuple(_row(one, one.process in parents) for one in processes)
     table = Section(
         "processes", "Processes", _summary(processes), _COLUMNS, rows, "None answers."
     )
@@ -131,33 +132,43 @@ def _summary(processes: tuple[Process, ...]) -> str:
     return f"{len(processes)}: {busy} of {workers} workers busy, {waiting} waiting"
 
 
-def _row(one: Process) -> tuple[Cell, ...]:
-    share = one.borrowed_tokens / one.total_tokens if one.total_tokens else 0.0
-    busy = one.utilization
-    lag = max([one.lag, *(stalled.seconds for stalled in one.stalled)])
+def _row(one: Process, is_parent: bool) -> tuple[Cell, ...]:
+    note = "parent" * is_parent if one.child is None else f"child {one.child}"
+    name = Cell(str(one.process), one.process, note=note, href=f"p/{one.process}/")
+    if not one.known:  # that is not nothing
+        return (name, _state(one), *[time_cell(None)] * (len(_COLUMNS) - 2))
     up = None if one.began_at is None else max(0.0, time.time() - one.began_at)
-    child = "" if one.child is None else f"child {one.child}"
     return (
-        Cell(str(one.process), one.process, note=child, href=f"p/{one.process}/"),
+        name,
         _state(one),
-        Cell(
-            percent(busy) if one.loops else "-",
-            -1.0 if busy is None else busy,
-            "bad" if (busy or 0) >= BUSY else "" if one.loops else "muted",
-        ),
-        time_cell(lag if one.loops else None, "bad" if lag >= LATE else ""),
-        Cell(
-            f"{one.borrowed_tokens} of {one.total_tokens}",
-            share,
-            "bad" if share >= BUSY else "" if one.total_tokens else "muted",
-            share=min(1.0, share),
-        ),
+        *_of_loops(one),
+        _workers(one),
         count(one.waiting, "bad"),
         time_cell(one.oldest_waiter, "bad"),
         count(one.stalls, "bad"),
         count(one.abandoned, "bad"),
         time_cell(up),
     )
+
+
+def _of_loops(one: Process) -> tuple[Cell, Cell]:
+    if not one.loops:
+        return (time_cell(None), time_cell(None))
+    busy = -1.0 if one.utilization is None else one.utilization
+    lag = max([one.lag, *(stalled.seconds for stalled in one.stalled)])
+    return (
+        Cell(percent(one.utilization), busy, "bad" if busy >= BUSY else ""),
+        time_cell(lag, "bad" if lag >= LATE else ""),
+    )
+
+
+def _workers(one: Process) -> Cell:
+    if not one.total_tokens:
+        return time_cell(None)
+    share = one.borrowed_tokens / one.total_tokens
+    text = f"{one.borrowed_tokens} of {one.total_tokens}"
+    kind = "bad" if share >= BUSY else ""
+    return Cell(text, share, kind, share=min(1.0, share))
 
 
 def _state(one: Process) -> Cell:

@@ -36,6 +36,7 @@ class Process:
 
     Attributes:
         process: Its number.
+        parent: That of the process which has started it.
         child: Which of the children of `tornado.process.fork_processes` it is.
         known: Whether it has said anything that could be understood.
         silent: For how long it has not answered; None where it does.
@@ -55,6 +56,7 @@ class Process:
     """
 
     process: int
+    parent: Optional[int] = None
     child: Optional[int] = None
     known: bool = True
     silent: Optional[float] = None
@@ -89,6 +91,7 @@ def take_process(
     busy = [history.utilization(loop) for loop in brief.loops]
     return Process(
         process=os.getpid(),
+        parent=os.getppid(),
         child=task_id(),
         began_at=began_at,
         watched=brief.watched,

@@ -46,6 +46,7 @@ def test_sections():
     assert [row[0].href for row in table.rows] == ["p/6/", "p/7/", "p/8/"]
     assert jobs.rows[0][0].text == "3"
     assert len(overview.sections([WELL])) == 1
+    (table,) = overview.sections([WELL, OTHER, BLIND])
     assert {len(row) for row in table.rows} == {len(table.columns)}
 
 
@@ -85,6 +86,20 @@ def test_bad_numbers_stand_out():
     assert "bad" not in {c.kind for c in row_of(WELL)}
     assert row_of(STUCK)[3].text == "3.00 s"
     assert row_of(PARENT)[2].text == "-"
+
+
+def test_what_is_not_known_is_not_nothing():
+    """Of who has said nothing there are no zeros."""
+    assert {cell.text for cell in row_of(OTHER)[2:]} == {"-"}
+    unknown = dataclasses.replace(WELL, utilization=None)
+    assert row_of(unknown)[2].text == "?"
+
+
+def test_who_is_whose():
+    """Children have their number, and one of the others may be their parent."""
+    parent = Process(6, watched=True, parent=1)
+    (table,) = overview.sections([parent, dataclasses.replace(WELL, parent=6), OTHER])
+    assert [row[0].note for row in table.rows] == ["parent", "child 0", ""]
 
 
 def test_what_is_the_matter_comes_first(monkeypatch):

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -45,6 +47,7 @@ def test_page(
     tmp_path: Path,
 ) -> None:
     """While a loop stands still the page is live, sorts, filters and can be read."""
+    gate.patience = 110.0  # a browser takes its time
     watch(threshold=0.05)
     configure("late", timeout=0.01)
     page = serve_status(app=Application([("/orders", Orders)]))
@@ -77,6 +80,72 @@ def test_page(
     assert ended.returncode == 0, ended.stderr
     pictures = {path.stem for path in tmp_path.glob("*.png")}
     assert pictures == {"light 1280", "dark 1280", "light 390", "dark 390"}
+
+
+@pytest.mark.timeout(120)
+def test_several_processes(
+    browser: list[str],
+    serve_status: Any,
+    neighbour: Any,
+    child_env: dict[str, str],
+    tmp_path: Path,
+) -> None:
+    """Two are shown; one that is stopped is said to be, one that is killed is gone."""
+    page = serve_status()
+    other = neighbour(page)
+    other.hold()
+    ended = subprocess.run(
+        [
+            *(sys.executable, __file__, f"http://127.0.0.1:{page.port}/"),
+            *(*browser, str(tmp_path), str(other.process)),
+        ],
+        env={**child_env, "NO_PROXY": LOCAL, "no_proxy": LOCAL},
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        timeout=100,
+    )
+    assert ended.returncode == 0, ended.stderr
+
+
+def look_at_several(
+    address: str, chromium: str, driver: str, folder: str, process: str
+) -> None:
+    """Follow one process from the list to its end."""
+    from tests.examples.legacy_app.browser import Browser
+
+    browser = Browser(address, chromium, driver, Path(folder))
+    number = int(process)
+    try:
+        browser.driver.get(address)
+        browser.expect("h1", "of 2 processes")
+        browser.expect("#state", "live")
+        browser.expect("#alarms", f"Process {process}: MainThread has been stalled")
+        before = browser.text("#alarms")
+        wait(browser, lambda: browser.text("#alarms") != before)
+        browser.click("#alarms a")
+        browser.expect("h1", f"of process {process}")
+        browser.expect("#state", "live")
+        browser.expect("#alarms", "hold_the_neighbour")
+        browser.click("nav a")
+        browser.expect("h1", "of 2 processes")
+        os.kill(number, signal.SIGSTOP)
+        browser.expect("#alarms", f"Process {process} has not answered for")
+        browser.expect("#processes-rows", "no answer for")
+        for width in (1280, 390):
+            look_at(browser, width, "light")
+            look_at(browser, width, "dark")
+        os.kill(number, signal.SIGKILL)
+        names = "#processes-rows tr"
+        wait(browser, lambda: len(texts(browser, names)) == 1)
+        browser.expect("#state", "live")
+        assert "has not answered" not in browser.text("#alarms")
+        browser.driver.get(f"{address}p/{process}/")
+        browser.expect("#alarms", "This process is gone")
+        browser.click("#alarms a")
+        browser.expect("#executors", "No executor has been used yet")
+    finally:
+        browser.driver.quit()
 
 
 def look(address: str, chromium: str, driver: str, folder: str) -> None:
@@ -210,4 +279,5 @@ def look_without_script(browser: Any) -> None:
 
 
 if __name__ == "__main__":
-    look(*sys.argv[1:])
+    arguments = sys.argv[1:]
+    (look if len(arguments) == 4 else look_at_several)(*arguments)
