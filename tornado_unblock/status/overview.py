@@ -117,7 +117,7 @@ def sections(processes: Iterable[Process]) -> tuple[Section, ...]:
     processes = tuple(processes)
     known = [one.jobs for one in processes if one.jobs is not None]
     parents = {one.parent for one in processes}
-    rows = tuple(_row(one, one.process in parents) for one in processes)
+    rows = tuple(_quietly(one, _row(one, one.process in parents)) for one in processes)
     table = Section(
         "processes", "Processes", _summary(processes), _COLUMNS, rows, "None answers."
     )
@@ -149,6 +149,14 @@ def _row(one: Process, is_parent: bool) -> tuple[Cell, ...]:
         count(one.abandoned, "bad"),
         time_cell(up),
     )
+
+
+def _quietly(one: Process, row: tuple[Cell, ...]) -> tuple[Cell, ...]:
+    """Return the row so that what a silent process once said does not shine."""
+    if one.silent is None:
+        return row
+    muted = [dataclasses.replace(cell, kind="muted") for cell in row[2:]]
+    return (*row[:2], *muted)
 
 
 def _of_loops(one: Process) -> tuple[Cell, Cell]:

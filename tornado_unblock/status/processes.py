@@ -28,6 +28,8 @@ from tornado_unblock.status.snapshot import Line, Stalled, take_brief
 
 # Seconds for which a look waits for answers.
 _PATIENCE = 1.0
+# For less than that nobody is said to be silent: a machine may be busy.
+_GRACE = 3.0
 
 
 @dataclasses.dataclass(frozen=True)
@@ -163,6 +165,8 @@ class _Other:
         if self.silent_since is None:
             return self.told
         silent = time.monotonic() - self.silent_since
+        if silent < _GRACE and self.told.known:
+            return self.told
         return dataclasses.replace(self.told, silent=silent)
 
 

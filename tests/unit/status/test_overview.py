@@ -95,6 +95,13 @@ def test_what_is_not_known_is_not_nothing():
     assert row_of(unknown)[2].text == "?"
 
 
+def test_what_was_once_said_is_muted():
+    """Of one that does not answer only that it does not is news."""
+    row = row_of(dataclasses.replace(BUSY, silent=5.0))
+    assert {cell.kind for cell in row[2:]} == {"muted"}
+    assert row[5].text == "3"
+
+
 def test_who_is_whose():
     """Children have their number, and one of the others may be their parent."""
     parent = Process(6, watched=True, parent=1)

@@ -86,6 +86,12 @@ def test_looking_at_others(monkeypatch):
         late.set()
         while (await others.look())[-1].silent is not None:  # noqa: ASYNC110
             await asyncio.sleep(0)
+        fake.answers[7] = OSError("no")
+        assert (await others.look())[0].silent is None  # not for so short a time
+        monkeypatch.setattr(processes, "_GRACE", 0.0)
+        seven = (await others.look())[0]
+        assert seven.silent >= 0
+        assert seven.child == 1
         fake.answers = {}
         assert await others.look() == []
 
