@@ -122,13 +122,11 @@ def look_at_several(
         browser.expect("#state", "live")
         browser.expect("#alarms", f"Process {process}: ")
         browser.expect("#alarms", "has been stalled for")
-        before = browser.text("#alarms")
-        wait(browser, lambda: browser.text("#alarms") != before)
-        browser.click("#alarms a")
+        press(browser, "#alarms a")
         browser.expect("h1", f"of process {process}")
         browser.expect("#state", "live")
         browser.expect("#alarms", "hold_the_neighbour")
-        browser.click("nav a")
+        press(browser, "nav a")
         browser.expect("h1", "of 2 processes")
         os.kill(number, signal.SIGSTOP)
         browser.expect("#alarms", f"Process {process} has not answered for")
@@ -140,10 +138,10 @@ def look_at_several(
         names = "#processes-rows tr"
         wait(browser, lambda: len(texts(browser, names)) == 1)
         browser.expect("#state", "live")
-        assert "has not answered" not in browser.text("#alarms")
+        wait(browser, lambda: "has not answered" not in browser.text("#alarms"))
         browser.driver.get(f"{address}p/{process}/")
         browser.expect("#alarms", "This process is gone")
-        browser.click("#alarms a")
+        press(browser, "#alarms a")
         browser.expect("#executors", "No executor has been used yet")
     finally:
         browser.driver.quit()
@@ -213,6 +211,11 @@ def wait(browser: Any, condition: Any) -> None:
     WebDriverWait(browser.driver, 20, ignored_exceptions=ignored).until(
         lambda _: condition()
     )
+
+
+def press(browser: Any, selector: str) -> None:
+    """Click on what may be replaced while one looks."""
+    wait(browser, lambda: browser.find(selector).click() is None)
 
 
 def texts(browser: Any, selector: str) -> list[str]:
