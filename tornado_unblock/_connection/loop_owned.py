@@ -7,6 +7,9 @@ use them at once. So Tornado's own methods ask where they are called: on the loo
 thread they go straight on; elsewhere the call is carried there. It is the object that
 is asked, not the thread: a stream knows its loop.
 
+It is long since it is one table (`GUARDED`, `guarded_sockets`) and the functions in it,
+each a few lines, by the kind of object: streams, HTTP/1, WebSockets.
+
 # Threads: any.
 # Guarantees:
 # - no method of `GUARDED` touches its object on another thread than its loop's while

@@ -1,5 +1,8 @@
 """One response on its way out, from whichever thread it is written.
 
+What any thread calls, and what the loop thread then does, stand in one file: each half
+relies on what the other one leaves behind.
+
 # Threads: any. On the loop thread each call goes straight to the connection.
 # Guarantees, for calls from another thread:
 # - what is written goes out in the order of the calls, each as it was when

@@ -66,10 +66,10 @@ def _pass_on(
     loop: asyncio.AbstractEventLoop, own: asyncio.Future[_T], future: asyncio.Future[_T]
 ) -> None:
     with contextlib.suppress(RuntimeError):  # closed: nobody waits there any more
-        loop.call_soon_threadsafe(_copy_unheard, own, future)
+        loop.call_soon_threadsafe(_copy_not_awaited, own, future)
 
 
-def _copy_unheard(own: asyncio.Future[_T], future: asyncio.Future[_T]) -> None:
+def _copy_not_awaited(own: asyncio.Future[_T], future: asyncio.Future[_T]) -> None:
     _copy_now(own, future)
     if not own.cancelled():
         own.exception()  # whoever made it is told of an error that nobody awaits

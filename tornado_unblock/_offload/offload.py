@@ -1,5 +1,7 @@
 """One function on its way to a worker and back: the state machine of an offload.
 
+All that changes the state of an offload stands here; so the file is long.
+
 # Threads: `run` and what they call run in the worker, all else on the
 # loop thread. Each attribute has one writer at a time: the loop thread until the
 # function is put, then the worker until it posts the end, then the loop thread.

@@ -57,7 +57,7 @@ class Drain:
 
     def __init__(self, portal: Portal) -> None:
         self._portal = portal
-        self._over = False
+        self._admits_none = False
         # Their next step may need a worker, though a new one's first may not.
         self._under_way: weakref.WeakSet[asyncio.Task[object]] = weakref.WeakSet(
             task
@@ -70,7 +70,7 @@ class Drain:
 
     def admits(self, nested: bool) -> bool:
         """Whether what asks for a worker now may have one."""
-        if self._over:
+        if self._admits_none:
             return False
         return nested or asyncio.current_task() in self._under_way
 
@@ -94,7 +94,7 @@ class Drain:
 
     def abandon(self) -> list[Abandoned]:
         """Let in nothing at all any more, and answer for what is left."""
-        self._over = True
+        self._admits_none = True
         left = [
             (_describe(offload, limiter.name), offload)
             for limiter in limiters(self._portal)

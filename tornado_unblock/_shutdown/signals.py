@@ -80,10 +80,10 @@ async def serve_until_signal(
         LoopThreadError: This is not the main thread, which gets all signals.
         ConfigurationError: ``deadline`` is no number of seconds.
     """
-    told = asyncio.Event()
+    signalled = asyncio.Event()
     requests = _Requests(servers)
-    with _handled(asyncio.get_running_loop(), told.set, deadline, signals):
-        await told.wait()
+    with _handled(asyncio.get_running_loop(), signalled.set, deadline, signals):
+        await signalled.wait()
         return await _drain(requests, deadline)
 
 
@@ -164,20 +164,20 @@ def _nothing() -> None:
 
 
 async def _drain(requests: _Requests, deadline: Optional[float]) -> list[Abandoned]:
-    began = time.monotonic()
+    started_at = time.monotonic()
     app_log.info("Shutting down: no new requests")
     begin_drain()
     requests.stop_listening()
     await requests.wait(deadline)
-    left = None
+    time_left = None
     if deadline is not None:  # pragma: no branch - None in a child, unmeasured
-        left = max(0.0, deadline - (time.monotonic() - began))
-    abandoned = await shutdown(left)
+        time_left = max(0.0, deadline - (time.monotonic() - started_at))
+    abandoned = await shutdown(time_left)
     await requests.wait(_ANSWERING)
     await requests.close()
     if abandoned:
         kill_processes()
-    app_log.info("Shut down after %.3g s", time.monotonic() - began)
+    app_log.info("Shut down after %.3g s", time.monotonic() - started_at)
     return abandoned
 
 

@@ -9,7 +9,7 @@ from typing import Any, Callable
 
 import pytest
 
-from tornado_unblock._loop.futures import _copy_unheard, copy_outcome, deliver
+from tornado_unblock._loop.futures import _copy_not_awaited, copy_outcome, deliver
 
 variable: contextvars.ContextVar[str] = contextvars.ContextVar("variable")
 
@@ -160,7 +160,7 @@ def test_copy_that_nobody_wants_any_more():
         own, done = loop.create_future(), loop.create_future()
         done.set_result(1)
         own.cancel()
-        _copy_unheard(own, done)
+        _copy_not_awaited(own, done)
         assert own.cancelled()
 
     asyncio.run(main())
