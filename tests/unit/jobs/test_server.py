@@ -168,9 +168,9 @@ def test_a_job_is_told(app, expect_log):
         pass
 
 
-def test_taken_when_the_drain_begins(app, monkeypatch):
-    """It is not begun, and goes back."""
-    job = app.job(name="late")(lambda: None)
+@pytest.fixture
+def slow_dequeue(app, monkeypatch):
+    """Have the thread that has taken a job say so by the first event, and wait."""
     taken, go = threading.Event(), threading.Event()
     huey = app.engine.huey
     dequeue = huey.dequeue
@@ -183,6 +183,13 @@ def test_taken_when_the_drain_begins(app, monkeypatch):
         return task
 
     monkeypatch.setattr(huey, "dequeue", slowly)
+    return taken, go
+
+
+def test_taken_when_the_drain_begins(app, slow_dequeue):
+    """It is not begun, and goes back."""
+    job = app.job(name="late")(lambda: None)
+    taken, go = slow_dequeue
 
     async def main():
         app.start(1)
@@ -216,21 +223,10 @@ def test_begun_in_a_drain(app, monkeypatch):
     assert app.state(ticket.id).state == "queued"
 
 
-def test_a_loop_that_is_just_closed(app, monkeypatch):
+def test_a_loop_that_is_just_closed(app, slow_dequeue):
     """The thread ends, and what it had taken goes back."""
     job = app.job(name="late")(lambda: None)
-    taken, go = threading.Event(), threading.Event()
-    huey = app.engine.huey
-    dequeue = huey.dequeue
-
-    def slowly():
-        task = dequeue()
-        if task is not None:
-            taken.set()
-            assert go.wait(WAIT)
-        return task
-
-    monkeypatch.setattr(huey, "dequeue", slowly)
+    taken, go = slow_dequeue
 
     async def main():
         app.start(1)

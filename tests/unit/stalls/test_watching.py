@@ -7,7 +7,6 @@ import gc
 import json
 import logging
 import threading
-from pathlib import Path
 from typing import Any, Callable
 
 import pytest
@@ -18,7 +17,7 @@ from tornado.websocket import WebSocketHandler, websocket_connect
 
 import tornado_unblock
 from tests.unit.conftest import Server, uvloop
-from tests.unit.stalls.conftest import WAIT, Block, Reports
+from tests.unit.stalls.conftest import WAIT, Block
 from tests.unit.stalls.test_counts import STALL
 from tornado_unblock import ConfigurationError, loop_statistics, stalls, testing
 from tornado_unblock.__main__ import main
@@ -76,13 +75,7 @@ def serve(make_server: Callable[..., Server], do: Any, **options: Any) -> Server
 
 
 @LOOPS
-def test_names_what_stalls(
-    make_server: Callable[..., Server],
-    watch: Callable[..., Any],
-    reports: Reports,
-    block: Block,
-    new_loop: Any,
-) -> None:
+def test_names_what_stalls(make_server, watch, reports, block, new_loop):
     """A warning comes while the loop stands, a record when it goes on; both name it."""
     server = serve(make_server, block.wait, new_loop=new_loop)
     watch()
@@ -113,12 +106,7 @@ def test_names_what_stalls(
 
 
 @LOOPS
-def test_counts(
-    make_server: Callable[..., Server],
-    watch: Callable[..., Any],
-    reports: Reports,
-    new_loop: Any,
-) -> None:
+def test_counts(make_server, watch, reports, new_loop):
     """Stalls of one place are one row, whatever was logged of them."""
     blocks = [Block(), Block()]
     waiting = iter(blocks)
@@ -149,13 +137,7 @@ def test_counts(
 
 
 @LOOPS
-def test_a_loop_that_is_made_later(
-    make_server: Callable[..., Server],
-    watch: Callable[..., Any],
-    reports: Reports,
-    block: Block,
-    new_loop: Any,
-) -> None:
+def test_a_loop_that_is_made_later(make_server, watch, reports, block, new_loop):
     """The watch may begin before there is a loop."""
     watch()
     server = serve(make_server, block.wait, new_loop=new_loop)
@@ -166,11 +148,7 @@ def test_a_loop_that_is_made_later(
     reports.ended()
 
 
-def test_several_loops(
-    make_server: Callable[..., Server],
-    watch: Callable[..., Any],
-    reports: Reports,
-) -> None:
+def test_several_loops(make_server, watch, reports):
     """Each loop is watched; the stall of one says nothing of the other."""
     blocks = [Block(), Block()]
     servers = [serve(make_server, block.wait) for block in blocks]
@@ -192,12 +170,7 @@ def run(server: Server, fn: Callable[[], Any]) -> None:
 
 
 @LOOPS
-def test_what_handlers_start(
-    make_server: Callable[..., Server],
-    watch: Callable[..., Any],
-    reports: Reports,
-    new_loop: Any,
-) -> None:
+def test_what_handlers_start(make_server, watch, reports, new_loop):
     """A task and a callback of a handler are its own, though it is over."""
     blocks = {"task": Block(), "callback": Block()}
     ready = threading.Event()
@@ -236,9 +209,7 @@ def test_what_handlers_start(
         assert callback.endpoint.endswith(".Starts.post")
 
 
-def test_what_is_nobodys(
-    make_server: Callable[..., Server], watch: Callable[..., Any], reports: Reports
-) -> None:
+def test_what_is_nobodys(make_server, watch, reports):
     """A callback and a coroutine of no handler are named as what they are."""
     blocks = [Block(), Block()]
     server = serve(make_server, None)
@@ -265,12 +236,7 @@ def test_what_is_nobodys(
     assert coroutine.endpoint.endswith("poll")
 
 
-def test_web_sockets(
-    make_server: Callable[..., Server],
-    watch: Callable[..., Any],
-    reports: Reports,
-    block: Block,
-) -> None:
+def test_web_sockets(make_server, watch, reports, block):
     """A message of a socket is named by the method that gets it."""
 
     class Chat(WebSocketHandler):
@@ -294,12 +260,7 @@ def test_web_sockets(
     assert stall.route == "/chat"
 
 
-def test_coroutine_handlers(
-    make_server: Callable[..., Server],
-    watch: Callable[..., Any],
-    reports: Reports,
-    block: Block,
-) -> None:
+def test_coroutine_handlers(make_server, watch, reports, block):
     """A coroutine that blocks between two awaits cannot be unblocked as a whole."""
 
     class Mixed(RequestHandler):
@@ -320,9 +281,7 @@ def test_coroutine_handlers(
     assert "@unblock" not in stall.advice
 
 
-def test_unblocked_handlers_do_not_stall(
-    make_server: Callable[..., Server], watch: Callable[..., Any], block: Block
-) -> None:
+def test_unblocked_handlers_do_not_stall(make_server, watch, block):
     """What waits on a worker stalls nothing."""
     entered = threading.Event()
 
@@ -342,12 +301,7 @@ def test_unblocked_handlers_do_not_stall(
     client.recv(65536)
 
 
-def test_a_logging_handler_that_stalls(
-    make_server: Callable[..., Server],
-    watch: Callable[..., Any],
-    reports: Reports,
-    block: Block,
-) -> None:
+def test_a_logging_handler_that_stalls(make_server, watch, reports, block):
     """It is named once it is over: to log of it meanwhile might wait for it."""
 
     class Slow(logging.Handler):
@@ -374,9 +328,7 @@ def test_a_logging_handler_that_stalls(
     assert "shim.logging" in stall.advice
 
 
-def test_stop_leaves_nothing(
-    make_server: Callable[..., Server], watch: Callable[..., Any]
-) -> None:
+def test_stop_leaves_nothing(make_server, watch):
     """After `stop`, Tornado, the loop and the collector are as they were."""
     server = serve(make_server, None)
     before = (_HandlerDelegate.execute, BaseAsyncIOLoop.initialize, list(gc.callbacks))
@@ -394,7 +346,7 @@ def test_stop_leaves_nothing(
     assert current_watch() is None
 
 
-def test_a_second_watch(watch: Callable[..., Any]) -> None:
+def test_a_second_watch(watch):
     """The same values give the same watch; others are refused, and say what is kept."""
     first = watch(0.2)
     assert watch(0.2) is first
@@ -425,12 +377,7 @@ def test_bad_values(values: dict[str, Any]) -> None:
     assert current_watch() is None
 
 
-def test_reset_forgets(
-    make_server: Callable[..., Server],
-    watch: Callable[..., Any],
-    reports: Reports,
-    block: Block,
-) -> None:
+def test_reset_forgets(make_server, watch, reports, block):
     """`testing.reset` ends the watch and forgets what it found."""
     server = serve(make_server, block.wait)
     watch()
@@ -445,13 +392,7 @@ def test_reset_forgets(
     assert current_watch() is None
 
 
-def test_write(
-    make_server: Callable[..., Server],
-    watch: Callable[..., Any],
-    reports: Reports,
-    block: Block,
-    tmp_path: Path,
-) -> None:
+def test_write(make_server, watch, reports, block, tmp_path):
     """What was found is in the file when the watch has ended."""
     path = tmp_path / "stalls.json"
     server = serve(make_server, block.wait)
@@ -468,14 +409,7 @@ def test_write(
     assert row["count"] == 1
 
 
-def test_write_fails(
-    make_server: Callable[..., Server],
-    watch: Callable[..., Any],
-    reports: Reports,
-    block: Block,
-    tmp_path: Path,
-    expect_log: Any,
-) -> None:
+def test_write_fails(make_server, watch, reports, block, tmp_path, expect_log):
     """A file that cannot be written is told of; the watch goes on."""
     expect_log("tornado_unblock.stalls", "could not be written", level=logging.ERROR)
     server = serve(make_server, block.wait)
@@ -489,7 +423,7 @@ def test_write_fails(
     assert stalls()[0].count == 1
 
 
-def test_a_loop_that_is_run_again(watch: Callable[..., Any], reports: Reports) -> None:
+def test_a_loop_that_is_run_again(watch, reports):
     """While nobody runs a loop, it is not stalled, however long that is."""
     loop = asyncio.new_event_loop()
     watch(50.0)
@@ -513,12 +447,7 @@ def test_a_loop_that_is_run_again(watch: Callable[..., Any], reports: Reports) -
     assert after.turns > before.turns
 
 
-def test_an_application_that_is_unblocked(
-    make_server: Callable[..., Server],
-    watch: Callable[..., Any],
-    reports: Reports,
-    block: Block,
-) -> None:
+def test_an_application_that_is_unblocked(make_server, watch, reports, block):
     """A handler that `unblock_application` makes is named by its own class."""
 
     class Plain(RequestHandler):
@@ -587,13 +516,7 @@ def test_a_forked_child_counts_anew(monkeypatch: pytest.MonkeyPatch) -> None:
     assert stalls() == ()
 
 
-def test_the_scan_reads_what_is_written(
-    make_server: Callable[..., Server],
-    watch: Callable[..., Any],
-    reports: Reports,
-    tmp_path: Path,
-    capsys: pytest.CaptureFixture[str],
-) -> None:
+def test_the_scan_reads_what_is_written(make_server, watch, reports, tmp_path, capsys):
     """`scan --with` puts what was seen beside what it finds in the source."""
     source, written = tmp_path / "shop.py", tmp_path / "stalls.json"
     source.write_text(SHOP)
