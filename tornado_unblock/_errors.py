@@ -163,7 +163,7 @@ _MAIN_THREAD_ONLY = (
     "tornado.process.Subprocess"
 )
 # What Python says off the main thread, of signals and of child processes.
-_is_main_thread_only = re.compile("only works? in (the )?main thread").search
+_SAID_OFF_MAIN_THREAD = "only works? in (the )?main thread"
 
 # What asyncio says to a body that treats its worker as the loop thread, and
 # what to do instead.
@@ -230,7 +230,7 @@ def _advise(error: BaseException) -> None:
     args = error.args
     if len(args) == 1 and type(args[0]) is str:
         advice = _ADVICE.get(args[0])
-        if advice is None and _is_main_thread_only(args[0]):
+        if advice is None and re.search(_SAID_OFF_MAIN_THREAD, args[0]):
             advice = _MAIN_THREAD_ONLY
         if advice is not None:
             error.args = (f"{args[0]}: {advice}",)

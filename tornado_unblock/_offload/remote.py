@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from tornado_unblock._offload.offload import Offload
 
 # The latter is what Python 3.13 says of a function in a function.
-_is_about_pickling = re.compile("(?i)pickl|get local object").search
+_ABOUT_PICKLING = "(?i)pickl|get local object"
 
 
 def send(offload: Offload) -> None:
@@ -66,7 +66,7 @@ def _take(
         return
     if offload.revoked and isinstance(error, concurrent.futures.BrokenExecutor):
         error = AbandonedError(offload.revoked)
-    elif _is_about_pickling(f"{type(error).__name__} {error}"):
+    elif re.search(_ABOUT_PICKLING, f"{type(error).__name__} {error}"):
         error = _name_unpicklable(call, error)
     offload.end_elsewhere(None, error)
 

@@ -16,7 +16,6 @@ from collections.abc import AsyncGenerator, AsyncIterator, Generator, Iterator
 from types import TracebackType
 from typing import (
     TYPE_CHECKING,
-    Any,
     Callable,
     Generic,
     Optional,
@@ -99,7 +98,7 @@ def contextmanager(
 ) -> Callable[_P, DualContext[_T]]: ...
 @overload
 def contextmanager(fn: Callable[_P, Iterator[_T]]) -> Callable[_P, DualContext[_T]]: ...
-def contextmanager(fn: Callable[..., Any]) -> Callable[..., DualContext[object]]:
+def contextmanager(fn: Callable[..., object]) -> Callable[..., DualContext[object]]:
     """Make a generator function a context manager for both colours; any thread.
 
     As `contextlib.contextmanager` and `contextlib.asynccontextmanager`, for a

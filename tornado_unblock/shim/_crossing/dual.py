@@ -17,7 +17,16 @@ from collections.abc import (
     Coroutine,
     Iterator,
 )
-from typing import TYPE_CHECKING, Any, Callable, Generic, Optional, TypeVar, overload
+from typing import (
+    TYPE_CHECKING,
+    Any,
+    Callable,
+    Generic,
+    Optional,
+    TypeVar,
+    Union,
+    overload,
+)
 
 from tornado_unblock._executors.functions import describe, is_async
 from tornado_unblock.shim._crossing.iterators import DualIterator, is_generator
@@ -86,10 +95,10 @@ class _Function:
     def __repr__(self) -> str:
         return f"<dual {self.__wrapped__!r}>"
 
-    def __reduce__(self) -> Any:
+    def __reduce__(self) -> Union[str, tuple[object, ...]]:
         owner = getattr(self.__wrapped__, "__self__", None)
         if owner is None:
-            return self.__qualname__
+            return str(self.__qualname__)
         return getattr, (owner, self.__name__)
 
 
@@ -115,9 +124,10 @@ class Dual(_Function, Generic[_P, _R]):
             return self._asynchronous
         return self._aio
 
-    async def _aio(self, *args: Any, **kwargs: Any) -> Any:
+    async def _aio(self, *args: _P.args, **kwargs: _P.kwargs) -> _R:
         if self._asynchronous is not None:
-            return await self._asynchronous(*args, **kwargs)
+            result: _R = await self._asynchronous(*args, **kwargs)
+            return result
         assert self._blocking is not None
         return await call(functools.partial(self._blocking, *args, **kwargs))
 
@@ -139,7 +149,7 @@ class Dual(_Function, Generic[_P, _R]):
             instance: object,
             owner: Optional[type] = None,
         ) -> Dual[_Q, _R]: ...
-        def __get__(self, instance: Any, owner: Optional[type] = None) -> Any: ...
+        def __get__(self, instance: object, owner: Optional[type] = None) -> object: ...
 
 
 class DualGenerator(_Function, Generic[_P, _T]):
@@ -154,7 +164,7 @@ class DualGenerator(_Function, Generic[_P, _T]):
         """The same for coroutines: ``async for row in f.aio(x)``."""
         return self._iterate
 
-    def _iterate(self, *args: Any, **kwargs: Any) -> AsyncGenerator[_T, None]:
+    def _iterate(self, *args: _P.args, **kwargs: _P.kwargs) -> AsyncGenerator[_T, None]:
         return self(*args, **kwargs).__aiter__()
 
     if TYPE_CHECKING:
@@ -169,7 +179,7 @@ class DualGenerator(_Function, Generic[_P, _T]):
             instance: object,
             owner: Optional[type] = None,
         ) -> DualGenerator[_Q, _T]: ...
-        def __get__(self, instance: Any, owner: Optional[type] = None) -> Any: ...
+        def __get__(self, instance: object, owner: Optional[type] = None) -> object: ...
 
 
 # A function that returns an iterator is taken for a generator; so does `Iterator`
@@ -186,7 +196,7 @@ def dual(  # type: ignore[overload-overlap]
 ) -> DualGenerator[_P, _T]: ...
 @overload
 def dual(fn: Callable[_P, _R]) -> Dual[_P, _R]: ...
-def dual(fn: Any) -> Any:
+def dual(fn: object) -> object:
     """Make a function callable from sync and from async code; any thread.
 
         @shim.dual
@@ -246,6 +256,6 @@ def pair(
     return Dual(sync_fn, sync_fn, async_fn)
 
 
-def _bind(fn: Any, instance: Any, owner: Any) -> Any:
+def _bind(fn: object, instance: object, owner: object) -> object:
     bind = getattr(fn, "__get__", None)
     return bind(instance, owner) if bind is not None else fn

@@ -19,7 +19,7 @@ import contextlib
 import contextvars
 import functools
 from collections.abc import Coroutine
-from typing import Any, Callable, NamedTuple, Optional, TypeVar, cast
+from typing import Callable, NamedTuple, Optional, TypeVar, cast
 
 from tornado_unblock.shim._crossing.lane import HIDDEN, Lane, current_lane
 from tornado_unblock.shim._crossing.wait import Crossing, call_on
@@ -31,7 +31,9 @@ class _Inflow:
     """Sets in one context what was changed in another one, and unsets it."""
 
     def __init__(self) -> None:
-        self._tokens: dict[contextvars.ContextVar[Any], Any] = {}
+        self._tokens: dict[
+            contextvars.ContextVar[object], contextvars.Token[object]
+        ] = {}
 
     def bring(self, before: contextvars.Context, after: contextvars.Context) -> None:
         """Do in the current context what led from ``before`` to ``after``."""
