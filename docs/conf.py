@@ -1,16 +1,24 @@
 """How the site is built: ``make docs``, or ``sphinx-build -W -n docs build/docs``.
 
-Nothing is fetched: no intersphinx, no fonts, no scripts from elsewhere.
+A reader's browser fetches nothing from elsewhere: no fonts, no scripts. Names of other
+libraries are links where their inventories can be had: on Read the Docs these are
+fetched, elsewhere $TORNADO_UNBLOCK_INVENTORIES is a folder with ``python.inv`` and the
+like. Without either such names are plain text.
 """
 
 from __future__ import annotations
 
 import contextlib
 import importlib
+import inspect
+import os
 import pkgutil
 import pydoc
 import re
-from typing import Any
+from pathlib import Path
+from typing import Any, Optional
+
+from sphinx.ext.intersphinx import resolve_reference_any_inventory
 
 import tornado_unblock
 
@@ -19,7 +27,16 @@ author = "The tornado-unblock authors"
 copyright = author
 version = release = tornado_unblock.__version__
 
-extensions = ["myst_parser", "sphinx.ext.autodoc", "sphinx.ext.napoleon"]
+REPOSITORY = "https://github.com/tornado-unblock/tornado-unblock"
+
+extensions = [
+    "myst_parser",
+    "sphinx.ext.autodoc",
+    "sphinx.ext.intersphinx",
+    "sphinx.ext.napoleon",
+    "sphinx.ext.viewcode",
+    "sphinx_copybutton",
+]
 exclude_patterns = ["_build"]
 nitpicky = True
 default_role = "py:obj"
@@ -34,10 +51,18 @@ html_title = f"tornado-unblock {release}"
 html_static_path = ["_static"]
 html_css_files = ["site.css"]
 html_copy_source = False
+html_theme_options = {
+    "source_repository": f"{REPOSITORY}/",
+    "source_branch": "main",
+    "source_directory": "docs/",
+}
+# What is copied is what one would type.
+copybutton_prompt_text = "$ "
 html_show_sphinx = False
 
-# Types are for checkers; the text says what an argument is.
-autodoc_typehints = "none"
+autodoc_typehints = "signature"
+# Variables of types, and types that only users of an extra ever see.
+nitpick_ignore_regex = [(r"py:.*", r"_[A-Z]\w*(\.\w+)?|Watcher|JobOptions|OpenSSL\..*")]
 autodoc_member_order = "bysource"
 napoleon_numpy_docstring = False
 napoleon_use_ivar = True
@@ -46,11 +71,29 @@ napoleon_use_rtype = False
 # Where names that docstrings mention without a module come from.
 ELSEWHERE = [
     *("asyncio", "builtins", "concurrent.futures", "contextlib", "contextvars"),
-    *("logging", "prometheus_client.multiprocess", "redis", "requests", "smtplib"),
+    *("logging", "prometheus_client.multiprocess", "prometheus_client.registry"),
+    *("redis", "requests", "smtplib"),
     *("sqlalchemy", "sqlalchemy.orm"),
     *("sqlalchemy.ext.asyncio", "subprocess", "tornado.concurrent", "tornado.gen"),
     *("tornado.httpclient", "tornado.httpserver", "tornado.ioloop", "tornado.web"),
 ]
+
+SITES = {
+    "python": "https://docs.python.org/3/",
+    "sqlalchemy": "https://docs.sqlalchemy.org/en/20/",
+    "tornado": "https://www.tornadoweb.org/en/stable/",
+}
+
+
+def _inventories() -> dict[str, tuple[str, Optional[str]]]:
+    if os.environ.get("READTHEDOCS") == "True":
+        return {name: (site, None) for name, site in SITES.items()}
+    folder = Path(os.environ.get("TORNADO_UNBLOCK_INVENTORIES", "no folder"))
+    files = {name: folder / f"{name}.inv" for name in SITES}
+    return {n: (SITES[n], str(f)) for n, f in files.items() if f.is_file()}
+
+
+intersphinx_mapping = _inventories()
 
 SHIM = "tornado_unblock.shim"
 
@@ -60,6 +103,7 @@ def setup(app: Any) -> None:
     app.connect("autodoc-process-docstring", mark_examples, priority=400)
     app.connect("autodoc-skip-member", skip_others)
     app.connect("missing-reference", find)
+    app.connect("viewcode-follow-imported", find_source)
     app.connect("source-read", hide_snippets)
     app.connect("source-read", add_shim)
     app.connect("html-page-context", name_language)
@@ -98,8 +142,7 @@ def _length_above_sections(lines: list[str]) -> int:
 def find(app: Any, env: Any, node: Any, contnode: Any) -> Any:
     """Resolve a reference by its last name, or as something of another library.
 
-    What neither this nor another library has stays a warning. Nothing is linked to
-    other sites: there is no inventory of theirs offline.
+    What neither this nor another library has stays a warning.
     """
     target = node.get("reftarget", "")
     if node.get("refdomain") != "py":
@@ -113,8 +156,34 @@ def find(app: Any, env: Any, node: Any, contnode: Any) -> Any:
         page = node.get("refdoc", env.docname)
         return domain.resolve_xref(env, page, app.builder, "obj", name, node, contnode)
     places = ["", *(f"{module}." for module in ELSEWHERE)]
-    known = any(pydoc.locate(place + target) is not None for place in places)
-    return contnode if known else None
+    names = [place + target for place in places]
+    known = [name for name in names if pydoc.locate(name) is not None]
+    if not known:
+        return None
+    return _elsewhere(env, node, contnode, known[0]) or contnode
+
+
+def _elsewhere(env: Any, node: Any, contnode: Any, name: str) -> Any:
+    """Return a link to what another library's site has under ``name``, if any."""
+    # What is imported from elsewhere is documented where it is from, or here.
+    origin = getattr(pydoc.locate(name), "__module__", None)
+    for full in (name, f"{origin}.{name.rpartition('.')[2]}"):
+        wanted = node.deepcopy()
+        wanted["reftarget"], wanted["reftype"] = full.removeprefix("builtins."), "obj"
+        found = resolve_reference_any_inventory(env, False, wanted, contnode)
+        if found is not None:
+            return found
+    return None
+
+
+def find_source(app: Any, module: str, name: str) -> Optional[str]:
+    """Return the module that a public name is written in, which it does not say."""
+    thing = pydoc.locate(f"{module}.{name}")
+    if isinstance(thing, type) and issubclass(thing, tornado_unblock.UnblockError):
+        return "tornado_unblock._errors" if module == "tornado_unblock" else None
+    code = getattr(inspect.unwrap(thing) if callable(thing) else None, "__code__", None)
+    found = inspect.getmodule(code) if code is not None else None
+    return found.__name__ if found is not None else None
 
 
 def skip_others(

@@ -32,7 +32,9 @@ ENVIRONMENTS = ROOT / ".venvs"
 #: What a build needs; `build` checks it against pyproject.toml.
 BUILD_REQUIREMENTS = ("build>=1.2", "setuptools>=77.0.3")
 #: Everything else at the top of the tree is local: environments, caches, results.
-HIDDEN_BUT_PACKAGED = {".ci", ".github", ".gitignore", ".pre-commit-config.yaml"}
+HIDDEN_BUT_PACKAGED = {
+    *(".ci", ".github", ".gitignore", ".pre-commit-config.yaml", ".readthedocs.yaml")
+}
 NOT_PACKAGED = {"build", "dist", "htmlcov", "__pycache__"}
 
 

@@ -25,7 +25,7 @@ from tests.docs.pages import DOCS
 
 REQUIRED = os.environ.get("TORNADO_UNBLOCK_DOCS") == "required"
 pytestmark = pytest.mark.timeout(300)
-WANTED = ("sphinx", "myst_parser", "furo")
+WANTED = ("sphinx", "myst_parser", "furo", "sphinx_copybutton")
 SHIM = "tornado_unblock.shim"
 JOBS = "tornado_unblock.jobs"
 PROMETHEUS = {"tornado_unblock.prometheus.register"}
@@ -156,6 +156,22 @@ def test_every_page_can_be_reached(site: Path) -> None:
 
 def _address(page: Path) -> str:
     return page.with_suffix(".html").as_posix()
+
+
+def test_what_readers_expect_of_a_site(site: Path) -> None:
+    """Links to the source and to edit a page, and buttons that copy a block."""
+    reference = (site / "api" / "index.html").read_text(encoding="utf-8")
+    functions = len(re.findall(r'<dl class="py function">', reference))
+    assert reference.count("viewcode-link") >= functions > 10
+    start = (site / "start.html").read_text(encoding="utf-8")
+    assert "edit/main/docs/start.md" in start
+    assert "copybutton.js" in start
+
+
+def test_languages_are_named(site: Path) -> None:
+    """A browser chooses fonts by this."""
+    for page, language in (("start.html", "en"), ("zh/start.html", "zh-CN")):
+        assert f'lang="{language}"' in (site / page).read_text(encoding="utf-8")
 
 
 def test_hidden_code_stays_hidden(site: Path) -> None:

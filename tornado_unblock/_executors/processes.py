@@ -22,6 +22,7 @@ from typing import Callable, Optional, TypeVar
 from tornado_unblock._executors.options import Factory
 from tornado_unblock._executors.threads import WorkerExecutor
 from tornado_unblock._loop.fork import Step, at_fork
+from tornado_unblock._loop.weak import members
 
 _T = TypeVar("_T")
 
@@ -141,7 +142,7 @@ def _forget_parent() -> None:
     global _lock, _submitters
     _lock = threading.Lock()
     _submitters = None
-    for executor in list(_all):
+    for executor in members(_all):
         _of_the_parent.append(executor._inner)
         executor._start_empty()
 

@@ -29,6 +29,7 @@ from typing import Callable, Generic, Optional, TypeVar
 from tornado.log import app_log
 
 from tornado_unblock._loop.fork import Step, at_fork
+from tornado_unblock._loop.weak import members
 
 _T = TypeVar("_T")
 
@@ -287,7 +288,7 @@ class WorkerExecutor(concurrent.futures.ThreadPoolExecutor):
 
 
 def _forget_parent() -> None:
-    for executor in list(_all):
+    for executor in members(_all):
         executor._start_empty()
 
 

@@ -32,6 +32,7 @@ from tornado_unblock._loop.latch import Answer
 from tornado_unblock._loop.lease import here, running_loop, set_current_lease
 from tornado_unblock._loop.run_sync import guard_io_loop, unguard_io_loop
 from tornado_unblock._loop.turn_end import Turns
+from tornado_unblock._loop.weak import members
 
 _T = TypeVar("_T")
 
@@ -54,7 +55,7 @@ _generation = object()
 
 def forget_locals() -> None:
     """Forget what is kept for each loop."""
-    for portal in list(_open):
+    for portal in members(_open):
         portal.forget()
 
 

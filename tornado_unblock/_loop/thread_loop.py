@@ -86,11 +86,12 @@ def _follow(policy: asyncio.AbstractEventLoopPolicy) -> None:
     get_loop, set_loop = policy.get_event_loop, policy.set_event_loop
     if not (isinstance(get_loop, functools.partial) and get_loop.func is _get_loop):
         # On the object: every policy has these methods, also those of other libraries.
-        policy.get_event_loop = functools.partial(  # type: ignore[method-assign]
-            _get_loop, get_loop
-        )
+        # The one that is looked at above comes last: who finds it finds the other, too.
         policy.set_event_loop = functools.partial(  # type: ignore[method-assign]
             _set_loop, set_loop
+        )
+        policy.get_event_loop = functools.partial(  # type: ignore[method-assign]
+            _get_loop, get_loop
         )
     _followed = policy
 

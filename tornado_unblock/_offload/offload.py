@@ -25,7 +25,6 @@ import contextlib
 import contextvars
 import enum
 import logging
-import sys
 import threading
 import time
 import traceback
@@ -43,6 +42,7 @@ from tornado_unblock._errors import (
 from tornado_unblock._executors.threads import ReservedWorker, WorkerExecutor
 from tornado_unblock._limits.placement import Placement
 from tornado_unblock._loop import thread_loop
+from tornado_unblock._loop.frames import frame_of
 from tornado_unblock._loop.futures import deliver
 from tornado_unblock._loop.lease import Lease, here
 from tornado_unblock._loop.portal import Portal
@@ -456,8 +456,8 @@ class Offload(Lease):
             self.executor.submit(self._run_at_end)
 
     def stack(self) -> str:
-        """Return where the function is right now, as text; empty when it has ended."""
-        frame = sys._current_frames().get(self._thread_id or 0)
+        """Return where the function is right now, as text; empty if unknown."""
+        frame = frame_of(self._thread_id)
         return "".join(traceback.format_stack(frame)) if frame is not None else ""
 
     def steps(self) -> list[tuple[str, int, str]]:
@@ -468,7 +468,7 @@ class Offload(Lease):
             has ended, or not begun.
         """
         thread = self._thread_id
-        frame = sys._current_frames().get(thread or 0)
+        frame = frame_of(thread)
         found = []
         while frame is not None:
             code = frame.f_code

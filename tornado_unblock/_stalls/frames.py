@@ -16,7 +16,6 @@ import inspect
 import linecache
 import os
 import re
-import sys
 import types
 from collections.abc import Mapping
 from typing import Any, Callable, NamedTuple, Optional
@@ -24,6 +23,7 @@ from typing import Any, Callable, NamedTuple, Optional
 import tornado
 from tornado.web import RequestHandler, _HandlerDelegate
 
+from tornado_unblock._loop.frames import frame_of
 from tornado_unblock._stalls.owner import Owner, mark_of, owner_in
 from tornado_unblock._stalls.records import Place
 
@@ -107,7 +107,7 @@ def take(
     Returns:
         What was seen; None if the thread is not there, or has gone on.
     """
-    frame = sys._current_frames().get(thread)
+    frame = frame_of(thread)
     if frame is None:
         return None
     innermost = _At(

@@ -19,6 +19,7 @@ from typing import Any, Callable, NamedTuple, Optional, TypeVar, Union
 
 from tornado_unblock._errors import ConfigurationError
 from tornado_unblock._executors.threads import start_thread
+from tornado_unblock._loop.frames import sees_frames
 from tornado_unblock._loop.lease import running_loop
 from tornado_unblock._stalls import counts, evidence, frames, hooks
 from tornado_unblock._stalls.clock import LongTurn, LoopClock, clocks, now
@@ -274,7 +275,7 @@ class Watcher:
     def _run(self) -> None:
         own = OwnCounts()
         pause = self.settings.look
-        if self.settings.faulthandler:
+        if self.settings.faulthandler and sees_frames():
             self._held = self._safely(HeldDump, self.settings.threshold)
         going = True
         while going:

@@ -37,6 +37,7 @@ from tornado.log import app_log
 from tornado_unblock._errors import ConfigurationError, JobStoreError
 from tornado_unblock._executors.threads import start_thread
 from tornado_unblock._loop.fork import Step, at_fork
+from tornado_unblock._loop.weak import members
 from tornado_unblock.jobs import owners
 from tornado_unblock.jobs.attempt import BaseEngine, no_such_job, parked
 from tornado_unblock.jobs.later import Job
@@ -556,7 +557,7 @@ def _persist(act: Callable[[], Any]) -> Any:
 
 
 def _forget_parent() -> None:
-    for store in list(_stores):
+    for store in members(_stores):
         store.forget_connection()
 
 

@@ -20,6 +20,7 @@ from typing import Any, Callable, Optional
 
 from tornado_unblock._errors import JobStoreError
 from tornado_unblock._loop.fork import Step, at_fork
+from tornado_unblock._loop.weak import members
 from tornado_unblock.jobs import owners
 from tornado_unblock.jobs.records import NewJob, Outcome, Taken
 
@@ -262,7 +263,7 @@ def _nothing() -> None:
 
 
 def _forget_parent() -> None:
-    for database in list(_all):
+    for database in members(_all):
         database.forget_connection()
 
 

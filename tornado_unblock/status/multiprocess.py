@@ -29,6 +29,7 @@ from tornado.log import app_log
 
 from tornado_unblock._executors.threads import start_thread
 from tornado_unblock._loop.fork import Step, at_fork
+from tornado_unblock._loop.weak import members
 from tornado_unblock.status.children import FirstLoop
 
 Collect = Callable[[], Iterable[Metric]]
@@ -192,7 +193,7 @@ class _Writer:
 
     def write_all(self) -> None:
         """Bring all files up to date; what fails is logged."""
-        for files in list(_kept):
+        for files in members(_kept):
             try:
                 files.write()
             except Exception:
@@ -205,7 +206,7 @@ class _Writer:
         global _lock
         _lock = threading.Lock()
         self._thread, self._wake = None, threading.Event()
-        for files in list(_kept):
+        for files in members(_kept):
             files.forget_written()
         if _kept:
             self._first_loop.await_it()

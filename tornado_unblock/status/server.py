@@ -29,6 +29,7 @@ from tornado.web import Application, RequestHandler
 from tornado_unblock._errors import ConfigurationError
 from tornado_unblock._executors.threads import start_thread
 from tornado_unblock._loop.fork import Step, at_fork
+from tornado_unblock._loop.weak import members
 from tornado_unblock._stalls.watching import Watch, current_watch
 from tornado_unblock._stalls.watching import watch as begin_watch
 from tornado_unblock.status.children import FirstLoop
@@ -269,12 +270,12 @@ def _log(handler: RequestHandler) -> None:
 
 def stop_servers() -> None:
     """Stop every page that `serve` serves."""
-    for server in list(_servers):
+    for server in members(_servers):
         server.stop()
 
 
 def _after_fork() -> None:
-    for server in list(_servers):
+    for server in members(_servers):
         server.after_fork()
 
 

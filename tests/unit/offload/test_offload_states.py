@@ -720,6 +720,7 @@ def other_thread() -> Iterator[None]:
         thread_loop.here.home = home
 
 
+@pytest.mark.timeout(600)
 def test_any_order_of_events(allow_log):
     """Counted once, token back once, one outcome, owner told once: in any order."""
     allow_log("tornado.application", "still running after 2 s")

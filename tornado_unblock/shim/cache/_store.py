@@ -29,6 +29,7 @@ from tornado_unblock._loop.fork import Step, at_fork
 from tornado_unblock._loop.latch import interpreter_is_ending
 from tornado_unblock._loop.lease import current_lease
 from tornado_unblock._loop.portal import Portal, current_portal
+from tornado_unblock._loop.weak import members
 
 try:
     import cachetools
@@ -265,7 +266,7 @@ async def _fly(
 
 def _forget_parent() -> None:
     # The parent's calls under way do not end here.
-    for store in list(_all):
+    for store in members(_all):
         store.forget_parent()
 
 

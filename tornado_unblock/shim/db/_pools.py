@@ -25,6 +25,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_en
 from tornado_unblock._errors import UnblockError
 from tornado_unblock._loop.fork import Step, at_fork
 from tornado_unblock._loop.per_loop import ClosedPerLoop
+from tornado_unblock._loop.weak import members
 from tornado_unblock.shim._crossing.wait import call
 from tornado_unblock.shim.db._dropping import Tracked, immortal
 
@@ -190,7 +191,7 @@ def _exhausted(engine: Engine) -> PoolTimeoutError:
 
 
 def _forget_parent() -> None:
-    for pool in list(_all):
+    for pool in members(_all):
         pool.forget_parent()
 
 

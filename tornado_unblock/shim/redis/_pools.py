@@ -24,6 +24,7 @@ from tornado_unblock._errors import LoopClosedError
 from tornado_unblock._loop.fork import Step, at_fork
 from tornado_unblock._loop.per_loop import ClosedPerLoop
 from tornado_unblock._loop.portal import Portal, current_portal
+from tornado_unblock._loop.weak import members
 
 _ATTRIBUTE = "_tornado_unblock_clients"
 _CLASSES: dict[Any, Any] = {
@@ -191,7 +192,7 @@ def _cut(transport: Any) -> None:
 
 def _forget_parent() -> None:
     _closing.clear()
-    for pool in list(_pools):
+    for pool in members(_pools):
         _abandon(pool)
 
 

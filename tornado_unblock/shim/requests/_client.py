@@ -25,6 +25,7 @@ from yarl import URL
 
 from tornado_unblock._loop.fork import Step, at_fork
 from tornado_unblock._loop.per_loop import ClosedPerLoop
+from tornado_unblock._loop.weak import members
 from tornado_unblock.shim.requests._errors import exchange_error
 from tornado_unblock.shim.requests._raw import Raw
 from tornado_unblock.shim.requests._response import Response
@@ -108,7 +109,7 @@ _of_the_parent: list[Any] = []
 
 
 def _forget_parent() -> None:
-    for client in [client for client in _clients if not client.closed]:
+    for client in [client for client in members(_clients) if not client.closed]:
         connector: Any = client.connector
         client.detach()
         _of_the_parent.append((connector, dict(connector._conns)))

@@ -20,6 +20,7 @@ from requests.adapters import HTTPAdapter
 from requests.models import PreparedRequest
 
 from tornado_unblock._loop.fork import Step, at_fork
+from tornado_unblock._loop.weak import members
 from tornado_unblock.shim._crossing.dual import Dual, pair
 from tornado_unblock.shim.requests._awaited import aio_of, request_aio, send_aio
 from tornado_unblock.shim.requests._client import clients
@@ -209,7 +210,7 @@ _of_the_parent: list[Any] = []
 
 
 def _forget_parent() -> None:
-    for session in [*_sessions, _Once()]:
+    for session in [*members(_sessions), _Once()]:
         for mounted in session.adapters.values():
             adapter: Any = mounted
             if isinstance(mounted, HTTPAdapter):
