@@ -236,7 +236,7 @@ def serve(
         *(port, address, None if directory is None else os.fspath(directory)),
         *(authorize, hosts, app or Application()),
     )
-    if not all(server.make_room(port, address) for server in list(_servers)):
+    if not all(server.make_room(port, address) for server in members(_servers)):
         raise OSError(
             errno.EADDRINUSE,
             f"Port {port} is in use: this process serves its status page there already",
