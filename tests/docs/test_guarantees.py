@@ -22,9 +22,7 @@ from tornado_unblock._loop.lease import innermost_lease
 PAGE = DOCS / "guarantees.md"
 FORMS = ("method", "class", "application")
 KINDS = ("sync", "async", "decorated")
-HEADER = "| form | `prepare` | verb | when it returns | when the verb raises | reset |"
-#: When a context variable set in `prepare` can be reset in `on_finish`, if not always.
-RESETS = ("when it returns", "when it raises")
+HEADER = "| form | `prepare` | verb | when it returns | when the verb raises |"
 
 mark: contextvars.ContextVar[str] = contextvars.ContextVar("mark")
 
@@ -146,12 +144,8 @@ def handler_class(
     def on_finish(self: RequestHandler) -> None:
         trace.take("on_finish")
         trace.contexts.append(mark.get("lost"))
-        try:
-            mark.reset(self.token)
-        except ValueError:  # it was made in another context
-            trace.contexts.append("no reset")
-        else:
-            trace.contexts.append(mark.get("reset"))
+        mark.reset(self.token)
+        trace.contexts.append(mark.get("reset"))
         trace.done.set()
 
     names = {
@@ -186,17 +180,17 @@ def run(form: str, prepare: str, verb: str, raises: bool) -> Trace:
     return trace
 
 
-def written() -> dict[tuple[str, str, str], tuple[str, str, str]]:
+def written() -> dict[tuple[str, str, str], tuple[str, str]]:
     """Return the rows of the page's table."""
     _, _, after = text().partition(HEADER)
-    rows: dict[tuple[str, str, str], tuple[str, str, str]] = {}
+    rows: dict[tuple[str, str, str], tuple[str, str]] = {}
     for line in after.strip().splitlines()[1:]:
         if not line.startswith("|"):
             break
-        form, prepare, verb, returns, fails, reset = (
+        form, prepare, verb, returns, fails = (
             cell.strip() for cell in line.strip("|").split("|")
         )
-        rows[form, prepare, verb] = (returns, fails, reset)
+        rows[form, prepare, verb] = (returns, fails)
     return rows
 
 
@@ -218,9 +212,7 @@ def test_threads_and_order(
         allow_log("tornado.access", "500 GET /")
     trace = run(form, prepare, verb, raises)
     assert cell(trace) == written()[form, prepare, verb][raises]
-    may_reset = written()[form, prepare, verb][2] in ("yes", RESETS[raises])
-    reset = "reset" if may_reset else "no reset"
-    assert trace.contexts == ["prepare", "verb", reset]
+    assert trace.contexts == ["prepare", "verb", "reset"]
     # A hop has one thread, and the loop's is no worker's.
     assert all(len(threads) == 1 for threads in trace.threads.values())
     hops = {name for name in trace.threads if name != "loop"}

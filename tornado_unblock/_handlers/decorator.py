@@ -19,6 +19,7 @@ from tornado.web import RequestHandler
 from tornado_unblock._connection.loop_owned import guard_tornado
 from tornado_unblock._executors.registry import AnyExecutor, JSONEncoder
 from tornado_unblock._handlers.loop_view import LoopView
+from tornado_unblock._handlers.one_context import share_contexts
 from tornado_unblock._handlers.options import BodyOptions, body_options, check_method
 from tornado_unblock._handlers.thread_bound import warn_of_initialize
 from tornado_unblock._handlers.whole_request import begin, execute
@@ -119,6 +120,7 @@ def _unblock_method(method: Any, options: BodyOptions) -> Any:
     from tornado_unblock._handlers.one_method import unblocked
 
     check_method(method)
+    share_contexts()
     return unblocked(method, options)
 
 

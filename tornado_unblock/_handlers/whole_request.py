@@ -62,6 +62,7 @@ from tornado_unblock._handlers.wsgi import answer_by_wsgi
 from tornado_unblock._loop.lease import check_lease, current_lease, running_loop
 from tornado_unblock._loop.per_loop import PerLoop
 from tornado_unblock._loop.portal import Portal, current_portal
+from tornado_unblock._loop.shared_context import in_one_context
 
 _Key = tuple[BodyOptions, type[RequestHandler], Optional[str]]
 
@@ -186,7 +187,7 @@ async def _execute(view: LoopView, running: Awaitable[None]) -> None:
     """
     handler = view._unblock_target
     try:
-        await running
+        await in_one_context(current_portal(), running)
     finally:
         if handler._finished or "on_finish" not in view._unblock_plan.hooks:
             let_worker_go(handler)

@@ -5,10 +5,9 @@ from __future__ import annotations
 import asyncio
 import concurrent.futures
 import contextlib
-import contextvars
 import functools
 from collections.abc import Awaitable
-from typing import Callable, TypeVar, cast
+from typing import Any, Callable, Protocol, TypeVar, cast
 
 from tornado_unblock._loop.thread_loop import running_loop
 
@@ -75,9 +74,11 @@ def _copy_not_awaited(own: asyncio.Future[_T], future: asyncio.Future[_T]) -> No
         own.exception()  # whoever made it is told of an error that nobody awaits
 
 
-def deliver(
-    value: object, future: asyncio.Future[object], context: contextvars.Context
-) -> None:
+class _Context(Protocol):
+    def run(self, fn: Callable[..., Any], /, *args: Any) -> Any: ...
+
+
+def deliver(value: object, future: asyncio.Future[object], context: _Context) -> None:
     """Give ``future`` what ``value`` is or, if awaitable, will be; loop thread only.
 
     Args:

@@ -21,7 +21,7 @@ import logging
 import threading
 import weakref
 from collections.abc import Awaitable
-from typing import Callable, Optional, TypeVar
+from typing import TYPE_CHECKING, Callable, Optional, TypeVar
 
 from tornado.ioloop import IOLoop
 
@@ -33,6 +33,9 @@ from tornado_unblock._loop.lease import here, running_loop, set_current_lease
 from tornado_unblock._loop.run_sync import guard_io_loop, unguard_io_loop
 from tornado_unblock._loop.turn_end import Turns
 from tornado_unblock._loop.weak import members
+
+if TYPE_CHECKING:
+    from tornado_unblock._loop.shared_context import SharedContext
 
 _T = TypeVar("_T")
 
@@ -124,6 +127,8 @@ class Portal:
         self.io_loop = IOLoop.current()
         # What `per_loop` keeps for this loop. Loop thread only.
         self.kept: dict[object, object] = {}
+        # That of the coroutine which makes a step right now. Loop thread only.
+        self.shared_context: Optional[SharedContext] = None
         # What to await before the loop is closed, and to call once it is. Loop
         # thread only.
         self.before_close: list[Callable[[], Awaitable[object]]] = []

@@ -8,7 +8,7 @@ All that changes the state of an offload stands here; so the file is long.
 # Guarantees:
 # - the function starts at once when its limiter allows, else it waits in line;
 # - it runs in the caller's context variables, and what it changes comes back to
-#   who awaits it;
+#   who awaits it; where that is the coroutine of a request, in its very Context;
 # - its token is given back or passed on once, when it has really ended;
 # - its Future gets one outcome: the function's, a rejection or a timeout; an error
 #   that nobody hears of is logged;
@@ -28,7 +28,7 @@ import logging
 import threading
 import time
 import traceback
-from typing import Any, Callable, Optional, Protocol
+from typing import Any, Callable, Optional, Protocol, Union
 
 from tornado_unblock._errors import (
     AbandonedError,
@@ -46,6 +46,7 @@ from tornado_unblock._loop.frames import frame_of
 from tornado_unblock._loop.futures import deliver
 from tornado_unblock._loop.lease import Lease, here
 from tornado_unblock._loop.portal import Portal
+from tornado_unblock._loop.shared_context import NOTHING_MORE, Place, SharedContext
 from tornado_unblock._offload import remote
 from tornado_unblock._offload.future import OffloadFuture
 
@@ -144,7 +145,8 @@ class Offload(Lease):
 
     __slots__ = (
         # Set once, before it is admitted.
-        *("_before", "_context", "_fn", "_limiter", "_shows_loop"),
+        *("_before", "_cleans_up", "_fn", "_limiter", "_shared_context"),
+        "_shows_loop",
         *("endpoint", "executor"),
         *("handler", "owner", "requested_at", "reserved_worker", "timeout"),
         "waiting_thread",
@@ -152,7 +154,8 @@ class Offload(Lease):
         *("__weakref__", "_future", "_holds_token", "_is_lent", "_timer"),
         "state",
         # The worker's, until it posts the end.
-        *("_error", "_thread_id", "_value", "ended_at", "started_at", "successor"),
+        *("_context", "_error", "_thread_id", "_value", "ended_at", "started_at"),
+        "successor",
         # Taken by one of them: list.pop is atomic.
         *("_alive", "_at_end"),
         # For `current_hop`, any thread under its lock; 0: nobody has asked for it yet.
@@ -169,6 +172,8 @@ class Offload(Lease):
     reserved_worker: Optional[ReservedWorker]
     # Who has its token, now that it has ended.
     successor: Optional[Offload]
+    # Where it runs, once it does.
+    _context: Union[contextvars.Context, Place, None]
     _future: Optional[OffloadFuture]
     _timer: Optional[asyncio.TimerHandle]
     _fn: Optional[Callable[[], object]]
@@ -189,7 +194,7 @@ class Offload(Lease):
         )
         self._fn = fn
         self._before = contextvars.copy_context()
-        self._context = self._before.copy()
+        self._shared_context = portal.shared_context
         self.state: State = NEW
         # Whether its worker waits, and others have its token.
         self._is_lent = False
@@ -201,7 +206,8 @@ class Offload(Lease):
         self._future.offload = self
         self._timer = self._error = self._thread_id = self._at_end = None
         self._value: object = None
-        self._holds_token = False
+        self._holds_token = self._cleans_up = False
+        self._context = None
         self.waiting_thread = self.reserved_worker = None
         self.owner = self.handler = self.successor = None
         self.started_at = self.ended_at = 0.0
@@ -252,6 +258,7 @@ class Offload(Lease):
     def admit_always(self) -> OffloadFuture:
         """Start now, whatever the limits say: for clean-up that must not be lost."""
         future = self.future
+        self._cleans_up = True
         self._limiter.take_again(self.endpoint)
         self._go()
         return future
@@ -514,9 +521,14 @@ class Offload(Lease):
             self.started_at = time.monotonic()
             if self.revoked is None:
                 assert self._fn is not None
+                context = self._context = (
+                    self._before.copy()
+                    if self._shared_context is None
+                    else self._find_place(self._shared_context)
+                )
                 if _observer is not None:  # asked here too: a call is saved
                     self._tell_began()
-                self._value = self._context.run(self._fn)
+                self._value = context.run(self._fn)
         except BaseException as error:
             self._error = error
         try:
@@ -538,6 +550,12 @@ class Offload(Lease):
             self._fault(error)
             self._post_end()
 
+    def _find_place(self, shared: SharedContext) -> Union[contextvars.Context, Place]:
+        """Return where it is to run: in that of who awaits it, or in a copy."""
+        awaited = NOTHING_MORE if self._cleans_up else self._future
+        place = shared.place_for(awaited, self._before)
+        return self._before.copy() if place is None else place
+
     def _leave(self, outer: Optional[Lease], inner: Optional[Lease]) -> None:
         """Leave the thread as it was; once more, if it was interrupted."""
         self._fn = None
@@ -554,10 +572,14 @@ class Offload(Lease):
         if self.waiting_thread is None:
             thread_loop.leave()
 
+    def _own_context(self) -> Union[contextvars.Context, Place]:
+        # Elsewhere it has none.
+        return self._before if self._context is None else self._context
+
     def _tell_began(self) -> None:
         observer = _observer
         if observer is not None:
-            self._context.run(observer.began, self)
+            self._own_context().run(observer.began, self)
 
     def _fault(self, error: BaseException) -> None:
         """Take note of an error that is not the function's."""
@@ -594,7 +616,7 @@ class Offload(Lease):
         at_end, self._at_end = self._at_end, None
         try:
             if at_end is not None:
-                self._context.run(at_end)
+                self._own_context().run(at_end)
         except BaseException as error:
             name = self.endpoint.name
             log(logging.ERROR, "%s: clean-up failed", name, error=error)
@@ -726,10 +748,11 @@ class Offload(Lease):
         error = self._error
         self._tell_owner(error)
         future.offload = None
-        if self._context:
+        context = self._context
+        if type(context) is contextvars.Context:
             # By identity: values that are equal, or refuse to be compared, count too.
             was = self._before.get
-            after = self._context.items()
+            after = context.items()
             future.changes = [
                 item for item in after if was(item[0], self) is not item[1]
             ]
@@ -740,7 +763,7 @@ class Offload(Lease):
         elif self._value is None:  # nearly always
             future.set_result(None)
         else:
-            deliver(self._value, future, self._context)
+            deliver(self._value, future, self._own_context())
         self._future = self._error = self._value = None
         del error  # error -> traceback -> this frame: no cycle
 

@@ -32,7 +32,7 @@ _DEEPEST = 3000
 # Of a line of source, in characters.
 _LONGEST_SOURCE = 160
 _HANDLE_RUN = asyncio.Handle._run.__code__
-_EXECUTE = RequestHandler._execute.__code__
+_EXECUTE = inspect.unwrap(RequestHandler._execute).__code__
 _MAKE_HANDLER = _HandlerDelegate.execute.__code__
 _LIBRARY = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 _TORNADO = os.path.dirname(os.path.abspath(tornado.__file__))

@@ -11,14 +11,29 @@ from tornado.web import Application, HTTPError, RequestHandler
 
 from tests.unit.conftest import all_quiet
 from tornado_unblock import unblock, unblock_application
+from tornado_unblock._executors.functions import is_async
 
-MODES = ["class", "application"]
+#: Modes in which `unblock` is on methods, as far as they are sync.
+METHODS = {
+    "verb": ("get",),
+    "prepare": ("prepare",),
+    "hooks": ("prepare", "get", "on_finish"),
+}
+MODES = ["class", "application", *METHODS]
+
+
+# What this leaves on Tornado's class is there before anybody instruments that.
+unblock(lambda self: None)
 
 
 def serve(make_server: Any, base: Any, mode: str) -> Any:
     """Serve a fresh class made of ``base``, moved in this mode."""
     cls = type(base.__name__, (base,), {"__module__": base.__module__})
     cls.__qualname__ = base.__qualname__
+    for name in METHODS.get(mode, ()):
+        method = getattr(cls, name)
+        if not is_async(method):
+            setattr(cls, name, unblock(method))
     if mode == "class":
         cls = unblock(cls)
     server = make_server()
@@ -90,6 +105,8 @@ HANDLERS = [
 
 by_handler = pytest.mark.parametrize("base", HANDLERS, ids=lambda base: base.__name__)
 by_mode = pytest.mark.parametrize("mode", MODES)
+# An unblocked `on_finish` alone runs when `_execute` has ended, and a transaction has.
+by_mode_of_sentry = pytest.mark.parametrize("mode", MODES[:-1])
 
 
 @pytest.fixture(autouse=True)
@@ -232,7 +249,7 @@ def reported(server: Any, events: list[Any]) -> list[Any]:
     return sorted(found, key=repr)
 
 
-@by_mode
+@by_mode_of_sentry
 @by_handler
 def test_sentry(make_server, events, base, mode):
     """Transactions and errors have the names, the spans and the request of inline."""
