@@ -143,7 +143,11 @@ def _execute_of(cls: type[RequestHandler], options: BodyOptions) -> _Execute:
     @functools.wraps(cls._execute)
     def _execute(self: Any, /, *args: Any, **kwargs: Any) -> Awaitable[None]:
         # A view: begun by a subclass, whose options count.
-        view = self if type(self) is LoopView else begin(self, options, held=True)
+        view = (
+            self
+            if issubclass(type(self), LoopView)
+            else begin(self, options, held=True)
+        )
         target: Any = self if view is None else view
         # What is inherited is looked up now: others may have wrapped it meanwhile.
         inherited: _Execute = (

@@ -74,6 +74,13 @@ def dispatch_in_line(
     return _in_line(portal, handler, where, body, _admit)
 
 
+def dispatch_always(
+    portal: Portal, handler: RequestHandler, where: Placement, body: Callable[[], Any]
+) -> OffloadFuture:
+    """Run ``body`` likewise, however full the executor is."""
+    return _in_line(portal, handler, where, body, _admit_always)
+
+
 def dispatch_not_awaited(
     portal: Portal,
     handler: RequestHandler,
@@ -85,7 +92,7 @@ def dispatch_not_awaited(
     Such hooks clean up: they run however full the executor is, and their
     errors are logged.
     """
-    future = _in_line(portal, handler, where, body, _admit_always)
+    future = dispatch_always(portal, handler, where, body)
     future.add_done_callback(functools.partial(_log_not_awaited, where.endpoint.name))
 
 

@@ -21,7 +21,7 @@ import weakref
 from collections.abc import Iterable, Mapping
 from typing import Any, Callable, NamedTuple, Optional
 
-from tornado.web import RequestHandler
+from tornado.web import HTTPError, RequestHandler
 
 from tornado_unblock._handlers.methods import VERBS
 from tornado_unblock._handlers.plan import RequestPlan
@@ -169,8 +169,62 @@ for _name in _OFTEN:
 for _name in ("_execute", "prepare", "finish", *VERBS):
     setattr(LoopView, _name, property(functools.partial(_get_hop, name=_name)))
 
+
+class EarlyView(LoopView):
+    """A view that keeps an error from before ``prepare``, to be raised there.
+
+    Tornado awaits nothing before that, and so no worker that answers an error.
+
+    Attributes:
+        _unblock_early: The first error.
+    """
+
+    __slots__ = ("_unblock_early",)
+
+    _unblock_early: Optional[Exception]
+
+    def __init__(
+        self,
+        handler: RequestHandler,
+        plan: RequestPlan,
+        hops: Mapping[str, HopFunction],
+    ) -> None:
+        LoopView.__init__(self, handler, plan, hops)
+        _set_early(self, None)
+
+    @property
+    def SUPPORTED_METHODS(self) -> Any:
+        """What Tornado looks up the request's method in, first of all."""
+        own = self._unblock_target.SUPPORTED_METHODS
+        method = self._unblock_target.request.method
+        if method in own:
+            return own
+        _set_early(self, HTTPError(405))
+        return (method,)
+
+
+def _check(name: str, view: EarlyView) -> Callable[..., Any]:
+    own: Callable[..., Any] = getattr(view._unblock_target, name)
+
+    def check(*args: Any, **kwargs: Any) -> Any:
+        if view._unblock_early is None:
+            try:
+                return own(*args, **kwargs)
+            except Exception as error:
+                _set_early(view, error)
+        return None  # what comes of it is not looked at before `prepare`
+
+    return check
+
+
+for _name in ("_cross_origin_protection", "check_xsrf_cookie", "decode_argument"):
+    setattr(EarlyView, _name, property(functools.partial(_check, _name)))
+
 # Around `__setattr__`, which sets what the target has.
-_slots: dict[str, Any] = {**vars(_StandIn), **vars(MethodHop), **vars(LoopView)}
+_slots: dict[str, Any] = {}
+for _cls in (_StandIn, MethodHop, LoopView, EarlyView):
+    _slots.update(vars(_cls))
+_set_early = _slots["_unblock_early"].__set__
 _set_method = _set_handler = _slots["_unblock_target"].__set__
 _set_hop = _slots["_unblock_hop"].__set__
 _set_hops = _slots["_unblock_hops"].__set__
@@ -181,11 +235,20 @@ _set_within = _slots["_unblock_within"].__set__
 
 _transparent(MethodHop)
 _transparent(LoopView)
+_transparent(EarlyView)
 
 
 def set_ran(view: LoopView) -> None:
     """Take note that the verb has run: Tornado will call it next."""
     _set_ran(view, True)
+
+
+def take_early(view: EarlyView) -> Optional[Exception]:
+    """Return the error from before ``prepare``, if there is one, and let go of it."""
+    error = view._unblock_early
+    if error is not None:
+        _set_early(view, None)
+    return error
 
 
 def set_answers(view: LoopView, answers: Mapping[str, Answer]) -> None:

@@ -34,15 +34,18 @@ from tornado_unblock._handlers.error_page import answer_error
 from tornado_unblock._handlers.forms import has_large_form, parse_first
 from tornado_unblock._handlers.in_turn import (
     dispatch,
+    dispatch_always,
     dispatch_in_line,
     dispatch_not_awaited,
 )
 from tornado_unblock._handlers.loop_view import (
+    EarlyView,
     HopFunction,
     LoopView,
     find_by_handler,
     intercept,
     set_ran,
+    take_early,
 )
 from tornado_unblock._handlers.methods import ASKED_AHEAD, NOT_AWAITED, base_of
 from tornado_unblock._handlers.options import BodyOptions
@@ -97,7 +100,8 @@ def begin(
     known = _known.of(portal).get(key) or _learn(portal, handler, options, held)
     if not known.plan.moves and not has_large_form(handler.request):
         return None
-    view = LoopView(handler, known.plan, known.hops)
+    make = EarlyView if known.plan.errors_hop else LoopView
+    view = make(handler, known.plan, known.hops)
     if known.by_handler:
         find_by_handler(view)
     return view
@@ -159,6 +163,8 @@ def _hops(cls: type[RequestHandler], plan: RequestPlan) -> dict[str, HopFunction
         hops["prepare"] = functools.partial(_hop, run)
     elif plan.errors_hop and is_async(cls.prepare):
         hops["prepare"] = _watch
+    if plan.errors_hop:
+        hops["prepare"] = functools.partial(_raise_early, hops.get("prepare"))
     if plan.decision.verb_hops:
         hops[plan.verb] = _hop_verb
     for name, step in plan.hooks.items():
@@ -207,6 +213,33 @@ def _hop(
     return _answered(view, future) if plan.errors_hop else future
 
 
+class _LeftUnfinished(Exception):
+    """An error page did not finish; the request ends with it all the same."""
+
+
+def _raise_early(hop: Optional[HopFunction], view: EarlyView, name: str) -> Any:
+    """Answer an error from before ``prepare`` where Tornado awaits that."""
+    error = take_early(view)
+    try:
+        if error is None:
+            own = getattr(view._unblock_target, name)
+            return own() if hop is None else hop(view, name)
+        if _for_worker(view, error):
+            return _answer_early(view, error)
+        raise error
+    finally:
+        del error  # error -> traceback -> this frame -> error: no cycle
+
+
+async def _answer_early(view: EarlyView, error: Exception) -> None:
+    handler, plan = view._unblock_target, view._unblock_plan
+    body = functools.partial(_step, _run_error, view, error)
+    del error  # no cycle, as above
+    await dispatch_always(current_portal(), handler, plan.step.placement, body)
+    if not handler._finished:
+        raise _LeftUnfinished
+
+
 def _hop_fallback(view: LoopView, name: str) -> Any:
     handler: Any = view._unblock_target
     answer = answer_by_wsgi(handler, view._unblock_plan.step.placement)
@@ -252,14 +285,20 @@ def _for_worker(view: LoopView, error: BaseException) -> bool:
     )
 
 
-def _hop_error(view: LoopView, name: str, error: BaseException) -> None:
-    handler, plan = view._unblock_target, view._unblock_plan
-    if not _for_worker(view, error):
-        # Without a worker there is only the loop thread to say so.
-        answer_error(handler, error)
+def _hop_error(view: EarlyView, name: str, error: BaseException) -> None:
+    if type(error) is _LeftUnfinished:
         return
-    body = functools.partial(_run_error, view, error)
-    dispatch_not_awaited(current_portal(), handler, plan.step.placement, body)
+    handler, plan = view._unblock_target, view._unblock_plan
+    error = take_early(view) or error
+    try:
+        if not _for_worker(view, error):
+            # Without a worker there is only the loop thread to say so.
+            answer_error(handler, error)
+            return
+        body = functools.partial(_run_error, view, error)
+        dispatch_not_awaited(current_portal(), handler, plan.step.placement, body)
+    finally:
+        del error  # no cycle, as above
 
 
 def _hop_in_line(view: LoopView, name: str, /, *args: Any) -> Any:

@@ -95,18 +95,21 @@ class SharedContext:
             value = None  # error -> traceback -> this frame -> error: no cycle
 
     def place_for(
-        self, awaited: object, before: contextvars.Context
+        self, future: object, before: contextvars.Context, *, cleans_up: bool = False
     ) -> Optional[Place]:
         """Return where a body is to run; None if that is for another context.
 
         Args:
-            awaited: What the coroutine awaits while the body may be in its Context.
+            future: That of the body: its coroutine has to await just this.
             before: The variables with which the body is to run.
+            cleans_up: Whether the coroutine may have ended as well.
         """
         if self._awaited is None:
             self._await_step()
-        place = self._place
-        if self._awaited is not awaited or not _are_same(before, place.context):
+        awaited, place = self._awaited, self._place
+        if awaited is not future and not (cleans_up and awaited is NOTHING_MORE):
+            return None
+        if not _are_same(before, place.context):
             return None
         self._before = before
         return place

@@ -46,7 +46,7 @@ from tornado_unblock._loop.frames import frame_of
 from tornado_unblock._loop.futures import deliver
 from tornado_unblock._loop.lease import Lease, here
 from tornado_unblock._loop.portal import Portal
-from tornado_unblock._loop.shared_context import NOTHING_MORE, Place, SharedContext
+from tornado_unblock._loop.shared_context import Place, SharedContext
 from tornado_unblock._offload import remote
 from tornado_unblock._offload.future import OffloadFuture
 
@@ -552,9 +552,9 @@ class Offload(Lease):
 
     def _find_place(self, shared: SharedContext) -> Union[contextvars.Context, Place]:
         """Return where it is to run: in that of who awaits it, or in a copy."""
-        awaited = NOTHING_MORE if self._cleans_up else self._future
-        place = shared.place_for(awaited, self._before)
-        return self._before.copy() if place is None else place
+        before, cleans_up = self._before, self._cleans_up
+        place = shared.place_for(self._future, before, cleans_up=cleans_up)
+        return before.copy() if place is None else place
 
     def _leave(self, outer: Optional[Lease], inner: Optional[Lease]) -> None:
         """Leave the thread as it was; once more, if it was interrupted."""

@@ -157,10 +157,38 @@ def test_prepare_of_others_put_on_the_class_later(make_server):
 
     server = make_server(("/", Handler))
     assert server.get("/").body == b"nobody"
+    server.call(all_quiet)
     Handler.prepare = Resets.prepare  # type: ignore[method-assign]
     Handler.on_finish = Resets.on_finish  # type: ignore[method-assign]
     Handler.ends = ends  # type: ignore[attr-defined]
     assert server.get("/").body == b"prepare"
+    server.until(lambda: ends)
+    assert ends == ["nobody"]
+
+
+def test_class_form_around_methods(make_server):
+    """Where the class shares a Context already, its methods are in that."""
+    ends: list[str] = []
+
+    @unblock
+    class Handler(RequestHandler):
+        async def prepare(self) -> None:
+            self.token = user.set("prepare")
+            await self.load()
+
+        @unblock
+        def load(self) -> None:
+            user.set("loaded")
+
+        def get(self) -> None:
+            self.write(user.get())
+
+        def on_finish(self) -> None:
+            user.reset(self.token)
+            ends.append(user.get())
+
+    server = make_server(("/", Handler))
+    assert server.get("/").body == b"loaded"
     server.until(lambda: ends)
     assert ends == ["nobody"]
 
