@@ -35,6 +35,10 @@ import tornado
 from tornado.testing import AsyncTestCase
 
 from tornado_unblock import testing
+from tornado_unblock._handlers.one_context import share_contexts
+
+# Before a test puts something of its own around Tornado's `_execute`, for a while.
+share_contexts()
 
 ROOT = Path(__file__).resolve().parents[1]
 IN_CI = os.environ.get("CI", "").lower() == "true"

@@ -17,7 +17,11 @@ from tornado.web import RequestHandler
 from tornado_unblock._connection.websocket import read_on
 from tornado_unblock._errors import RejectedError
 from tornado_unblock._handlers.methods import is_socket
-from tornado_unblock._handlers.ownership import Ownership, ownership_of
+from tornado_unblock._handlers.ownership import (
+    Ownership,
+    break_cycles_after,
+    ownership_of,
+)
 from tornado_unblock._limits.placement import Placement
 from tornado_unblock._loop.portal import Portal
 from tornado_unblock._offload.future import OffloadFuture
@@ -94,6 +98,23 @@ def dispatch_not_awaited(
     """
     future = dispatch_always(portal, handler, where, body)
     future.add_done_callback(functools.partial(_log_not_awaited, where.endpoint.name))
+
+
+def dispatch_on_finish(
+    portal: Portal, handler: RequestHandler, where: Placement, body: Callable[[], Any]
+) -> None:
+    """Run ``body``, which is ``on_finish``, likewise."""
+    break_cycles_after(ownership_of(handler, portal))
+    body = functools.partial(_run_on_finish, handler, body)
+    dispatch_not_awaited(portal, handler, where, body)
+
+
+def _run_on_finish(handler: RequestHandler, body: Callable[[], Any]) -> None:
+    """Run it as Tornado does; in a worker."""
+    try:
+        body()
+    finally:
+        handler._break_cycles()
 
 
 def _admit(offload: Offload, under_way: bool) -> OffloadFuture:

@@ -25,6 +25,7 @@ from tornado_unblock._handlers.in_turn import (
     dispatch,
     dispatch_in_line,
     dispatch_not_awaited,
+    dispatch_on_finish,
 )
 from tornado_unblock._handlers.methods import VERBS, is_socket, overridden
 from tornado_unblock._handlers.options import BodyOptions
@@ -160,7 +161,8 @@ def hand_over(
     step = _steps.of(portal).get(key) or _plan(portal, handler, fn, options)
     body = functools.partial(_run_body, handler, fn, args, kwargs, step)
     if not step.awaited:
-        dispatch_not_awaited(portal, handler, step.placement, body)
+        post = dispatch_on_finish if step.name == "on_finish" else dispatch_not_awaited
+        post(portal, handler, step.placement, body)
         return None
     if step.socket and is_socket(handler) and handler.ws_connection is not None:
         future = dispatch_in_line(portal, handler, step.placement, body)

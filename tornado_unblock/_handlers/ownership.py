@@ -46,7 +46,15 @@ class Ownership:
     # All for the loop thread only.
     __slots__ = (
         *("__weakref__", "_abandoned", "_between", "_ended", "_parted", "_portal"),
-        *("_waiting", "begun", "reserved_worker", "retry_after", "running", "task"),
+        *(
+            "_waiting",
+            "begun",
+            "on_finish_posted",
+            "reserved_worker",
+            "retry_after",
+            "running",
+            "task",
+        ),
     )
 
     # The response refers to this, and this does not to the response: no cycle.
@@ -67,6 +75,8 @@ class Ownership:
         self.retry_after: Optional[int] = None
         # Whether it had a worker, so that it may have others to the end.
         self.begun = False
+        # Whether a worker is to run `on_finish`, which the loop thread has called.
+        self.on_finish_posted = False
         # Its place among `requests_between_hops`.
         self._between: Optional[weakref.ref[Request]] = None
         # Whether its response is made, or its client has left.
@@ -348,6 +358,27 @@ def _answer_on_copies() -> None:
         _handle_request_exception
     )
     RequestHandler.send_error = send_error  # type: ignore[method-assign]
+
+
+def break_cycles_after(ownership: Ownership) -> None:
+    """Have a handler keep until the end of its ``on_finish`` what that may need."""
+    ownership.on_finish_posted = True
+    _break_cycles_late()
+
+
+@functools.cache
+def _break_cycles_late() -> None:
+    """Have Tornado break no cycles where a worker does so after ``on_finish``."""
+    own = RequestHandler._break_cycles
+
+    @functools.wraps(own)
+    def _break_cycles(self: RequestHandler) -> None:
+        ownership = _ownership_if_any(self)
+        posted = ownership is not None and ownership.on_finish_posted
+        if not posted or running_loop() is None:
+            own(self)
+
+    RequestHandler._break_cycles = _break_cycles  # type: ignore[method-assign]
 
 
 @functools.cache

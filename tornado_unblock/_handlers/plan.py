@@ -10,7 +10,7 @@ as a whole (`RequestPlan`, which is such steps, and what lies between them).
 
 import inspect
 from collections.abc import Mapping
-from typing import NamedTuple, Optional
+from typing import Any, NamedTuple, Optional
 
 from tornado import web
 from tornado.web import RequestHandler
@@ -305,7 +305,7 @@ def decorated_options(cls: type[RequestHandler], name: str) -> Optional[BodyOpti
 def below(method: object) -> object:
     """Return what a decorator says it stands around; None: nothing."""
     # Not the attribute: an object may claim any. A proxy has that of what it wraps.
-    own = getattr(method, "__dict__", None)
+    own = _ask(method, "__dict__")
     return own.get("__wrapped__") if isinstance(own, Mapping) else None
 
 
@@ -323,5 +323,12 @@ def own_options(cls: type[RequestHandler]) -> list[BodyOptions]:
 
 
 def _options(method: object) -> Optional[BodyOptions]:
-    options = getattr(method, "_self_unblock_options", None)
-    return options if isinstance(options, BodyOptions) else None
+    options = _ask(method, "_self_unblock_options")
+    return options if issubclass(type(options), BodyOptions) else None
+
+
+def _ask(method: object, name: str) -> Any:
+    try:
+        return getattr(method, name, None)
+    except Exception:  # a proxy of what is there within a request only
+        return None

@@ -28,6 +28,7 @@ from tornado_unblock._handlers.plan import (
     options_of_method,
 )
 from tornado_unblock._handlers.routes import Route, routes_of
+from tornado_unblock._handlers.running_loop import shows_loop
 from tornado_unblock._handlers.wsgi import is_on_loop
 
 # The options of the methods that have `unblock` on them.
@@ -131,6 +132,8 @@ def _verb_row(
     if body and not hooks and not decision.driven and _is_async_below(cls, name):
         body = False
         why = "its verb is a coroutine below a decorator, which runs in a worker"
+    if body and _sees_loop(cls, name, decision, hooks):
+        why += "; it sees the running loop"
     executor = ""
     if body or prepare or decision.verb_hops:
         executor = _executor_name(_chosen(cls, name, options, decision, decorated))
@@ -143,6 +146,16 @@ def _verb_row(
         executor=executor,
         why=why,
     )
+
+
+def _sees_loop(
+    cls: type[RequestHandler], name: str, decision: Decision, hooks: list[str]
+) -> bool:
+    """Whether what runs in workers finds the application's loop running there."""
+    if hooks:
+        return any(shows_loop(cls, hook) for hook in hooks)
+    shares = ("prepare", "on_finish") if decision.together else ()
+    return shows_loop(cls, name, *shares)
 
 
 def _hooks(

@@ -37,6 +37,7 @@ from tornado_unblock._handlers.in_turn import (
     dispatch_always,
     dispatch_in_line,
     dispatch_not_awaited,
+    dispatch_on_finish,
 )
 from tornado_unblock._handlers.loop_view import (
     EarlyView,
@@ -319,7 +320,8 @@ def _hop_not_awaited(view: LoopView, name: str, /, *args: Any) -> None:
         getattr(handler, name)(*args)
         return
     body = functools.partial(_run_hook, view, name, *args)
-    dispatch_not_awaited(current_portal(), handler, plan.hooks[name].placement, body)
+    post = dispatch_on_finish if name == "on_finish" else dispatch_not_awaited
+    post(current_portal(), handler, plan.hooks[name].placement, body)
     if vars(handler.request).pop(_PARKED, None) is not None:
         let_worker_go(handler)
 

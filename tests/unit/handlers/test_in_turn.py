@@ -8,9 +8,15 @@ import threading
 from typing import Any
 
 import pytest
-from tornado.web import HTTPError, RequestHandler, stream_request_body
+from tornado.web import (
+    Application,
+    HTTPError,
+    RequestHandler,
+    stream_request_body,
+)
 from tornado.websocket import WebSocketHandler, websocket_connect
 
+from tests.unit.conftest import all_quiet, read
 from tests.unit.gates import here
 from tornado_unblock import (
     RejectedError,
@@ -18,6 +24,7 @@ from tornado_unblock import (
     run_in_executor,
     statistics,
     unblock,
+    unblock_application,
 )
 from tornado_unblock._executors.registry import get_executor
 from tornado_unblock._limits.placement import placement
@@ -393,3 +400,39 @@ def test_follower_on_a_full_executor(make_server):
 
     free = threading.Event()
     assert make_server(("/", Handler)).get("/").body == b"served"
+
+
+# --- `on_finish` that the loop thread has called --------------------------------------
+
+
+@pytest.mark.parametrize("form", ["method", "application"])
+def test_on_finish_may_render(make_server, form):
+    """It comes before Tornado takes apart what a handler renders with, as inline."""
+    rendered: list[Any] = []
+    ends = threading.Event()
+    waiting: list[RequestHandler] = []
+
+    class Handler(RequestHandler):
+        def get(self) -> None:
+            self._auto_finish = False
+            waiting.append(self)
+
+        def on_finish(self) -> None:
+            rendered.extend([self.ui is not None, here()])
+            ends.set()
+
+    if form == "method":
+        Handler.on_finish = unblock(Handler.on_finish)  # type: ignore[method-assign]
+    app = Application([("/", Handler)])
+    server = make_server()
+    server.call(server.server.stop)
+    server.serve(unblock_application(app) if form == "application" else app)
+    client = server.send("/")
+    server.until(lambda: waiting)
+    server.call(all_quiet)
+    server.call(waiting[0].finish, "done")
+    assert ends.wait(WAIT)
+    server.call(all_quiet)
+    assert read(client).body == b"done"
+    assert rendered == [True, "unblock-default-1"]
+    assert waiting[0].ui is None

@@ -200,8 +200,13 @@ def test_what_else_stands_in_a_class(make_server):
         def __getattr__(self, name: str) -> Anything:
             return self
 
+    class Unbound:
+        def __getattribute__(self, name: str) -> Any:
+            raise RuntimeError("outside of a request")
+
     class Handler(RequestHandler):
         claims = Anything()
+        unbound = Unbound()
 
         @unblock
         def get(self) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import concurrent.futures
 import functools
 import re
@@ -72,7 +73,9 @@ def test_report():
     assert rows["/mixed$", "POST"].why.startswith(
         "on the loop, because its verb is a coroutine"
     )
-    assert rows["/socket$", "GET"].why == "a WebSocket: its hooks hop"
+    assert rows["/socket$", "GET"].why == (
+        "a WebSocket: its hooks hop; it sees the running loop"
+    )
     assert rows["/out$", "GET"][3:] == (
         *("loop", "loop", ""),
         "on the loop, because it is left out",
@@ -332,9 +335,8 @@ def test_what_is_reported_of_sockets_is_what_runs(serve, whole):
         on = re.sub(r"unblock-(.*)-\d+", r"\1", server.call(talk, path.rstrip("$")))
         assert on == (row.executor if row.body == "worker" else "loop"), row
     assert rows["/TalksByMethod$"].why == (
-        "a WebSocket: its hooks hop; @unblock is on on_message"
-        if whole
-        else "a WebSocket; @unblock is on on_message"
+        f"a WebSocket{': its hooks hop' if whole else ''}; "
+        "@unblock is on on_message; it sees the running loop"
     )
     assert rows["/TalksAsync$"].why == (
         "on the loop, because it is "
@@ -359,3 +361,40 @@ def test_attributes_that_claim_anything():
 
     (row,) = report(unblock_application(Application([("/", Odd)])))
     assert row.why == "all of it is sync"
+
+
+def test_who_sees_the_running_loop():
+    """A body whose code asks for it, and the hooks of WebSockets, but for some."""
+
+    class Asks(RequestHandler):
+        def prepare(self) -> None:
+            self.work = asyncio.get_running_loop
+
+        def get(self) -> None: ...
+
+    class ByMethod(RequestHandler):
+        @unblock
+        def get(self) -> None:
+            asyncio.get_running_loop()
+
+        @unblock
+        def post(self) -> None: ...
+
+    class RunsItsOwn(Socket):
+        def open(self) -> None:
+            asyncio.run(asyncio.sleep(0))
+
+        def on_message(self, message: object) -> None:
+            asyncio.run(asyncio.sleep(0))
+
+        def on_close(self) -> None:
+            asyncio.run(asyncio.sleep(0))
+
+    app = Application(
+        [("/a", Asks), ("/m", ByMethod), ("/s", Socket), ("/o", RunsItsOwn)]
+    )
+    rows = {(row.path, row.verb): row.why for row in report(unblock_application(app))}
+    sees = [
+        key for key, why in rows.items() if why.endswith("; it sees the running loop")
+    ]
+    assert sees == [("/a$", "GET"), ("/m$", "GET"), ("/s$", "GET")]

@@ -22,10 +22,6 @@ METHODS = {
 MODES = ["class", "application", *METHODS]
 
 
-# What this leaves on Tornado's class is there before anybody instruments that.
-unblock(lambda self: None)
-
-
 def serve(make_server: Any, base: Any, mode: str) -> Any:
     """Serve a fresh class made of ``base``, moved in this mode."""
     cls = type(base.__name__, (base,), {"__module__": base.__module__})
