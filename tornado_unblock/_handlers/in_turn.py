@@ -79,7 +79,7 @@ def dispatch_in_line(
 
 
 def dispatch_always(
-    portal: Portal, handler: RequestHandler, where: Placement, body: Callable[[], Any]
+    portal: Portal, handler: RequestHandler, where: Placement, body: Callable[[], object]
 ) -> OffloadFuture:
     """Run ``body`` likewise, however full the executor is."""
     return _in_line(portal, handler, where, body, _admit_always)
@@ -90,7 +90,7 @@ def dispatch_not_awaited(
     handler: RequestHandler,
     where: Placement,
     body: Callable[[], object],
-) -> None:
+) -> OffloadFuture:
     """Run ``body`` likewise, where Tornado does not wait for its result.
 
     Such hooks clean up: they run however full the executor is, and their
@@ -98,18 +98,21 @@ def dispatch_not_awaited(
     """
     future = dispatch_always(portal, handler, where, body)
     future.add_done_callback(functools.partial(_log_not_awaited, where.endpoint.name))
+    return future
 
 
 def dispatch_on_finish(
-    portal: Portal, handler: RequestHandler, where: Placement, body: Callable[[], Any]
+    portal: Portal, handler: RequestHandler, where: Placement, body: Callable[[], object]
 ) -> None:
     """Run ``body``, which is ``on_finish``, likewise."""
     break_cycles_after(ownership_of(handler, portal))
     body = functools.partial(_run_on_finish, handler, body)
-    dispatch_not_awaited(portal, handler, where, body)
+    future = dispatch_not_awaited(portal, handler, where, body)
+    if portal.shared_context is not None:
+        portal.shared_context.hooks.append(future)
 
 
-def _run_on_finish(handler: RequestHandler, body: Callable[[], Any]) -> None:
+def _run_on_finish(handler: RequestHandler, body: Callable[[], object]) -> None:
     """Run it as Tornado does; in a worker."""
     try:
         body()

@@ -15,6 +15,7 @@ makes on the loop thread and the bodies that it awaits in workers take turns in 
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import contextvars
 import types
@@ -65,9 +66,11 @@ class Place:
 class SharedContext:
     """The Context of one coroutine, and of the bodies that it awaits."""
 
-    __slots__ = ("_awaited", "_before", "_place", "_portal")
+    __slots__ = ("_awaited", "_before", "_place", "_portal", "hooks")
 
     def __init__(self, portal: Portal) -> None:
+        # What it has begun that nobody awaits, and what belongs to it all the same.
+        self.hooks: list[asyncio.Future[Any]] = []
         self._portal = portal
         self._place = Place(contextvars.copy_context())
         # What it was before the body that is in it. Set by that one's worker first.
@@ -156,6 +159,8 @@ def _steps(
         try:
             awaited = shared.step(step, value)
         except StopIteration as stop:
+            if shared.hooks:
+                yield from _await_hooks(shared.hooks)
             return cast(_T, stop.value)
         finally:
             value = None  # no cycle, as above
@@ -164,3 +169,9 @@ def _steps(
         except BaseException as error:
             value, step = error, coroutine.throw
         del awaited
+
+
+def _await_hooks(hooks: list[asyncio.Future[Any]]) -> Generator[Any, Any, None]:
+    # Who cancels it now is too late: all but these has ended.
+    with contextlib.suppress(asyncio.CancelledError):
+        yield from asyncio.wait(hooks).__await__()

@@ -101,8 +101,6 @@ HANDLERS = [
 
 by_handler = pytest.mark.parametrize("base", HANDLERS, ids=lambda base: base.__name__)
 by_mode = pytest.mark.parametrize("mode", MODES)
-# An unblocked `on_finish` alone runs when `_execute` has ended, and a transaction has.
-by_mode_of_sentry = pytest.mark.parametrize("mode", MODES[:-1])
 
 
 @pytest.fixture(autouse=True)
@@ -245,7 +243,7 @@ def reported(server: Any, events: list[Any]) -> list[Any]:
     return sorted(found, key=repr)
 
 
-@by_mode_of_sentry
+@by_mode
 @by_handler
 def test_sentry(make_server, events, base, mode):
     """Transactions and errors have the names, the spans and the request of inline."""

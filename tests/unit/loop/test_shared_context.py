@@ -253,6 +253,41 @@ def test_values_of_the_call():
     assert run(work) == ["called", "a moment later", "much later"]
 
 
+@pytest.mark.parametrize("cancelled", [False, True])
+def test_what_nobody_awaits(cancelled):
+    """The end of a coroutine is that of its hooks, or the moment it is cancelled."""
+
+    async def work() -> str:
+        shared = current_portal().shared_context
+        assert shared is not None
+        shared.hooks.append(hook)
+        begun.set()
+        return "done"
+
+    async def main() -> tuple[str, bool]:
+        nonlocal hook, begun
+        loop = asyncio.get_running_loop()
+        hook, begun = loop.create_future(), asyncio.Event()
+        steps: Any = in_one_context(current_portal(), work())
+
+        async def run() -> str:
+            return str(await steps)
+
+        task = loop.create_task(run())
+        await begun.wait()
+        await asyncio.sleep(0)
+        assert not task.done()
+        if cancelled:
+            task.cancel()
+        else:
+            hook.set_result(None)
+        return await task, hook.done()
+
+    hook: Any = None
+    begun: Any = None
+    assert asyncio.run(main()) == ("done", not cancelled)
+
+
 def test_future_is_awaited_as_it_is():
     """What is no coroutine makes no steps."""
 
