@@ -42,6 +42,46 @@ def many(server: Any, count: int, path: str = "/") -> list[bytes]:
     return bodies
 
 
+@pytest.mark.filterwarnings("ignore:.*on the loop thread remains")
+@pytest.mark.parametrize("names", [("get",), ("prepare", "get"), ("get", "on_finish")])
+def test_sqlalchemy_session_of_a_context_around_methods(make_server, tmp_path, names):
+    """What belongs to the context of a request is there wherever its parts run."""
+    sqlalchemy = pytest.importorskip("sqlalchemy")
+    orm = pytest.importorskip("sqlalchemy.orm")
+    request: contextvars.ContextVar[object] = contextvars.ContextVar("request")
+    engine = sqlalchemy.create_engine(
+        f"sqlite:///{tmp_path}/db",
+        poolclass=sqlalchemy.pool.NullPool,
+        connect_args={"check_same_thread": False},
+    )
+    Session = orm.scoped_session(orm.sessionmaker(engine), request.get)
+
+    class Handler(RequestHandler):
+        def prepare(self) -> None:
+            self.token = request.set(object())
+            self.db = Session()
+
+        def get(self) -> None:
+            assert Session() is self.db
+            self.write(f"{Session.execute(sqlalchemy.text('select 42')).scalar()}")
+
+        def on_finish(self) -> None:
+            assert Session() is self.db
+            Session.remove()
+            request.reset(self.token)
+            finished.release()
+
+    for name in names:
+        setattr(Handler, name, unblock(getattr(Handler, name)))
+    finished = threading.Semaphore(0)
+    server = serve(make_server, Handler, "method")
+    assert many(server, 20) == [b"42"] * 20
+    for _ in range(20):
+        assert finished.acquire(timeout=10)
+    assert not Session.registry.registry
+    engine.dispose()
+
+
 @MODES
 @pytest.mark.parametrize("scope", ["thread", "context"])
 def test_sqlalchemy_session_per_request(make_server, tmp_path, mode, scope):
