@@ -79,7 +79,10 @@ def dispatch_in_line(
 
 
 def dispatch_always(
-    portal: Portal, handler: RequestHandler, where: Placement, body: Callable[[], object]
+    portal: Portal,
+    handler: RequestHandler,
+    where: Placement,
+    body: Callable[[], object],
 ) -> OffloadFuture:
     """Run ``body`` likewise, however full the executor is."""
     return _in_line(portal, handler, where, body, _admit_always)
@@ -102,7 +105,10 @@ def dispatch_not_awaited(
 
 
 def dispatch_on_finish(
-    portal: Portal, handler: RequestHandler, where: Placement, body: Callable[[], object]
+    portal: Portal,
+    handler: RequestHandler,
+    where: Placement,
+    body: Callable[[], object],
 ) -> None:
     """Run ``body``, which is ``on_finish``, likewise."""
     break_cycles_after(ownership_of(handler, portal))

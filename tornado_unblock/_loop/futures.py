@@ -74,6 +74,12 @@ def _copy_not_awaited(own: asyncio.Future[_T], future: asyncio.Future[_T]) -> No
         own.exception()  # whoever made it is told of an error that nobody awaits
 
 
+def is_work(value: object) -> bool:
+    """Whether ``value`` is a coroutine, or something else that awaiting runs."""
+    kind = type(value)
+    return hasattr(kind, "__await__") and not issubclass(kind, asyncio.Future)
+
+
 class _Context(Protocol):
     def run(self, fn: Callable[..., Any], /, *args: Any) -> Any: ...
 
@@ -93,7 +99,7 @@ def deliver(value: object, future: asyncio.Future[object], context: _Context) ->
     elif issubclass(kind, concurrent.futures.Future):
         job = cast("concurrent.futures.Future[object]", value)
         copy_outcome(asyncio.wrap_future(job, loop=future.get_loop()), future)
-    elif hasattr(kind, "__await__"):
+    elif is_work(value):
         work = cast("Awaitable[object]", value)
         copy_outcome(context.run(asyncio.ensure_future, work), future)
     else:

@@ -3,6 +3,7 @@
 # Threads: the loop thread only, as any `asyncio.Future`.
 # Guarantees:
 # - awaiting it brings the context variables that the work changed to who awaits;
+# - what the work returns to be awaited is awaited in the place of it, by the same task;
 # - cancelling it abandons the work.
 """
 
@@ -10,7 +11,7 @@ from __future__ import annotations
 
 import asyncio
 import contextvars
-from collections.abc import Generator, Sequence
+from collections.abc import Awaitable, Coroutine, Generator, Sequence
 from typing import Any, Optional, Protocol
 
 from tornado_unblock._loop.latch import Latch
@@ -35,19 +36,30 @@ class OffloadFuture(asyncio.Future):  # type: ignore[type-arg]
     is_last = False
     # The context variables that the function changed, with their new values.
     changes: Sequence[tuple[contextvars.ContextVar[object], object]] = ()
+    # How many await it.
+    awaiters = 0
+    # What the function has returned for the one who awaits it to await in turn.
+    rest: Optional[Awaitable[object]] = None
 
     def __await__(self) -> Generator[object, None, Any]:
         # What `asyncio.Future` does, in one frame instead of two.
         try:
             if not self.done():
                 self._asyncio_future_blocking = True
+                self.awaiters += 1
                 yield self
-            return self.result()
+            result = self.result()
+        except BaseException:
+            if self.rest is not None:
+                _drop(self.rest)
+            raise
         finally:
             for variable, value in self.changes:
                 variable.set(value)
+            rest = self.rest
             # error -> traceback -> this frame -> Future -> error: no cycle.
             del self
+        return result if rest is None else (yield from rest.__await__())
 
     __iter__ = __await__
 
@@ -65,6 +77,12 @@ class OffloadFuture(asyncio.Future):  # type: ignore[type-arg]
         if cancelled and self.offload is not None:
             self.offload.abandon("whoever awaited it was cancelled")
         return cancelled
+
+
+def _drop(work: Awaitable[object]) -> None:
+    """Let go of what nobody will await, without a warning if it is a coroutine."""
+    if isinstance(work, Coroutine):
+        work.close()
 
 
 class WorkerFuture(OffloadFuture):

@@ -43,7 +43,7 @@ from tornado_unblock._executors.threads import ReservedWorker, WorkerExecutor
 from tornado_unblock._limits.placement import Placement
 from tornado_unblock._loop import thread_loop
 from tornado_unblock._loop.frames import frame_of
-from tornado_unblock._loop.futures import deliver
+from tornado_unblock._loop.futures import deliver, is_work
 from tornado_unblock._loop.lease import Lease, here
 from tornado_unblock._loop.portal import Portal
 from tornado_unblock._loop.shared_context import Place, SharedContext
@@ -761,6 +761,9 @@ class Offload(Lease):
         elif error is not None:
             future.set_exception(error)
         elif self._value is None:  # nearly always
+            future.set_result(None)
+        elif future.awaiters == 1 and is_work(self._value):
+            future.rest = self._value
             future.set_result(None)
         else:
             deliver(self._value, future, self._own_context())

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextvars
 import operator
 import threading
 from typing import Any
@@ -12,6 +13,8 @@ import pytest
 from tornado_unblock import (
     run_in_executor,
 )
+
+user: contextvars.ContextVar[str] = contextvars.ContextVar("user", default="nobody")
 
 
 def test_it_is_a_plain_future():
@@ -49,3 +52,69 @@ def test_future_of_a_worker():
         assert await pending == 7
 
     asyncio.run(main())
+
+
+# --- what the function returns to be awaited ------------------------------------------
+
+
+async def change() -> str:
+    user.set("changed")
+    await asyncio.sleep(0)
+    task = asyncio.current_task()
+    assert task is not None
+    return task.get_name()
+
+
+class Work:
+    """It is awaitable, and no coroutine."""
+
+    def __await__(self) -> Any:
+        return change().__await__()
+
+
+@pytest.mark.parametrize("make", [change, Work])
+def test_returned_work_is_done_by_who_awaits_it(make):
+    """By the same task, in the same context, as if the function ran there."""
+
+    def body() -> Any:
+        user.set("body")
+        return make()
+
+    async def main() -> None:
+        task: Any = asyncio.current_task()
+        assert await run_in_executor(body) == task.get_name()
+        assert user.get() == "changed"
+
+    asyncio.run(main())
+
+
+def test_returned_work_of_a_gather():
+    """Others than a coroutine get the result, too."""
+
+    async def main() -> None:
+        task: Any = asyncio.current_task()
+        works = [run_in_executor(lambda: change()), run_in_executor(Work)]
+        names = await asyncio.gather(*works)
+        assert task.get_name() not in names
+        assert user.get() == "nobody"
+
+    asyncio.run(main())
+
+
+@pytest.mark.parametrize("make", [change, Work])
+def test_returned_work_that_nobody_wants_any_more(make):
+    """Who awaits is cancelled just then: it is not begun, and nothing is said of it."""
+
+    async def main() -> None:
+        future: Any = run_in_executor(lambda: make())
+        future.add_done_callback(lambda _: task.cancel())
+        task: Any = asyncio.ensure_future(wait(future))
+        with pytest.raises(asyncio.CancelledError):
+            await task
+        assert future.result() is None
+
+    async def wait(future: Any) -> None:
+        await future
+
+    asyncio.run(main())
+    assert user.get() == "nobody"
