@@ -166,6 +166,10 @@ def _steps(
             value = None  # no cycle, as above
         try:
             value, step = (yield awaited), coroutine.send
+        except GeneratorExit:
+            # It is dropped, in whatever thread, and maybe the coroutine is already.
+            coroutine.close()
+            raise
         except BaseException as error:
             value, step = error, coroutine.throw
         del awaited

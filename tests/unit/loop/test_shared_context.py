@@ -253,6 +253,30 @@ def test_values_of_the_call():
     assert run(work) == ["called", "a moment later", "much later"]
 
 
+@pytest.mark.parametrize("first", ["steps", "coroutine"])
+def test_dropped_before_its_end(first):
+    """Whichever the collector closes first, both are closed, and nothing is said."""
+    closed: list[bool] = []
+
+    async def work() -> None:
+        try:
+            await asyncio.sleep(0)
+        finally:
+            closed.append(True)
+
+    async def main() -> None:
+        coroutine = work()
+        steps: Any = in_one_context(current_portal(), coroutine)
+        steps.send(None)
+        both = {"steps": steps, "coroutine": coroutine}
+        both.pop(first).close()
+        assert closed == [True]
+        both.popitem()[1].close()
+
+    asyncio.run(main())
+    assert closed == [True]
+
+
 @pytest.mark.parametrize("cancelled", [False, True])
 def test_what_nobody_awaits(cancelled):
     """The end of a coroutine is that of its hooks, or the moment it is cancelled."""
