@@ -52,11 +52,12 @@ class OffloadFuture(asyncio.Future):  # type: ignore[type-arg]
         except BaseException:
             if self.rest is not None:
                 _drop(self.rest)
+                self.rest = None
             raise
         finally:
             for variable, value in self.changes:
                 variable.set(value)
-            rest = self.rest
+            rest, self.rest = self.rest, None
             # error -> traceback -> this frame -> Future -> error: no cycle.
             del self
         return result if rest is None else (yield from rest.__await__())

@@ -28,7 +28,8 @@ import logging
 import threading
 import time
 import traceback
-from typing import Any, Callable, Optional, Protocol, Union
+from collections.abc import Awaitable
+from typing import Any, Callable, Optional, Protocol, Union, cast
 
 from tornado_unblock._errors import (
     AbandonedError,
@@ -763,7 +764,7 @@ class Offload(Lease):
         elif self._value is None:  # nearly always
             future.set_result(None)
         elif future.awaiters == 1 and is_work(self._value):
-            future.rest = self._value
+            future.rest = cast("Awaitable[object]", self._value)
             future.set_result(None)
         else:
             deliver(self._value, future, self._own_context())
