@@ -4,6 +4,7 @@
   beside it, and the lag of the same loop when it enqueues nothing;
 - throughput of one worker thread: jobs a second, beside plain huey on the same disk,
   asked for and run by the same code, both with ``synchronous=FULL``;
+- --brokers: the same beside plain dramatiq, on RabbitMQ and Redis of this machine;
 - rerun: how long after kill -9 of a worker's process, which is started again at once,
   its job begins again;
 - --peers: the same of other libraries; see `benchmarks/jobs_peers.py`;
@@ -15,27 +16,31 @@ from __future__ import annotations
 import argparse
 import asyncio
 import contextlib
+import logging
 import os
 import select
 import signal
 import subprocess
 import sys
 import tempfile
+import threading
 import time
+import uuid
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Any, Callable
+from typing import Any, Callable, Optional
 
 import psycopg
 from huey import SqliteHuey
 from huey.api import logger
 
-from benchmarks.jobs_peers import compare
+from benchmarks.jobs_peers import AMQP, REDIS, compare
 from tornado_unblock.jobs import Jobs
 
 ENQUEUED = 1000
 TURNS = 10
 THROUGHPUT = 1000
+EACH_TURN = 300
 QUEUED = 10_000
 RERUNS = 5
 
@@ -195,6 +200,87 @@ def _rates(
     return THROUGHPUT / (asked - began), THROUGHPUT / (ended - asked)
 
 
+def brokers() -> list[str]:
+    """Measure one worker beside plain dramatiq, in turns, the best of ten."""
+    for name in ("pika", "dramatiq"):
+        logging.getLogger(name).setLevel("CRITICAL")
+    lines = []
+    for place, url, state in [("RabbitMQ", AMQP, REDIS), ("Redis", REDIS, None)]:
+        ours, plain = [], []
+        for _ in range(TURNS):
+            ours.append(_ours_on(url, state))
+            plain.append(_plain_on(url))
+        lines += [
+            f"{place:20}enqueue/s    run/s   (best of {len(ours)})",
+            *(
+                f"{name:20}{max(r[0] for r in each):9.0f}{max(r[1] for r in each):9.0f}"
+                for name, each in [("  with jobs", ours), ("  plain dramatiq", plain)]
+            ),
+            f"{'  ratio':20}{_ratio(ours, plain, 0):9.2f}{_ratio(ours, plain, 1):9.2f}",
+        ]
+    return lines
+
+
+def _ours_on(url: str, state: Optional[str]) -> tuple[float, float]:
+    from tornado_unblock.jobs.broker import Workers
+
+    app = Jobs(f"bench_{uuid.uuid4().hex}")
+    app.configure(f"dramatiq+{url}", state=state)
+    done = threading.Semaphore(0)
+    job = app.job(name="nothing")(lambda n: done.release())
+    app.engine.store.ping()
+    rates = _rates_of(
+        job.later, lambda: Workers(app.engine, 1, app.engine.perform), done
+    )
+    app.engine.store.close()
+    return rates
+
+
+def _plain_on(url: str) -> tuple[float, float]:
+    import dramatiq
+    from dramatiq.brokers.rabbitmq import RabbitmqBroker
+    from dramatiq.brokers.redis import RedisBroker
+
+    if url == AMQP:
+        broker: Any = RabbitmqBroker(url=url, confirm_delivery=True)
+    else:
+        broker = RedisBroker(url=url)
+    done = threading.Semaphore(0)
+    name = f"bench_{uuid.uuid4().hex}"
+
+    def nothing(n: int) -> None:
+        done.release()
+
+    actor: Any = dramatiq.actor(nothing, broker=broker, queue_name=name)
+
+    def start() -> Any:
+        worker = dramatiq.Worker(broker, worker_threads=1, worker_timeout=250)
+        worker.start()
+        return worker
+
+    rates = _rates_of(actor.send, start, done)
+    broker.close()
+    return rates
+
+
+def _rates_of(
+    ask: Callable[[int], Any], start: Callable[[], Any], done: threading.Semaphore
+) -> tuple[float, float]:
+    ask(0)  # the queue is there
+    began = time.perf_counter()
+    for n in range(EACH_TURN):
+        ask(n)
+    asked = time.perf_counter()
+    worker = start()
+    done.acquire()
+    first = time.perf_counter()
+    for _ in range(EACH_TURN):
+        done.acquire()
+    ended = time.perf_counter()
+    worker.stop(5000)
+    return EACH_TURN / (asked - began), EACH_TURN / (ended - first)
+
+
 def rerun(directory: Path, url: str) -> list[str]:
     """Measure how long a job waits whose worker was killed."""
     (directory / "benched.py").write_text(MODULE.format(url=url))
@@ -297,12 +383,18 @@ def main() -> None:
         metavar="WORD",
         help="only reruns, of all libraries, or of those with a word in their name",
     )
+    parser.add_argument(
+        "--brokers", action="store_true", help="only rates on RabbitMQ and Redis"
+    )
     parser.add_argument("--limit", type=float, default=60.0, help="seconds for a rerun")
     arguments = parser.parse_args()
     if arguments.peers is not None:
         for line in compare(arguments.postgresql, arguments.limit, arguments.peers):
             sys.stdout.write(f"{line}\n")
             sys.stdout.flush()
+        return
+    if arguments.brokers:
+        sys.stdout.write("\n".join(brokers()) + "\n")
         return
     with tempfile.TemporaryDirectory() as name:
         directory = Path(name)

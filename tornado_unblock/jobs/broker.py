@@ -97,10 +97,27 @@ class _RedisBroker(RedisBroker):
     on: under another name, what stands under the old one goes back to the queue.
     """
 
-    def __init__(self, **kwargs: Any) -> None:
+    def __init__(self, records: Records, **kwargs: Any) -> None:
         init: Any = super().__init__
-        init(**kwargs)
+        init(client=records.client, **kwargs)
         self._consumed: set[str] = set()
+        self._records, self._new = records, threading.local()
+        self._script = self.scripts["dispatch"]
+        self.scripts["dispatch"] = self._call
+
+    def enqueue_new(self, message: Any, record: dict[str, Any], **kwargs: Any) -> None:
+        """Enqueue a message and write down its job: one call, so both or neither."""
+        self._new.record = record
+        try:
+            self.enqueue(message, **kwargs)
+        finally:
+            self._new.record = None
+
+    def _call(self, keys: Any, args: Any) -> Any:
+        record = getattr(self._new, "record", None)
+        if record is None or args[0] != "enqueue":
+            return self._script(keys=keys, args=args)
+        return self._records.asked_for_with(record, self._script, keys, args)
 
     def consume(self, queue_name: str, prefetch: int = 1, timeout: int = 5000) -> Any:
         """Begin to fetch, or do so again."""
@@ -164,7 +181,7 @@ class DramatiqStore:
         middleware: list[Any] = [_KeepsWhatFailed()]
         if not self.on_rabbitmq:
             return _RedisBroker(
-                client=self.records.client,
+                self.records,
                 middleware=middleware,
                 namespace="unblock",
                 heartbeat_timeout=_SILENCE,
@@ -221,14 +238,17 @@ class DramatiqStore:
 
     def _put(self, job: NewJob) -> tuple[str, bool]:
         record = new_record(job)
-        self.publish(record, job.run_at)
-        try:
-            self.records.asked_for(record)
-        except JobStoreError as error:
-            if not self.on_rabbitmq:
-                raise
-            # It is with the broker, and who begins it writes it down.
-            app_log.warning("Job %s has no state for now: %s", job.id, error)
+        if not self.on_rabbitmq:
+            message, delay = self._message(record, job.run_at)
+            with self.publisher() as broker:
+                broker.enqueue_new(message, record, delay=delay)
+        else:
+            self.publish(record, job.run_at)
+            try:
+                self.records.asked_for(record)
+            except JobStoreError as error:
+                # It is with the broker, and who begins it writes it down.
+                app_log.warning("Job %s has no state for now: %s", job.id, error)
         self.on_put()
         return job.id, True
 
@@ -249,10 +269,16 @@ class DramatiqStore:
         Raises:
             JobStoreError: It cannot be reached, or has no room.
         """
+        self.send(*self._message(record, run_at))
+
+    def _message(
+        self, record: dict[str, Any], run_at: float
+    ) -> tuple[Any, Optional[int]]:
+        """Return the message of a job, and its delay in milliseconds."""
         delay = run_at - time.time()
         options = {"broker_priority": int(record["priority"])}
         message: Any = dramatiq.Message(self.queue, _ACTOR, (record,), {}, options)
-        self.send(message, int(delay * 1000) if delay > 0 else None)
+        return message, int(delay * 1000) if delay > 0 else None
 
     def send(self, message: Any, delay: Optional[int]) -> Any:
         """Have dramatiq enqueue a message, over the one connection."""

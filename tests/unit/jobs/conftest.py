@@ -169,6 +169,7 @@ def broker_app(broker_place: tuple[str, Optional[str]]) -> Iterator[Jobs]:
         client.delete(key)
     if store.on_rabbitmq:
         with store.publisher() as broker:
-            for suffix in ("", ".DQ", ".XQ"):
-                broker.channel.queue_delete(store.queue + suffix)
+            for name in (store.queue, f"{store.queue}.other"):
+                for suffix in ("", ".DQ", ".XQ"):
+                    broker.channel.queue_delete(name + suffix)
     store.close()
