@@ -61,6 +61,7 @@ copybutton_prompt_text = "$ "
 html_show_sphinx = False
 
 autodoc_typehints = "signature"
+maximum_signature_line_length = 72
 # Variables of types, and types that only users of an extra ever see.
 nitpick_ignore_regex = [(r"py:.*", r"_[A-Z]\w*(\.\w+)?|Watcher|JobOptions|OpenSSL\..*")]
 autodoc_member_order = "bysource"

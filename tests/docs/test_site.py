@@ -65,12 +65,19 @@ def public_modules() -> Iterator[ModuleType]:
                 continue
 
 
+#: Written there, and imported from a module beside `status`, under which it is listed.
+WRITTEN_IN = (
+    "tornado_unblock.status.prometheus",
+    "tornado_unblock.status.opentelemetry",
+)
+
+
 def public_names() -> set[str]:
     return {
         f"{module.__name__}.{name}"
         for module in public_modules()
         for name in getattr(module, "__all__", ())
-        if _is_ours(module, name)
+        if module.__name__ not in WRITTEN_IN and _is_ours(module, name)
     }
 
 
