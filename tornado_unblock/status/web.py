@@ -118,6 +118,17 @@ def check_hosts(hosts: object) -> None:
             )
 
 
+class _Event(NamedTuple):
+    """What has changed between two states of a page."""
+
+    before: Parts
+    now: Parts
+    text: str
+
+
+_NOTHING: Parts = {}
+
+
 class Page:
     """What the handlers of one page share.
 
@@ -151,6 +162,8 @@ class Page:
         self._loop: Optional[asyncio.AbstractEventLoop] = None
         # By whose they are: when they were asked for, and what they are.
         self._parts: dict[Optional[int], tuple[float, asyncio.Future[Parts]]] = {}
+        # By the identities of what they are made of, which they keep alive.
+        self._events: dict[tuple[int, int], _Event] = {}
         self._loader = Loader(str(ASSETS))
 
     def begin(self) -> None:
@@ -264,6 +277,17 @@ class Page:
             self._parts = {**kept, process: (now, parts)}
         # Others wait for the same: who leaves does not end it.
         return await asyncio.shield(parts)
+
+    def event(self, before: Parts, now: Parts) -> str:
+        """Return what tells a browser what has changed; made once for all."""
+        key = (id(before), id(now))
+        if key not in self._events:
+            changed = {k: v for k, v in now.items() if before.get(k) != v}
+            text = f"data: {json.dumps(changed)}\n\n"
+            kept = [event for event in self._events.values() if event.now is now]
+            self._events = {(id(e.before), id(e.now)): e for e in kept}
+            self._events[key] = _Event(before, now, text)
+        return self._events[key].text
 
     async def _make_parts(self, process: Optional[int]) -> Parts:
         if process is None:
@@ -468,24 +492,25 @@ class _Events(_Guarded):
         self.set_header("Content-Type", "text/event-stream")
         self.set_header("X-Accel-Buffering", "no")  # nginx
         portal, end = current_portal(), time.monotonic() + LONGEST
-        sent: Parts = {}
+        sent = _NOTHING
         while not self._gone.is_set() and time.monotonic() < end:
             try:
                 parts = await self.page.parts(process)
             except AbsentError:
                 if not sent:
                     raise HTTPError(404) from None
-                await self._tell({"alarms": self.page.alarms(overview.gone_alarm())})
+                alarms = {"alarms": self.page.alarms(overview.gone_alarm())}
+                await self._tell(self.page.event(_NOTHING, alarms))
                 return
-            await self._tell({k: v for k, v in parts.items() if sent.get(k) != v})
+            await self._tell(self.page.event(sent, parts))
             sent = parts
             if is_draining(portal):
                 return
             with contextlib.suppress(asyncio.TimeoutError):
                 await asyncio.wait_for(self._gone.wait(), EVERY)
 
-    async def _tell(self, changed: Parts) -> None:
-        self.write(f"data: {json.dumps(changed)}\n\n")
+    async def _tell(self, event: str) -> None:
+        self.write(event)
         await self.flush()
 
 
