@@ -193,6 +193,7 @@ def join(port: int, address: str, directory: Optional[str] = None) -> Group:
     try:
         folder = private_folder(directory)
         with _joining, _locked(folder, port):
+            _sweep(folder)
             group = Group(_bind_or_share(port, address, folder), folder)
             try:
                 group.listen()
@@ -364,14 +365,29 @@ def _given_socket(
     return None
 
 
-def _members(folder: str, port: int) -> list[Member]:
+def _members(folder: str, port: Optional[int]) -> list[Member]:
+    """Return who is there on a port, or on any."""
     found = []
     for name in sorted(os.listdir(folder)):
         start, _, rest = name.partition("-")
         process = rest.partition("-")[0]
-        if start == str(port) and process.isdecimal():
+        wanted = start.isdecimal() if port is None else start == str(port)
+        if wanted and process.isdecimal():
             found.append(Member(int(process), os.path.join(folder, name)))
     return found
+
+
+def _sweep(folder: str) -> None:
+    """Remove the files of processes that were killed, whatever port they served."""
+    for member in _members(folder, None):
+        with socket.socket(socket.AF_UNIX) as asking:
+            asking.setblocking(False)
+            try:
+                asking.connect(member.path)
+            except ConnectionRefusedError:
+                _remove(member.path)
+            except OSError:
+                pass  # it is stopped, or has just gone
 
 
 async def _ask(path: str, word: str) -> bytes:

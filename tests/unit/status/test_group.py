@@ -210,6 +210,23 @@ def test_the_gone_and_the_mute_are_passed_over(joined, folder, monkeypatch):
     assert os.path.exists(strange)
 
 
+def test_what_the_killed_have_left_is_removed(joined, folder):
+    """Of any port: those of a port that was free are never asked for again."""
+    first = joined()
+    stale = f"{own(folder)}/7-1-00"
+    full = f"{own(folder)}/8-1-00"
+    with socket.socket(socket.AF_UNIX) as gone:
+        gone.bind(stale)
+    with socket.socket(socket.AF_UNIX) as stopped, socket.socket(socket.AF_UNIX) as one:
+        stopped.bind(full)
+        stopped.listen(0)
+        one.connect(full)
+        joined()
+        assert os.path.exists(full)
+    assert not os.path.exists(stale)
+    assert len(first.members()) == 1
+
+
 def test_a_line_that_is_full(joined, folder, monkeypatch):
     """Who is stopped takes no more questions: it is passed over, and said so."""
     full = f"{own(folder)}/7-1-00"
