@@ -16,6 +16,8 @@ import asyncio
 import collections
 import gc
 import math
+import select
+import selectors
 import threading
 import time
 from typing import Any, Callable, NamedTuple, Optional
@@ -56,10 +58,10 @@ class LoopClock:
         # Constant.
         *("_beat", "_limit", "_remove", "_wake", "loop", "measured_by", "since"),
         # Written on the loop's thread.
-        *("busy", "collecting_since", "collections", "ended", "longest", "run"),
-        *("previous", "squares", "started", "turns", "_beating"),
+        *("bound", "busy", "collecting_since", "collections", "ended", "longest"),
+        *("previous", "run", "squares", "started", "turns", "_beating"),
         # Written by the watcher.
-        *("name", "paused"),
+        *("name", "paused", "_removed"),
         # As given; below zero to have the next turn told of, whatever it takes.
         "threshold",
     )
@@ -73,6 +75,7 @@ class LoopClock:
     ) -> None:
         self.loop = loop
         self._limit = self.threshold = threshold
+        self.bound = 0.0
         self.since = now()
         self._wake = wake
         self._beat = beat
@@ -90,7 +93,7 @@ class LoopClock:
         )
         self.collecting_since = 0.0
         self._beating: Any = None
-        self.paused = False
+        self.paused = self._removed = False
         self.name = ""
         self._remove: Optional[Callable[[], None]] = None
         self.measured_by = ""
@@ -134,7 +137,7 @@ class LoopClock:
         self.busy = self.squares = self.longest = 0.0
         self.since = now()
         self.ended.clear()
-        self.threshold = -1.0
+        self.threshold = self.bound = -1.0
 
     def remove(self) -> None:
         """Leave the loop as it was; any thread."""
@@ -158,25 +161,28 @@ class LoopClock:
 
     def _wrap(self, selector: Any) -> None:
         own, clock, loop, time_now = selector.select, self, self.loop, now
+        poll, keys = _poll_of(selector)
         before = vars(selector).get("select")
 
-        def select(timeout: Optional[float] = None) -> Any:
-            began = clock.started
-            if began and clock.run is loop._thread_id:  # type: ignore[attr-defined]
-                turn = time_now() - began
-                clock.started = 0.0
+        def look(timeout: Optional[float] = None) -> Any:
+            # It happens in every turn: as few steps as can be.
+            ended = time_now()
+            turn = ended - clock.started
+            if turn < clock.bound and clock.run is loop._thread_id:  # type: ignore[attr-defined]
                 clock.turns += 1
                 clock.busy += turn
                 clock.squares += turn * turn
-                if turn > clock.longest:
-                    clock.longest = turn
-                if turn >= clock.threshold:
-                    clock._tell(began, began + turn)
-                clock.previous = began
-                if timeout == 0:
-                    # It does not wait: the next turn begins where this one ends.
-                    clock.started = began + turn
+                clock.previous = clock.started
+            else:
+                clock._end_unusual(ended)
+            if timeout == 0:
+                # It does not wait: the next turn begins where this one ends.
+                clock.started = ended
+                if poll is None:
                     return own(timeout)
+                events = poll(0, len(keys) or 1)
+                return _ready(events, keys) if events else events
+            clock.started = 0.0
             try:
                 return own(timeout)
             finally:
@@ -184,16 +190,33 @@ class LoopClock:
                 clock.started = time_now()
 
         def remove() -> None:
-            clock.threshold = math.inf
+            clock._removed = True
+            clock.bound = -math.inf
             # Unless another one has wrapped it since: then it just passes on.
-            if vars(selector).get("select") is select:
+            if vars(selector).get("select") is look:
                 del selector.select
                 if before is not None:
                     selector.select = before
 
-        selector.select = select
+        selector.select = look
         self.measured_by = "selector"
         self._remove = remove
+
+    def _end_unusual(self, ended: float) -> None:
+        """End a turn that is longer than all before it; or there was none."""
+        began, run = self.started, self.loop._thread_id  # type: ignore[attr-defined]
+        if not began or self.run is not run or self._removed:
+            self.run = run
+            return
+        turn = ended - began
+        self.turns += 1
+        self.busy += turn
+        self.squares += turn * turn
+        self.longest = max(self.longest, turn)
+        if turn >= self.threshold:
+            self._tell(began, ended)
+        self.bound = min(self.longest, self.threshold)
+        self.previous = began
 
     def _begin(self) -> None:
         """Measure the turn that is under way."""
@@ -212,12 +235,20 @@ class LoopClock:
             max(0.0, min(ended, end) - max(began, start))
             for start, end in self.collections
         )
-        mark = latest.get(threading.get_ident())
         # A handler is made in one turn, and begins to run in the next.
         since = time.time() - (now() - (self.previous or began))
-        owner = Owner(mark) if mark is not None and mark[-1] >= since else None
+        owner = self._latest_owner(since)
         self.ended.append(LongTurn(began, ended, collecting, owner))
         self._wake()
+
+    def _latest_owner(self, since: float) -> Optional[Owner]:
+        """Return the request that came last, if it came here, and later than that."""
+        mark = latest.mark
+        if mark is None or mark[-1] < since:
+            return None
+        # Of several loops that run, it may be another one's.
+        running = [clock for clock in clocks if clock.loop.is_running()]
+        return Owner(mark) if len(running) < 2 else None
 
     # -- a heartbeat -----------------------------------------------------------
 
@@ -256,6 +287,37 @@ class LoopClock:
         began, self.collecting_since = self.collecting_since, 0.0
         if began and now() - began >= _LONG_COLLECTION:
             self.collections.append((began, now()))
+
+
+def _poll_of(selector: Any) -> tuple[Any, Any]:
+    """Return what a selector of the standard library asks the system with, or None.
+
+    asyncio looks without waiting in most turns. To ask the system at once, as the
+    selector's own method would, saves more than it costs to read the clock.
+    """
+    plain = getattr(selectors, "EpollSelector", None)
+    if type(selector) is not plain or "select" in vars(selector):
+        return None, None
+    if plain.select.__module__ != selectors.__name__:
+        return None, None
+    poll = getattr(getattr(selector, "_selector", None), "poll", None)
+    keys = getattr(selector, "_fd_to_key", None)
+    return (poll, keys) if type(keys) is dict and poll is not None else (None, None)
+
+
+def _ready(
+    events: list[tuple[int, int]], keys: dict[int, selectors.SelectorKey]
+) -> list[tuple[selectors.SelectorKey, int]]:
+    """Return what the system has told of, in a selector's own words."""
+    ready = []
+    for number, told in events:
+        key = keys.get(number)
+        if key is not None:
+            # An error or the end is for whoever waits, to read or to write.
+            mask = selectors.EVENT_READ if told & ~select.EPOLLOUT else 0
+            mask |= selectors.EVENT_WRITE if told & ~select.EPOLLIN else 0
+            ready.append((key, mask & key.events))
+    return ready
 
 
 clocks: list[LoopClock] = []

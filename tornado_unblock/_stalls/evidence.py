@@ -38,6 +38,7 @@ class Reading(NamedTuple):
         process: Seconds of all the process's threads on processors.
         stood: Seconds by which the watcher woke too late though it waited neither for
             the interpreter nor for a processor, added up: all of the process stood.
+        kept: Seconds for which the watcher itself waited for the interpreter, added up.
     """
 
     at: float
@@ -46,6 +47,7 @@ class Reading(NamedTuple):
     waits: int
     process: float
     stood: float
+    kept: float = 0.0
 
 
 class Verdict(NamedTuple):
@@ -77,15 +79,15 @@ class ThreadCounts:
         self._folder = f"{_PROC}/{native}"
         self._file = _open(f"{self._folder}/schedstat")
 
-    def read(self, stood: float) -> Reading:
-        """Return the counts as they are now."""
+    def read(self, stood: float, kept: float = 0.0) -> Reading:
+        """Return the counts as they are now, with what the watcher says of itself."""
         numbers = [int(number) for number in _read(self._file).split()]
         if any(numbers):
             computed, queued, waits = numbers[0] / 1e9, numbers[1] / 1e9, numbers[2]
         else:  # no Linux, or one that does not count
             computed, queued, waits = self._processor_time(), 0.0, -1
         at, process = time.perf_counter(), time.process_time()
-        return Reading(at, computed, queued, waits, process, stood)
+        return Reading(at, computed, queued, waits, process, stood, kept)
 
     def _processor_time(self) -> float:
         if self._clock is not None:
@@ -145,14 +147,14 @@ class OwnCounts:
         self._counts = ThreadCounts(threading.get_ident(), threading.get_native_id())
         self._before = self._counts.read(0.0)
         self._sleeps_at = 0.0
-        self.stood = 0.0
+        self.stood = self.kept = 0.0
 
     def begin(self) -> None:
         """Call before the sleep."""
         self._sleeps_at = time.perf_counter()
 
     def end(self, seconds: float) -> None:
-        """Call after a sleep that was to take ``seconds`` at most."""
+        """Call after a sleep that was to take ``seconds``, unless it was cut short."""
         before, after = self._before, self._counts.read(0.0)
         self._before = after
         late = after.at - self._sleeps_at - seconds
@@ -160,6 +162,7 @@ class OwnCounts:
         # Its first wait is the sleep itself.
         waits = max(0, after.waits - before.waits - 1)
         asked = waits * sys.getswitchinterval() if before.waits >= 0 else late
+        self.kept += max(0.0, min(asked, late - queued))
         stood = late - queued - asked
         if stood >= _UNUSUAL:
             self.stood += stood
@@ -194,5 +197,8 @@ def _kept_from_interpreter(computed: float, before: Reading, after: Reading) -> 
     """Return how long others kept the interpreter from the thread, at most."""
     if before.waits < 0 or after.waits < 0:
         return 0.0
-    others = max(0.0, after.process - before.process - computed)
+    # Others have computed with it; or held it, and got no processor: then the watcher
+    # has waited for it too.
+    held = max(after.process - before.process, after.kept - before.kept)
+    others = max(0.0, held - computed)
     return min(others, (after.waits - before.waits) * sys.getswitchinterval())

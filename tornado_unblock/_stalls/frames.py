@@ -122,9 +122,8 @@ def take(
     # From here on the thread may go on: a file is read.
     steps, handle = walk.steps, walk.handle
     task = _task(loop)
-    found = owner_in(_context(handle, task)) or walk.request
-    if found is not None:
-        found.request_id()  # while the request is there
+    # A frame of Tornado's has the request itself, a context what was noted of it.
+    found = walk.request or owner_in(_context(handle, task))
     begins = 1 if handle is not None else _below_loop(steps)
     return Sample(
         tuple(steps),
@@ -179,10 +178,16 @@ def _delegate_in(frame: types.FrameType) -> Optional[Owner]:
     """Return whose request a frame of Tornado's serves, unless it is no such frame."""
     me = frame.f_locals.get("self")
     if isinstance(me, _HandlerDelegate):
-        return Owner(mark_of(me))
+        return _owner_of(me)
     if isinstance(me, RequestHandler) and frame.f_code is _EXECUTE:
-        return Owner(mark_of(_Delegate(me)))
+        return _owner_of(_Delegate(me))
     return None
+
+
+def _owner_of(delegate: Any) -> Owner:
+    owner = Owner(mark_of(delegate))
+    owner.ask(delegate.request)
+    return owner
 
 
 class _Delegate:

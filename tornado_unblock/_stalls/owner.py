@@ -6,7 +6,7 @@ the handler, tells whose all of it is.
 
 # Threads: `mark` runs on loop threads; all else on the watcher's, which only reads.
 # Guarantees:
-# - a context that outlives its request keeps no handler and no request alive;
+# - of a request that is over a context keeps the headers, neither body nor handler;
 # - what a client sends is cut short, has no control characters, and never is a key.
 """
 
@@ -14,12 +14,10 @@ from __future__ import annotations
 
 import contextvars
 import functools
-import threading
-import weakref
 from collections.abc import Mapping
 from typing import Any, NamedTuple, Optional
 
-from tornado.httputil import HTTPServerRequest
+from tornado.httputil import HTTPHeaders, HTTPServerRequest
 from tornado.routing import PathMatches, Rule, RuleRouter
 from tornado.web import Application, RequestHandler, _HandlerDelegate
 
@@ -33,7 +31,7 @@ _LONGEST = 200
 class Mark(NamedTuple):
     """What is noted of a request. Each makes one, but as a plain tuple."""
 
-    request: weakref.ref[HTTPServerRequest]
+    headers: HTTPHeaders
     application: Any
     made_by: Any
     method: Optional[str]
@@ -46,11 +44,11 @@ class Owner:
     """A request, as far as one may be named after it is over."""
 
     __slots__ = (
-        *("_application", "_handler_class", "_id", "_request", "method", "path"),
+        *("_application", "_handler_class", "_headers", "_id", "method", "path"),
     )
 
     def __init__(self, mark: Mark) -> None:
-        self._request, self._application, self._handler_class = mark[:3]
+        self._headers, self._application, self._handler_class = mark[:3]
         self.method, self.path, _ = mark[3:]
         # The watcher's: what names the request, once it was asked for.
         self._id: Optional[str] = None
@@ -86,14 +84,32 @@ class Owner:
     def request_id(self) -> str:
         """Return what names the request in other logs; "" if nothing does."""
         if self._id is None:
-            request = self._request()
-            self._id = _request_id(request) if request is not None else ""
+            self._id = _id_in(self._headers)
         return self._id
+
+    def ask(self, request: HTTPServerRequest) -> None:
+        """Take the id from the request itself, if it has one."""
+        for name in _ID_ATTRIBUTES:
+            # No property: it would run the program's code in the watcher.
+            value = vars(request).get(name)
+            if isinstance(value, (str, int)):
+                self._id = _clean(str(value))
+                return
 
 
 marked: contextvars.ContextVar[Mark] = contextvars.ContextVar("tornado_unblock_owner")
-latest: dict[int, Mark] = {}
-"""The latest request of each thread that serves, by the thread's number."""
+
+
+class Latest:
+    """The request that came last, on any thread."""
+
+    __slots__ = ("mark",)
+
+    def __init__(self) -> None:
+        self.mark: Optional[Mark] = None
+
+
+latest = Latest()
 
 
 def _class_of(made_by: Any) -> type:
@@ -109,17 +125,9 @@ def _clean(text: str) -> str:
     return "".join(c if c.isprintable() else repr(c)[1:-1] for c in kept)
 
 
-def _request_id(request: HTTPServerRequest) -> str:
-    for name in _ID_ATTRIBUTES:
-        # No property: it would run the program's code in the watcher.
-        value = vars(request).get(name)
-        if isinstance(value, (str, int)):
-            return _clean(str(value))
-    for name in _ID_HEADERS:
-        value = request.headers.get(name)
-        if value:
-            return _clean(value)
-    return ""
+def _id_in(headers: HTTPHeaders) -> str:
+    found = (headers.get(name) for name in _ID_HEADERS)
+    return _clean(next(filter(None, found), ""))
 
 
 def _route(router: Any, cls: type, path: str) -> Optional[str]:
@@ -152,7 +160,7 @@ def mark_of(delegate: Any) -> Mark:
     """Return what is noted of the request that ``delegate`` serves."""
     request = delegate.request
     return Mark(
-        weakref.ref(request),
+        request.headers,
         delegate.application,
         delegate.handler_class,
         request.method,
@@ -170,23 +178,21 @@ def mark_requests() -> None:
     if _own_execute is not None:
         return
     own = _own_execute = _HandlerDelegate.execute
-    ident, put, reset, ref = threading.get_ident, marked.set, marked.reset, weakref.ref
-    kept = latest
+    put, reset, kept = marked.set, marked.reset, latest
 
     @functools.wraps(own)
     def execute(self: _HandlerDelegate) -> Any:
         request = self.request
         # As `mark_of` does, but without a call: it happens to each request.
-        mark: Any = (
-            ref(request),
+        kept.mark = mark = (  # type: ignore[assignment]
+            request.headers,
             self.application,
             self.handler_class,
             request.method,
             request.path,
             request._start_time,
         )
-        kept[ident()] = mark
-        token = put(mark)
+        token = put(mark)  # type: ignore[arg-type]
         try:
             return own(self)
         finally:
@@ -201,4 +207,4 @@ def stop_marking() -> None:
     own, _own_execute = _own_execute, None
     if own is not None:
         _HandlerDelegate.execute = own  # type: ignore[method-assign]
-    latest.clear()
+    latest.mark = None

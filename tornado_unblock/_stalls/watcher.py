@@ -122,11 +122,11 @@ class _Watched:
         self.stalled = self.starved = 0.0
         self.stalls = 0
 
-    def read(self, stood: float) -> Optional[Reading]:
+    def read(self, stood: float, kept: float = 0.0) -> Optional[Reading]:
         """Read what the system has counted of its thread."""
         thread = self.clock.thread
         if thread is None:  # nobody runs the loop now; its last thread may be there
-            return self.counts.read(stood) if self.counts is not None else None
+            return self.counts.read(stood, kept) if self.counts is not None else None
         if self.counts is None or self.counts.thread != thread:
             if self.counts is not None:
                 self.counts.close()
@@ -135,7 +135,7 @@ class _Watched:
             )
             self.counts = ThreadCounts(thread, native)
             self.before = None
-        return self.counts.read(stood)
+        return self.counts.read(stood, kept)
 
     def waits_for_processor(self) -> bool:
         """Whether its thread may be in the line for a processor this moment."""
@@ -281,12 +281,12 @@ class Watcher:
         while going:
             going = not self._stopping
             own.begin()
-            woken = self._wake.acquire(timeout=pause)
+            self._wake.acquire(timeout=pause)
             # At once: C code that held the interpreter may be about to go on, and
             # whatever lets go of the interpreter lets it.
             samples = self._samples()
-            own.end(0.0 if woken else pause)
-            self._look_at_all(samples, own.stood)
+            own.end(pause)
+            self._look_at_all(samples, own)
             if self._unwritten and (now() >= self._next_write or not going):
                 self._safely(self._write)
         own.close()
@@ -316,13 +316,13 @@ class Watcher:
                     samples[key] = (began, now(), sample)
         return samples
 
-    def _look_at_all(self, samples: Samples, stood: float) -> None:
+    def _look_at_all(self, samples: Samples, own: OwnCounts) -> None:
         with self._lock:
             watched = list(self._watched.values())
         held = self._held
         dumps = (self._safely(held.rearm) if held is not None else None) or {}
         for one in watched:
-            self._safely(self._look, one, stood, samples, dumps)
+            self._safely(self._look, one, own, samples, dumps)
             if one.clock.loop.is_closed():
                 self._forget(one)
 
@@ -348,10 +348,10 @@ class Watcher:
         one.close()
 
     def _look(
-        self, one: _Watched, stood: float, samples: Samples, dumps: Dumps
+        self, one: _Watched, own: OwnCounts, samples: Samples, dumps: Dumps
     ) -> None:
         clock = one.clock
-        reading = one.read(stood)
+        reading = one.read(own.stood, own.kept)
         if one.before is None:
             one.before = reading
         held = dumps.get(clock.run or 0)

@@ -3,15 +3,20 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import gc
+import select
 import selectors
+import socket
 import threading
+import types
 from collections.abc import Iterator
 from typing import Any, Callable
 
 import pytest
 
 from tests.unit.stalls.conftest import WAIT
+from tests.unit.stalls.samples import Delegate
 from tornado_unblock._stalls import clock as module
 from tornado_unblock._stalls.clock import (
     LoopClock,
@@ -20,6 +25,7 @@ from tornado_unblock._stalls.clock import (
     now,
     watch_collector,
 )
+from tornado_unblock._stalls.owner import latest, mark_of
 
 
 class Closed:
@@ -225,6 +231,101 @@ def test_a_loop_that_runs_elsewhere(told: Told) -> None:
         thread.join(WAIT)
         clock.remove()
         loop.close()
+
+
+def test_what_the_system_tells_of(told: Told) -> None:
+    """A loop of epoll, which is asked at once, hears of the same as before."""
+    loop = asyncio.SelectorEventLoop()
+    clock = told.clock(loop, 60.0)
+    here, there = socket.socketpair()
+    here.setblocking(False)
+    there.setblocking(False)
+
+    async def main() -> bytes:
+        await until(lambda: clock.turns)
+        received = asyncio.ensure_future(loop.sock_recv(here, 10))
+        await asyncio.sleep(0)
+        there.send(b"heard")
+        # The loop never waits: there is always something to do.
+        await until(received.done)
+        return received.result()
+
+    try:
+        assert loop.run_until_complete(main()) == b"heard"
+    finally:
+        clock.remove()
+        here.close()
+        there.close()
+        loop.close()
+
+
+READ, WRITE = selectors.EVENT_READ, selectors.EVENT_WRITE
+EPOLL = hasattr(select, "epoll")
+
+
+@pytest.mark.skipif(not EPOLL, reason="there is no epoll")
+@pytest.mark.parametrize("wanted", [READ, WRITE, READ | WRITE])
+@pytest.mark.parametrize("state", ["quiet", "readable", "ended", "full"])
+def test_events_are_those_of_the_selector(wanted: int, state: str) -> None:
+    """They are put into the very words that the selector itself would use."""
+    selector = selectors.EpollSelector()
+    here, there = socket.socketpair()
+    here.setblocking(False)
+    if state == "readable":
+        there.send(b"x")
+    elif state == "ended":
+        there.close()
+    elif state == "full":
+        with contextlib.suppress(BlockingIOError):
+            while True:
+                here.send(b"x" * 65536)
+    selector.register(here, wanted, data="mine")
+    try:
+        poll, keys = module._poll_of(selector)
+        assert module._ready(poll(0, len(keys)), keys) == selector.select(0)
+        assert module._ready(poll(0, len(keys)), {}) == []
+    finally:
+        selector.close()
+        here.close()
+        there.close()
+
+
+@pytest.mark.skipif(not EPOLL, reason="there is no epoll")
+def test_selectors_that_are_not_asked_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whoever has changed what a selector does still has it done."""
+
+    class Own(selectors.EpollSelector):
+        """One of the program's."""
+
+    mine, wrapped, plain = Own(), selectors.EpollSelector(), selectors.EpollSelector()
+    monkeypatch.setattr(wrapped, "select", wrapped.select)
+    try:
+        assert module._poll_of(mine) == module._poll_of(wrapped) == (None, None)
+        assert module._poll_of(plain)[0] is not None
+        monkeypatch.setattr(selectors.EpollSelector, "select", lambda *args: [])
+        assert module._poll_of(plain) == (None, None)
+    finally:
+        mine.close()
+        wrapped.close()
+        plain.close()
+
+
+def test_whose_a_turn_was(told: Told, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The request that came last, unless another loop may have served it."""
+    loop = asyncio.SelectorEventLoop()
+    clock = told.clock(loop, 60.0)
+    mark = mark_of(Delegate())
+    monkeypatch.setattr(latest, "mark", None)
+    assert clock._latest_owner(0.0) is None
+    monkeypatch.setattr(latest, "mark", mark)
+    assert clock._latest_owner(mark[-1] + 1.0) is None
+    owner = clock._latest_owner(mark[-1])
+    assert owner is not None
+    assert owner.endpoint() == "Orders.get"
+    busy = types.SimpleNamespace(loop=types.SimpleNamespace(is_running=lambda: True))
+    monkeypatch.setattr(module, "clocks", [busy, busy])
+    assert clock._latest_owner(mark[-1]) is None
+    loop.close()
 
 
 def test_collections(told: Told, monkeypatch: pytest.MonkeyPatch) -> None:

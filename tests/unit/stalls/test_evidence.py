@@ -31,6 +31,10 @@ def after(**values: Any) -> Reading:
         (after(computed=0.1, queued=0.9, process=0.1), 0.1, True),
         # In the line for the interpreter, which other threads had.
         (after(computed=0.1, waits=0.9 / INTERVAL, process=1.0), 0.1, True),
+        # The same, and they had it without getting a processor.
+        (after(computed=0.1, waits=0.9 / INTERVAL, process=0.1, kept=1.0), 0.1, True),
+        # Blocked in one call, while the watcher waits for the interpreter.
+        (after(waits=1, kept=1.0), 1.0 - INTERVAL, False),
         # Many short waits, with no other thread to have the interpreter.
         (after(computed=0.1, waits=900, process=0.1), 1.0, False),
         # Blocked in one call while others compute.
@@ -98,20 +102,21 @@ class _Counts:
     def __init__(self, *readings: Reading) -> None:
         self._readings = list(readings)
 
-    def read(self, stood: float) -> Reading:
+    def read(self, stood: float, kept: float = 0.0) -> Reading:
         return self._readings.pop(0)
 
 
 @pytest.mark.parametrize(
-    ("reading", "stood"),
+    ("reading", "stood", "kept"),
     [
-        (after(at=1.025, waits=1), 1.0),  # stopped
-        (after(at=1.025, waits=1, queued=0.999), 0.0),  # in line for a processor
-        (after(at=1.025, waits=1 + 1.0 / INTERVAL), 0.0),  # for the interpreter
-        (after(at=0.03, waits=1), 0.0),  # timers are
+        (after(at=1.025, waits=1), 1.0, 0.0),  # stopped
+        (after(at=1.025, waits=1, queued=0.999), 0.0, 0.0),  # in line for a processor
+        (after(at=1.025, waits=1 + 1.0 / INTERVAL), 0.0, 1.0),  # for the interpreter
+        (after(at=0.03, waits=1), 0.0, 0.0),  # timers are
+        (after(at=0.02, waits=1), 0.0, 0.0),  # cut short: a turn has ended
     ],
 )
-def test_own_lateness(reading: Reading, stood: float) -> None:
+def test_own_lateness(reading: Reading, stood: float, kept: float) -> None:
     """The watcher is late for different reasons; one is that everything stood."""
     own = OwnCounts()
     own.close()
@@ -119,3 +124,4 @@ def test_own_lateness(reading: Reading, stood: float) -> None:
     own._before, own._sleeps_at = BEFORE, 0.0
     own.end(0.025)
     assert own.stood == pytest.approx(stood)
+    assert own.kept == pytest.approx(kept)

@@ -7,6 +7,7 @@ import json
 import os
 import queue
 import threading
+import types
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -92,6 +93,8 @@ def told() -> Iterator[Told]:
     made.close()
 
 
+# The watcher was never late.
+PUNCTUAL: Any = types.SimpleNamespace(stood=0.0, kept=0.0)
 IDLE = Reading(0.0, 0.0, 0.0, 0, 0.0, 0.0)
 
 
@@ -148,7 +151,7 @@ class Queued:
 class Idle(Queued):
     """Counts of a thread that does nothing."""
 
-    def read(self, stood: float) -> Reading:
+    def read(self, stood: float, kept: float) -> Reading:
         return IDLE
 
 
@@ -174,7 +177,7 @@ def test_a_stall_that_was_shorter(told: Told) -> None:
     """What was seen of a turn that ended in time is forgotten."""
     story = told.one.story = Story(1.0)
     story.add(sample(step(OWN)), 1.01, False)
-    told.watcher._look(told.one, 0.0, {}, {})
+    told.watcher._look(told.one, PUNCTUAL, {}, {})
     assert told.one.story is None
     assert told.stalls == []
 
@@ -185,7 +188,7 @@ def test_a_turn_that_ended_between_looks(told: Told) -> None:
     first.add(sample(step(OWN, "first")), 1.5, False)
     told.one.clock.ended.append(LongTurn(1.0, 2.0, 0.0, None))
     seen = {id(told.loop): (3.0, 3.5, sample(step(OWN, "second")))}
-    told.watcher._look(told.one, 0.0, seen, {})
+    told.watcher._look(told.one, PUNCTUAL, seen, {})
     assert [stall.endpoint for stall in told.stalls if stall.over] == ["first"]
 
 
@@ -212,7 +215,7 @@ def test_a_turn_that_ended_after_the_reading(told: Told) -> None:
     told.one.counts = Idle()
     told.one.before = IDLE
     told.one.clock.run = None
-    told.watcher._look(told.one, 0.0, {}, {})
+    told.watcher._look(told.one, PUNCTUAL, {}, {})
     assert told.one.story is story
     told.one.clock.ended.clear()
 
@@ -231,7 +234,7 @@ def test_after_a_fork(told: Told) -> None:
 def test_loops_that_are_closed(told: Told) -> None:
     """They are forgotten, once."""
     told.loop.close()
-    told.watcher._look_at_all({}, 0.0)
+    told.watcher._look_at_all({}, PUNCTUAL)
     assert told.watcher.statistics() == ()
     told.watcher._forget(told.one)
 
@@ -255,10 +258,10 @@ def test_what_fails_in_it(
         raise ZeroDivisionError
 
     monkeypatch.setattr(told.watcher, "_look", fail)
-    told.watcher._look_at_all({}, 0.0)
-    told.watcher._look_at_all({}, 0.0)
+    told.watcher._look_at_all({}, PUNCTUAL)
+    told.watcher._look_at_all({}, PUNCTUAL)
     monkeypatch.undo()
-    told.watcher._look_at_all({}, 0.0)
+    told.watcher._look_at_all({}, PUNCTUAL)
 
 
 def test_logs_that_fail(told: Told, monkeypatch: pytest.MonkeyPatch) -> None:
