@@ -1,4 +1,4 @@
-"""Tornado's connections, WebSockets and streams, whoever's, from any thread.
+"""Tornado's connections, WebSockets, streams and files, whoever's, from any thread.
 
 A body reaches more than its own connection: the sockets of other clients that it tells
 something, handlers that are parked until it finishes them, streams of its own. They
@@ -38,6 +38,7 @@ from tornado.escape import json_encode, utf8
 from tornado.http1connection import HTTP1Connection
 from tornado.httputil import HTTPHeaders, ResponseStartLine
 from tornado.iostream import StreamClosedError
+from tornado.platform.asyncio import BaseAsyncIOLoop
 
 from tornado_unblock._connection.request_connection import RequestConnection
 from tornado_unblock._connection.response import (
@@ -49,11 +50,16 @@ from tornado_unblock._connection.response import (
     harmless,
     snapshot,
 )
+from tornado_unblock._connection.server_stream import (
+    TAKEN,
+    check_stream,
+    leave_stream,
+)
 from tornado_unblock._connection.websocket import install_reading_on
 from tornado_unblock._errors import AbandonedError, LoopThreadError, log
 from tornado_unblock._loop.futures import for_this_thread
 from tornado_unblock._loop.lease import running_loop
-from tornado_unblock._loop.portal import Portal, portal_to
+from tornado_unblock._loop.portal import CALL_TIMEOUT, Portal, portal_to
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -322,7 +328,8 @@ def _between_head_and_end(own: _Own) -> _Own:
 def _one_end(own: _Own) -> _Own:
     """Have a server's connection end a response once, and not before its head.
 
-    Another thread may have told the handler that the head is sent, and be about to.
+    Another thread may have told the handler that the head is sent, and be about to. It
+    has as long as any that waits for the loop.
     """
 
     @functools.wraps(own)
@@ -332,10 +339,19 @@ def _one_end(own: _Own) -> _Own:
                 return
             if self._response_start_line is None and getattr(self, _BY_HANDLER):
                 setattr(self, _FINISH_WAITS, True)
+                io_loop = self.stream.io_loop
+                io_loop.call_later(CALL_TIMEOUT, _give_up_head, self)
                 return
         own(self)
+        leave_stream(self)
 
     return finish
+
+
+def _give_up_head(connection: HTTP1Connection) -> None:
+    """Close a connection whose head has not come: its client waits for nothing."""
+    if getattr(connection, _FINISH_WAITS):
+        connection.close()
 
 
 # --- WebSockets -------------------------------------------------------------------
@@ -494,11 +510,27 @@ def _handler_set_nodelay(own: _Own, handler: WebSocketHandler, value: bool) -> N
 
 def _on_stream(own: _Own, carry: _Carry) -> _Own:
     """Guard a method of what has an ``io_loop``."""
-    running = running_loop
+    running, name = running_loop, own.__name__
 
     @functools.wraps(own)
     def method(self: _OnLoop, *args: object, **kwargs: object) -> object:
+        if getattr(self, TAKEN, None):
+            check_stream(self, name)
         loop = self.io_loop.asyncio_loop
+        if running() is loop:
+            return own(self, *args, **kwargs)
+        return _elsewhere(loop, carry, own, self, args, kwargs)
+
+    return method
+
+
+def _on_io_loop(own: _Own, carry: _Carry) -> _Own:
+    """Guard a method of an `IOLoop` itself."""
+    running = running_loop
+
+    @functools.wraps(own)
+    def method(self: BaseAsyncIOLoop, *args: object, **kwargs: object) -> object:
+        loop = self.asyncio_loop
         if running() is loop:
             return own(self, *args, **kwargs)
         return _elsewhere(loop, carry, own, self, args, kwargs)
@@ -599,6 +631,12 @@ GUARDED: _Table = (
         },
     ),
     (
+        _on_io_loop,
+        (BaseAsyncIOLoop,),
+        # Not every loop hears of a file that another thread adds while it waits.
+        dict.fromkeys(("add_handler", "update_handler", "remove_handler"), _wait),
+    ),
+    (
         _on_connection,
         (HTTP1Connection,),
         {
@@ -670,6 +708,7 @@ def guard_tornado() -> None:
         # On the class, so that the dictionary of a connection need not be made.
         setattr(HTTP1Connection, _BY_HANDLER, False)
         setattr(HTTP1Connection, _FINISH_WAITS, False)
+        setattr(iostream.BaseIOStream, TAKEN, None)
         _install(GUARDED)
         wrapt.register_post_import_hook(_guard_websocket, "tornado.websocket")
         _installed = True

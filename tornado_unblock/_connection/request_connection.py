@@ -17,7 +17,7 @@ for good. Whoever answers instead has another one.
 from __future__ import annotations
 
 import asyncio
-from typing import TYPE_CHECKING, Any, Callable, Optional
+from typing import TYPE_CHECKING, Any, Callable, Optional, cast
 
 from tornado.httputil import HTTPHeaders
 
@@ -106,9 +106,8 @@ class RequestConnection:
 
     def detach(self) -> object:
         """Take the stream out of the connection; it is as safe as this."""
-        stream = self._all_else().detach()
-        self.writer.ended = True  # what is sent from now on is no response
-        return self._safe(stream, self.check)
+        stream = self._all_else()._self_call(self.writer.detach)
+        return self._safe(cast("IOStream", stream), self.check)
 
     @property
     def stream(self) -> object:

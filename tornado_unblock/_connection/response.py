@@ -30,7 +30,7 @@ from tornado.httputil import (
     RequestStartLine,
     ResponseStartLine,
 )
-from tornado.iostream import StreamClosedError
+from tornado.iostream import IOStream, StreamClosedError
 from tornado.log import app_log
 
 from tornado_unblock._errors import AbandonedError
@@ -91,7 +91,15 @@ class ResponseWriter:
         # Set once.
         *("connection", "listener", "method", "portal"),
         # The loop thread's.
-        *("_close_callback", "client_left", "complete", "deferred", "ended", "sent"),
+        *(
+            "_close_callback",
+            "client_left",
+            "complete",
+            "deferred",
+            "detached",
+            "ended",
+            "sent",
+        ),
         # Whose turn it is to write.
         *("_held", "_remaining", "_unsent", "predictable"),
         # Taken by one thread: list.pop is atomic.
@@ -113,6 +121,8 @@ class ResponseWriter:
         # next one.
         self.sent = self.complete = self.ended = False
         self.client_left = False
+        # The stream, once it was taken out of the connection: there is no response.
+        self.detached: Optional[IOStream] = None
         # What has to wait for the head of the response.
         self.deferred: list[Callable[[], object]] = []
         self._right_to_finish = [True]
@@ -164,13 +174,13 @@ class ResponseWriter:
             if self.sent:
                 raise RuntimeError(SECOND_HEAD)
             self.predictable = False
-            self.sent = True
+            self.sent = not _only_informs(start_line)
             self._add_retry_after(start_line, headers)
             return self.connection.write_headers(start_line, headers, chunk)
         self._wait_until_sent(right)
         self._add_retry_after(start_line, headers)
         send = self.connection.write_headers
-        if not self.foresee(start_line, headers, chunk):
+        if _only_informs(start_line) or not self.foresee(start_line, headers, chunk):
             return self._answered(right, send, start_line, headers, chunk)
         return self._post_write(right, send, start_line, snapshot(headers), chunk)
 
@@ -195,7 +205,8 @@ class ResponseWriter:
         if self.ended:
             return  # as the connection does, to which this is no news
         if running_loop() is self.portal.loop:
-            if self.deferred:
+            if self.deferred or not self.sent:
+                self._check_head_comes()
                 self.deferred.append(self._finish_now)
             else:
                 self._finish_now()
@@ -350,18 +361,23 @@ class ResponseWriter:
             raise AbandonedError(right.revoked or RESPONSE_ENDED)
         if self.sent and _is_head(args):
             raise RuntimeError(SECOND_HEAD)
-        self.sent = True
+        informs = _is_head(args) and _only_informs(args[0])
+        self.sent = self.sent or not informs
         result = method(*args)
         self.ended = not args  # `finish`
-        if self.deferred:
+        if self.deferred and self.sent:
             self._send_deferred()
         return result
 
     def _perform_finish(self, right: Right, lease: Optional[Lease]) -> None:
         # Lost, it has ended nothing: whoever answers instead does.
-        if not self._is_lost(right, lease):
-            self._perform(right, lease, self.connection.finish)
-            self.ended = True
+        if self._is_lost(right, lease):
+            return
+        if not self.sent:
+            self.deferred.append(functools.partial(self._perform_finish, right, lease))
+            return
+        self._perform(right, lease, self.connection.finish)
+        self.ended = True
 
     def _perform(
         self,
@@ -422,13 +438,16 @@ class ResponseWriter:
 
         Its handler says already that it is sent.
         """
+        self._check_head_comes()
+        future: asyncio.Future[None] = self.portal.loop.create_future()
+        self.deferred.append(functools.partial(self._write_deferred, chunk, future))
+        return future
+
+    def _check_head_comes(self) -> None:
         if self.listener.was_abandoned:
             raise AbandonedError(
                 "the body that was to send the head of this response was abandoned"
             )
-        future: asyncio.Future[None] = self.portal.loop.create_future()
-        self.deferred.append(functools.partial(self._write_deferred, chunk, future))
-        return future
 
     def _write_deferred(self, chunk: bytes, future: asyncio.Future[None]) -> None:
         self.predictable = False
@@ -439,6 +458,19 @@ class ResponseWriter:
         deferred, self.deferred = self.deferred, []
         for call in deferred:
             call()
+
+    def detach(self) -> IOStream:
+        """Take the stream out of the connection; what is sent then is no response.
+
+        Raises:
+            AbandonedError: The response has ended: the next one needs the stream.
+        """
+        head = getattr(self.connection, "_response_start_line", None)
+        if self.ended and getattr(head, "code", None) != 101:
+            raise AbandonedError(RESPONSE_ENDED)
+        stream: IOStream = self.connection.detach()  # type: ignore[attr-defined]
+        self.detached, self.ended = stream, True
+        return stream
 
     def drop_deferred(self) -> None:
         """Give up on a head that no worker has sent; the bodies have ended."""
@@ -465,6 +497,15 @@ class ResponseWriter:
 def _is_head(args: tuple[object, ...]) -> bool:
     """Whether these are arguments of `write_headers`; a chunk is alone."""
     return len(args) > 1
+
+
+def _only_informs(start_line: object) -> bool:
+    """Whether this is a head before the head of the response: 103 Early Hints, say."""
+    return (
+        isinstance(start_line, ResponseStartLine)
+        and start_line.code < 200
+        and start_line.code != 101  # after which there is no other
+    )
 
 
 def _do_all(calls: _Calls) -> None:

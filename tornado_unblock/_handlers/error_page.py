@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import contextlib
 import logging
+from http.cookies import SimpleCookie
 from typing import Any
 
 from tornado.util import ObjectDict
@@ -43,6 +44,13 @@ def copy_for_error_page(
     request.connection = RequestConnection(writer)
     twin.request = request
     twin._write_buffer = []
+    make = handler.application.transforms
+    if not writer.sent and len(handler._transforms or ()) == len(make):
+        # Not those of the body, which may be at work with them.
+        twin._transforms = [transform(request) for transform in make]
+    if hasattr(handler, "_new_cookie"):
+        twin._new_cookie = SimpleCookie()
+        dict.update(twin._new_cookie, handler._new_cookie)
     twin._headers_written = writer.sent
     twin._finished = writer.ended
     if handler.ui is not None:
@@ -79,8 +87,11 @@ def answer_error(handler: RequestHandler, error: BaseException) -> None:
         handler: Held by the calling thread.
         error: What its method raised.
     """
+    begun = handler._headers_written
     try:
         type(handler)._handle_request_exception(handler, error)
+        if begun and not handler._finished:
+            _give_up(handler)  # Tornado has said why
     except BaseException as failure:
         kind = type(failure)
         if issubclass(kind, KeyboardInterrupt) and running_loop() is not None:
@@ -91,14 +102,30 @@ def answer_error(handler: RequestHandler, error: BaseException) -> None:
             name, what = type(handler).__qualname__, safe_repr(failure)
             message = "%s raised %s for an error page; only its request ends"
             log(logging.ERROR, message, name, what, error=failure)
-        with contextlib.suppress(AbandonedError):
+        try:
             _answer_plainly(handler)
+        except Exception as last:
+            if not issubclass(type(last), AbandonedError):
+                log(logging.ERROR, "Exception in exception handler", error=last)
+            _give_up(handler)
 
 
 def _answer_plainly(handler: RequestHandler) -> None:
     if handler._finished or client_gone(handler):
         return
+    connection: Any = handler.request.connection
+    if type(connection) is RequestConnection and running_loop() is not None:
+        # It says what was asked for, which may have failed.
+        handler._headers_written = connection.writer.sent
     if not handler._headers_written:
         handler.clear()
         handler.set_status(500)
+        handler._transforms = []
     handler.finish()
+
+
+def _give_up(handler: RequestHandler) -> None:
+    """Close the connection of what cannot be answered: its client waits for nothing."""
+    connection: Any = handler.request.connection
+    with contextlib.suppress(AbandonedError):  # whoever took it answers
+        connection.close()

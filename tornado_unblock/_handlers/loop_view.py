@@ -78,6 +78,7 @@ class _StandIn:
 def _transparent(cls: type[_StandIn]) -> None:
     """Have instances show the texts of their target that classes show by themselves."""
     texts: Any = cls
+    texts.__annotations__ = property(lambda self: self._unblock_target.__annotations__)
     texts.__doc__ = property(lambda self: self._unblock_target.__doc__)
     texts.__module__ = property(lambda self: self._unblock_target.__module__)
 

@@ -32,6 +32,7 @@ from tornado_unblock._handlers.options import BodyOptions
 from tornado_unblock._handlers.plan import (
     Step,
     decorated_options,
+    make_room,
     plan_method,
     verb_of,
 )
@@ -182,6 +183,7 @@ def _plan(
     key = (options, cls, handler.request.method if verb else None)
     steps = _steps.of(portal)
     if key not in steps:
+        make_room(steps)
         steps[key] = plan_method(portal, cls, verb, fn.__name__, options)
     return steps[key]
 

@@ -25,6 +25,7 @@ from tornado.web import RequestHandler
 from tornado_unblock._connection.loop_owned import expect_head
 from tornado_unblock._connection.request_connection import RequestConnection
 from tornado_unblock._connection.response import ResponseWriter
+from tornado_unblock._connection.server_stream import take_stream
 from tornado_unblock._errors import AbandonedError, ClientGoneError, RejectedError
 from tornado_unblock._executors.threads import ReservedWorker, reserve_worker
 from tornado_unblock._handlers.error_page import answer_error, copy_for_error_page
@@ -115,7 +116,12 @@ class Ownership:
             writer.drop_deferred()
         if self._waiting:
             self._start_waiting()
-        elif offload.leaves_finish and offload.revoked is None:
+        elif (
+            offload.leaves_finish
+            and offload.revoked is None
+            # Else another thread has it, and has begun to finish the response.
+            and writer.take_right_to_finish()
+        ):
             # No worker comes any more: nothing has to stand in for the connection.
             right.revoke("its body has ended, and its response with it")
             writer.ended = True
@@ -166,6 +172,10 @@ class Ownership:
             handler._headers_written = right.writer.sent
             _give_right(handler, RequestConnection(right.writer, loop_only=True))
         _refuse_abandoned_bodies()
+        if right.writer.detached is not None:
+            right.writer.detached.close()  # there is no other way to say it
+        request = handler.request
+        take_stream(right.writer.connection, request.server_connection, why)
         # Only now: who takes it from here on sees that it is revoked.
         right.writer.give_right_back()
         return True

@@ -42,6 +42,16 @@ _PASSES_ON = (
 _WAITS_FOR_ITS_CLIENT = "its coroutine awaits only what it sends"
 
 
+MOST_PLANS = 4096
+"""How many plans a loop keeps; classes that are made for a request never end."""
+
+
+def make_room(kept: dict[Any, Any]) -> None:
+    """Forget all plans where there is no room for more: they are soon made again."""
+    if len(kept) >= MOST_PLANS:
+        kept.clear()
+
+
 class Decision(NamedTuple):
     """What of a class hops when it serves a verb, and why; always built by keyword."""
 

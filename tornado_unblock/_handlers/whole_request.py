@@ -55,7 +55,7 @@ from tornado_unblock._handlers.ownership import (
     let_worker_go,
     reserve_this_worker,
 )
-from tornado_unblock._handlers.plan import RequestPlan, make_plan, verb_of
+from tornado_unblock._handlers.plan import RequestPlan, make_plan, make_room, verb_of
 from tornado_unblock._handlers.results import auto_finish, drive, is_awaitable, send
 from tornado_unblock._handlers.websocket import (
     abort_on_error,
@@ -138,6 +138,7 @@ def _learn(
         names = [name for name in hops if _is_called_on_handler(cls, name, held)]
         for name in names:
             intercept(cls, name)
+        make_room(kept)
         kept[key] = _Known(plan=plan, hops=hops, by_handler=bool(names))
     return kept[key]
 

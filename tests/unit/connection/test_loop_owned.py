@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import queue
 import socket
 import struct
 import threading
@@ -14,6 +15,7 @@ import pytest
 from tornado import iostream, websocket
 from tornado.http1connection import HTTP1Connection
 from tornado.httputil import HTTPHeaders, HTTPOutputError, ResponseStartLine
+from tornado.ioloop import IOLoop
 from tornado.iostream import IOStream, StreamBufferFullError, StreamClosedError
 from tornado.web import RequestHandler
 from tornado.websocket import WebSocketClosedError, WebSocketHandler, websocket_connect
@@ -771,6 +773,35 @@ def test_stream_of_a_loop_that_a_body_runs(make_server):
         assert await run_in_executor(asyncio.run, talk()) == b"hi"
 
     server.call(run)
+
+
+@pytest.mark.parametrize("new_loop", [asyncio.new_event_loop, uvloop])
+def test_files_of_an_io_loop(make_server, new_loop):
+    """A body adds, changes and removes them; the loop that waits hears of each."""
+
+    class Handler(RequestHandler):
+        @unblock
+        def get(self) -> None:
+            io_loop, here = IOLoop.current(), threading.current_thread()
+            seen: queue.SimpleQueue[Any] = queue.SimpleQueue()
+
+            def note(sock: Any, events: int) -> None:
+                seen.put((events, threading.current_thread() is here))
+                io_loop.remove_handler(sock)
+
+            one, other = socket.socketpair()
+            with one, other:
+                io_loop.add_handler(one, note, io_loop.READ)
+                other.send(b"x")
+                assert seen.get(timeout=WAIT) == (io_loop.READ, False)
+                io_loop.add_handler(one, note, io_loop.ERROR)
+                io_loop.update_handler(one, io_loop.WRITE)
+                assert seen.get(timeout=WAIT) == (io_loop.WRITE, False)
+                io_loop.add_handler(other, handler=note, events=io_loop.READ)
+                io_loop.remove_handler(other)
+            self.write("done")
+
+    assert make_server(("/", Handler), new_loop=new_loop).get("/").body == b"done"
 
 
 def test_guards_are_installed_once():

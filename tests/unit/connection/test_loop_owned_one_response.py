@@ -14,6 +14,7 @@ from tornado.web import RequestHandler
 
 from tests.unit.conftest import Response, read, uvloop
 from tornado_unblock import AbandonedError, unblock
+from tornado_unblock._connection import loop_owned
 from tornado_unblock._connection.loop_owned import expect_head
 from tornado_unblock._connection.response import (
     NO_HEAD,
@@ -77,6 +78,8 @@ def test_what_comes_after_the_end(make_server, new_loop, on_loop):
         assert nothing.done()
         with pytest.raises(AbandonedError, match=RESPONSE_ENDED):
             connection.stream.write(b"late")
+        with pytest.raises(AbandonedError, match=RESPONSE_ENDED):
+            call(handler.detach)
 
     assert ask(make_server, new_loop, body).body == b"whole"
 
@@ -117,6 +120,100 @@ def test_second_head_of_a_worker(make_server, new_loop, expect_log, predictable)
 
     answer = ask(make_server, new_loop, body)
     assert answer.body == b"3\r\none\r\n0\r\n\r\n"
+
+
+@both_threads
+@pytest.mark.parametrize("streams", [True, False])
+def test_head_that_only_informs_of_a_body(make_server, new_loop, on_loop, streams):
+    """It is none: the response has its own, and what waits for that waits on."""
+
+    def body(handler: Any, portal: Portal) -> None:
+        call = portal.call if on_loop else direct
+        connection = handler.request.connection
+        late = portal.call(connection.write, b" and more") if streams else None
+        hint = ResponseStartLine("", 103, "Early Hints")
+        call(connection.write_headers, hint, HTTPHeaders({"Link": "</x>"}))
+        assert not connection.writer.sent
+        handler.write("whole")
+        if streams:
+            assert not late.done()
+            handler.flush()
+
+    answer = ask(make_server, new_loop, body)
+    assert answer.raw.startswith(b"HTTP/1.1 103 Early Hints\r\nLink: </x>\r\n")
+    assert answer.raw.count(b"HTTP/1.1") == 2
+    assert answer.raw.endswith(
+        b" and more\r\n0\r\n\r\n" if streams else b"\r\n\r\nwhole"
+    )
+
+
+@pytest.mark.parametrize("claims", [True, False])
+def test_head_request_that_the_loop_finishes(make_server, new_loop, claims):
+    """Its end waits for the head that a worker is about to send, without a chunk."""
+
+    class Handler(RequestHandler):
+        @unblock
+        def head(self) -> None:
+            lease = current_lease()
+            assert lease is not None
+            # What `flush` does first, before it sends.
+            self._headers_written = claims
+            lease.portal.call(self.finish)
+            if claims:
+                self._headers_written = False
+                self.flush()
+
+    server = make_server(("/", Handler), new_loop=new_loop)
+    answer = server.get("/", method="HEAD")
+    assert (answer.status, answer.body) == (200, b"")
+    assert answer.raw.count(b"HTTP/1.1") == 1
+
+
+@both_threads
+@pytest.mark.parametrize("comes", [True, False])
+def test_end_before_the_head(make_server, new_loop, on_loop, comes):
+    """It waits for the head; without one the connection is closed."""
+
+    def body(handler: Any, portal: Portal) -> None:
+        call = portal.call if on_loop else direct
+        call(handler.request.connection.finish)
+        portal.call(int)
+        assert not handler.request.connection.writer.ended
+        if comes:
+            handler.finish("whole")
+        else:
+            handler._auto_finish = False
+
+    answer = ask(make_server, new_loop, body)
+    assert answer.body == (b"whole" if comes else b"")
+    assert answer.raw.count(b"HTTP/1.1") == comes
+
+
+def test_thread_that_finishes_as_the_body_ends(make_server, new_loop):
+    """The thread that has the right ends it, though the body left that to Tornado."""
+    threads = []
+
+    class Handler(RequestHandler):
+        @unblock
+        def get(self) -> None:
+            self.write("whole")
+            lease: Any = current_lease()
+            finished = threading.Event()
+            lease.portal.call_soon(finished.wait, WAIT)
+            args = (self, lease, finished)
+            threads.append(threading.Thread(target=finish, args=args))
+            threads[0].start()
+
+    def finish(handler: Any, lease: Any, finished: threading.Event) -> None:
+        # Not before the loop thread has been sent word that the body has ended.
+        while not any(call == lease._end for call, _ in list(lease.portal._queue)):
+            pass
+        handler.finish()
+        finished.set()
+
+    server = make_server(("/", Handler), new_loop=new_loop)
+    assert server.get("/").body == b"whole"
+    threads[0].join(WAIT)
 
 
 @pytest.mark.parametrize("predictable", [True, False])
@@ -301,6 +398,14 @@ def test_end_of_a_plain_connection_before_its_head(make_server, new_loop):
 
     server.call(respond)
     assert read(client).body == b"one"
+
+
+def test_plain_connection_whose_head_never_comes(make_server, new_loop, monkeypatch):
+    """After a while it is closed: its client would wait for ever."""
+    monkeypatch.setattr(loop_owned, "CALL_TIMEOUT", 0.0)
+    server, connection, client = park(make_server, new_loop)
+    server.call(connection.finish)
+    assert read(client).raw == b""
 
 
 def test_head_that_only_informs(make_server, new_loop):

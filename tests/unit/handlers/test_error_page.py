@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from typing import Any
 
-from tornado.web import UIModule
+import pytest
+from tornado.web import OutputTransform, RequestHandler, UIModule
 
-from tests.unit.handlers.conftest import slow_handler
-from tornado_unblock import RunTimeoutError
+from tests.unit.handlers.conftest import TIMEOUT, slow_handler
+from tornado_unblock import RunTimeoutError, unblock
 from tornado_unblock._handlers.hooks import Hook, install_hook
 
 
@@ -56,5 +57,74 @@ def test_the_copy_has_no_hooks(make_server, gate, timeout_logs):
     server = make_server(("/", slow_handler(gate, prepare=prepare)))
     assert server.get("/").status == 504
     assert called == []
+
+
+def test_transforms_that_the_body_is_at_work_with(make_server, gate, allow_log):
+    """The page has transforms of its own, and cookies: the body goes on with its."""
+    allow_log("tornado", "still running|504 GET")
+
+    class Once(OutputTransform):
+        used = False
+
+        def transform_first_chunk(self, *args: Any) -> Any:
+            assert not self.used
+            self.used = True
+            status, headers, chunk, _ = args
+            if status == 200:
+                gate.hold()
+            return status, headers, chunk
+
+    class Handler(RequestHandler):
+        @unblock(timeout=TIMEOUT)
+        def get(self) -> None:
+            self.set_cookie("of", "body")
+            try:
+                self.flush()
+            finally:
+                gate.notes.append(list(self._new_cookie))
+                gate.done.set()
+
+        def write_error(self, status_code: int, **kwargs: Any) -> None:
+            self.set_cookie("of-page", "page")
+            self.finish("page")
+
+    answer = make_server(("/", Handler), transforms=[Once]).get("/")
+    assert (answer.status, answer.body) == (504, b"page")
+    assert answer.raw.count(b"Set-Cookie: ") == 2
+    gate.open.set()
+    assert gate.done.wait(10)
+    assert gate.notes == [["of"]]
+
+
+@pytest.mark.parametrize(("sent", "own"), [(0, 0), (1, 0), (1, 1)])
+def test_transform_that_raises(make_server, gate, allow_log, sent, own):
+    """Before the head is sent the page is plain; after it the connection is closed."""
+    allow_log("tornado", "")
+
+    class Raises(OutputTransform):
+        def transform_first_chunk(self, *args: Any) -> Any:
+            if not sent:
+                raise LookupError
+            return args[:3]
+
+        def transform_chunk(self, *args: Any) -> Any:
+            raise LookupError
+
+    class Handler(RequestHandler):
+        @unblock(timeout=TIMEOUT)
+        def get(self) -> None:
+            if sent:
+                self.flush()
+            gate.hold()
+            gate.done.set()
+
+        def send_error(self, *args: Any, **kwargs: Any) -> None:
+            if own:
+                raise KeyError
+            super().send_error(*args, **kwargs)
+
+    answer = make_server(("/", Handler), transforms=[Raises]).get("/")
+    assert answer.status == (200 if sent else 500)
+    assert answer.body == b""
     gate.open.set()
     assert gate.done.wait(10)

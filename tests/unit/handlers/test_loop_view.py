@@ -47,6 +47,7 @@ def look_at_method(handler: RequestHandler, name: str) -> dict[str, Any]:
         "function": method.__func__ is getattr(handler.__class__, name),
         "names": (method.__name__, method.__qualname__, method.__module__),
         "doc": method.__doc__,
+        "annotations": method.__annotations__,
         "role": getattr(method, "required_role", None),
         "signature": str(inspect.signature(method)),
         "wrapped": getattr(method, "__wrapped__", None),

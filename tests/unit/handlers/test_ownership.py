@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import datetime
 import threading
 from typing import Any
@@ -111,6 +112,31 @@ def test_timeout_after_headers_ends_the_connection(make_server, gate, expect_log
     response = make_server(("/", Handler)).get("/")
     assert response.status == 200
     assert response.body == b"begun "
+    gate.open.set()
+    assert gate.done.wait(10)
+
+
+@pytest.mark.parametrize("caught", [False, True])
+def test_timeout_of_a_body_that_took_the_socket(make_server, gate, expect_log, caught):
+    """Nobody could answer: the socket is closed, whoever awaits the body."""
+    expect_log("tornado.application", "still running after 0.05 s")
+    if not caught:
+        expect_log("tornado.general", "504 GET / ")
+
+    class Handler(RequestHandler):
+        @unblock(timeout=0.05)
+        def load(self) -> None:
+            stream = self.detach()
+            gate.hold()
+            with pytest.raises(AbandonedError):
+                stream.write(b"late")
+            gate.done.set()
+
+        async def get(self) -> None:
+            with contextlib.suppress(asyncio.TimeoutError if caught else ()):
+                await self.load()
+
+    assert make_server(("/", Handler)).get("/").raw == b""
     gate.open.set()
     assert gate.done.wait(10)
 

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import threading
+from typing import Any
 
 import pytest
+from tornado.httputil import HTTPServerRequest
+from tornado.routing import Router
 from tornado.testing import AsyncHTTPTestCase
 from tornado.web import (
     Application,
@@ -16,7 +19,11 @@ from tornado.web import (
 from tornado.websocket import WebSocketHandler
 
 from tornado_unblock import configure, statistics, unblock, unblock_application
+from tornado_unblock._handlers import plan
+from tornado_unblock._handlers.one_method import _steps
 from tornado_unblock._handlers.plan import decide
+from tornado_unblock._handlers.whole_request import _known
+from tornado_unblock._loop.portal import current_portal
 
 
 def test_plan_of_a_verb_that_does_not_exist():
@@ -188,3 +195,31 @@ class TestRequests(AsyncHTTPTestCase):
         endpoints = {name for s in statistics().values() for name in s.endpoints}
         assert not any("MADE" in name.upper() for name in endpoints)
         assert not any("set_status" in name for name in endpoints)
+
+
+class ManyClasses(Router):
+    """Makes a class for each request."""
+
+    def find_handler(self, request: HTTPServerRequest, **kwargs: Any) -> Any:
+        class Handler(RequestHandler):
+            @unblock
+            def get(self) -> None:
+                self.write("got")
+
+        cls = unblock(Handler) if request.path == "/class" else Handler
+        app = Application([("/.*", cls)])
+        return app.find_handler(request)
+
+
+def test_classes_that_are_made_for_a_request(monkeypatch, serve):
+    """Their plans have a bound, whichever way they are unblocked."""
+    monkeypatch.setattr(plan, "MOST_PLANS", 3)
+    server = serve(ManyClasses())
+    for path in ("/class", "/method") * 5:
+        assert server.get(path).body == b"got"
+
+    def kept() -> list[int]:
+        portal = current_portal()
+        return [len(table.of(portal)) for table in (_known, _steps)]
+
+    assert max(server.call(kept)) <= 3
