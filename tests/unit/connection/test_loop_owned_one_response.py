@@ -388,8 +388,9 @@ def test_head_and_end_of_a_plain_connection(make_server, new_loop):
     assert answer.raw.count(b"HTTP/1.1") == 1
 
 
-def test_end_of_a_plain_connection_before_its_head(make_server, new_loop):
+def test_end_of_a_plain_connection_before_its_head(make_server, new_loop, monkeypatch):
     """It waits for the head, which another thread is about to send."""
+    monkeypatch.setattr(loop_owned, "CALL_TIMEOUT", 0.0)
     server, connection, client = park(make_server, new_loop)
 
     def respond() -> None:
@@ -397,6 +398,7 @@ def test_end_of_a_plain_connection_before_its_head(make_server, new_loop):
         connection.write_headers(LINE, HTTPHeaders({"Content-Length": "3"}), b"one")
 
     server.call(respond)
+    server.call(asyncio.sleep, 0)  # by then it would have been given up
     assert read(client).body == b"one"
 
 

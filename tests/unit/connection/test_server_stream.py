@@ -8,6 +8,7 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
+from tornado.iostream import IOStream
 from tornado.web import RequestHandler, stream_request_body
 from tornado.websocket import WebSocketHandler, websocket_connect
 
@@ -42,6 +43,9 @@ class Plain(RequestHandler):
     def get(self) -> None:
         self._auto_finish = False
         connection: Any = self.request.connection
+        assert isinstance(connection.stream, IOStream)
+        connection.stream.max_buffer_size = 1000
+        assert connection.stream.max_buffer_size == 1000
         connection.stream.write(b"HTTP/1.1 200 OK\r\nContent-Length: 3\r\n\r\nraw")
         connection.finish()
 

@@ -10,7 +10,7 @@ from tornado.web import HTTPError, RequestHandler
 
 from tests.unit.conftest import WAIT, all_quiet
 from tests.unit.test_errors import RudeExit
-from tornado_unblock import unblock, unblock_application
+from tornado_unblock import AbandonedError, unblock, unblock_application
 from tornado_unblock._handlers.error_page import answer_error
 
 
@@ -120,3 +120,19 @@ def test_what_was_finished_stays_so(make_server, expect_log, allow_log, exit, fi
     answer = make_server(("/", Handler)).get("/")
     assert answer.status == (200 if finished else 500)
     assert answer.body == (b"page" if finished else b"")
+
+
+@pytest.mark.parametrize("error", [AbandonedError, LookupError])
+def test_page_that_cannot_be_sent(make_server, allow_log, error):
+    """Not even a plain one: the connection is closed, and its client waits no more."""
+    allow_log("tornado", "")
+
+    class Handler(RequestHandler):
+        def get(self) -> None:
+            self._auto_finish = False
+            answer_error(self, HTTPError(500))
+
+        def finish(self, chunk: Any = None) -> Any:
+            raise error("never")
+
+    assert make_server(("/", Handler)).get("/").raw == b""
