@@ -19,7 +19,7 @@ import inspect
 import operator
 import weakref
 from collections.abc import Iterable, Mapping
-from typing import Any, Callable, NamedTuple, Optional
+from typing import Any, Callable, NamedTuple, Optional, SupportsIndex, Union
 
 from tornado.web import HTTPError, RequestHandler
 
@@ -27,7 +27,7 @@ from tornado_unblock._handlers.methods import VERBS
 from tornado_unblock._handlers.plan import RequestPlan
 from tornado_unblock._loop.lease import running_loop
 
-HopFunction = Callable[..., Any]
+HopFunction = Callable[..., object]
 
 
 class _StandIn:
@@ -38,11 +38,11 @@ class _StandIn:
     _unblock_target: Any
 
     @property  # type: ignore[misc]
-    def __class__(self) -> Any:
+    def __class__(self) -> type:
         return type(self._unblock_target)
 
     @property
-    def __dict__(self) -> Any:  # type: ignore[override]
+    def __dict__(self) -> object:  # type: ignore[override]
         return self._unblock_target.__dict__
 
     def __getattr__(self, name: str) -> Any:
@@ -71,8 +71,9 @@ class _StandIn:
     def __str__(self) -> str:
         return str(self._unblock_target)
 
-    def __reduce_ex__(self, protocol: Any) -> Any:
-        return self._unblock_target.__reduce_ex__(protocol)
+    def __reduce_ex__(self, protocol: SupportsIndex) -> Union[str, tuple[Any, ...]]:
+        target: object = self._unblock_target
+        return target.__reduce_ex__(protocol)
 
 
 def _transparent(cls: type[_StandIn]) -> None:
@@ -88,13 +89,13 @@ class MethodHop(_StandIn):
 
     __slots__ = ("_unblock_hop",)
 
-    _unblock_hop: Callable[..., Any]
+    _unblock_hop: Callable[..., object]
 
     def __init__(self, method: object, hop: Callable[..., object]) -> None:
         _set_method(self, method)
         _set_hop(self, hop)
 
-    def __call__(self, /, *args: Any, **kwargs: Any) -> Any:
+    def __call__(self, /, *args: object, **kwargs: object) -> object:
         return self._unblock_hop(*args, **kwargs)
 
 
@@ -154,7 +155,7 @@ class LoopView(_StandIn):
         return MethodHop(value, functools.partial(hop, self, name))
 
 
-def _get_hop(view: LoopView, name: str) -> Any:
+def _get_hop(view: LoopView, name: str) -> object:
     return LoopView.__getattr__(view, name)
 
 
@@ -204,10 +205,10 @@ class EarlyView(LoopView):
         return (method,)
 
 
-def _check(name: str, view: EarlyView) -> Callable[..., Any]:
-    own: Callable[..., Any] = getattr(view._unblock_target, name)
+def _check(name: str, view: EarlyView) -> Callable[..., object]:
+    own: Callable[..., object] = getattr(view._unblock_target, name)
 
-    def check(*args: Any, **kwargs: Any) -> Any:
+    def check(*args: object, **kwargs: object) -> object:
         if view._unblock_early is None:
             try:
                 return own(*args, **kwargs)
@@ -287,7 +288,7 @@ class _Intercepted:
         self._own = own
         self._name = name
 
-    def __get__(self, handler: Optional[RequestHandler], cls: Optional[type]) -> Any:
+    def __get__(self, handler: Optional[RequestHandler], cls: Optional[type]) -> object:
         own, name = self._own, self._name
         if hasattr(type(own), "__get__"):
             own = own.__get__(handler, cls)
@@ -300,8 +301,13 @@ class _Intercepted:
 
 
 def _hop_within(
-    view: LoopView, name: str, own: Any, /, *args: Any, **kwargs: Any
-) -> Any:
+    view: LoopView,
+    name: str,
+    own: Callable[..., object],
+    /,
+    *args: object,
+    **kwargs: object,
+) -> object:
     if running_loop() is None:
         return own(*args, **kwargs)  # looked up on the loop thread, called in a worker
     view._unblock_within.add(name)

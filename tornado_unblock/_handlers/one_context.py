@@ -50,7 +50,9 @@ def share_contexts() -> None:
 
     # A coroutine function, as it was: others ask for that before they wrap it.
     @functools.wraps(own)
-    async def _execute(self: RequestHandler, /, *args: Any, **kwargs: Any) -> None:
+    async def _execute(
+        self: RequestHandler, /, *args: object, **kwargs: object
+    ) -> None:
         cls = self.__class__  # that of the handler, also of a view
         known = _known.get(weakref.ref(cls)) or _keep(cls)
         parts = known.get(self.request.method) or _learn(known, cls, self.request)

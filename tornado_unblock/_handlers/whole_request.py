@@ -179,7 +179,9 @@ def _hops(cls: type[RequestHandler], plan: RequestPlan) -> dict[str, HopFunction
 # --- loop thread --------------------------------------------------------------
 
 
-def _execute_on_view(view: LoopView, name: str, /, *args: Any, **kwargs: Any) -> Any:
+def _execute_on_view(
+    view: LoopView, name: str, /, *args: object, **kwargs: object
+) -> object:
     """Call the handler's ``_execute``, with the view in place of the handler."""
     handler = view._unblock_target
     own = vars(handler).get(name)
@@ -205,8 +207,13 @@ async def _execute(view: LoopView, running: Awaitable[None]) -> None:
 
 
 def _hop(
-    run: Callable[..., Any], view: LoopView, name: str, /, *args: Any, **kwargs: Any
-) -> Any:
+    run: Callable[..., object],
+    view: LoopView,
+    name: str,
+    /,
+    *args: object,
+    **kwargs: object,
+) -> object:
     handler, plan = view._unblock_target, view._unblock_plan
     if running_loop() is None:
         return getattr(handler, name)(*args, **kwargs)
@@ -219,7 +226,7 @@ class _LeftUnfinished(Exception):
     """An error page did not finish; the request ends with it all the same."""
 
 
-def _raise_early(hop: Optional[HopFunction], view: EarlyView, name: str) -> Any:
+def _raise_early(hop: Optional[HopFunction], view: EarlyView, name: str) -> object:
     """Answer an error from before ``prepare`` where Tornado awaits that."""
     error = take_early(view)
     try:
@@ -242,19 +249,19 @@ async def _answer_early(view: EarlyView, error: Exception) -> None:
         raise _LeftUnfinished
 
 
-def _hop_fallback(view: LoopView, name: str) -> Any:
+def _hop_fallback(view: LoopView, name: str) -> object:
     handler: Any = view._unblock_target
     answer = answer_by_wsgi(handler, view._unblock_plan.step.placement)
     return getattr(handler, name)() if answer is None else answer
 
 
-def _hop_verb(view: LoopView, name: str, /, *args: Any, **kwargs: Any) -> Any:
+def _hop_verb(view: LoopView, name: str, /, *args: object, **kwargs: object) -> object:
     if view._unblock_ran:
         return None  # in the hop of prepare
     return _hop(_run_verb, view, name, *args, **kwargs)
 
 
-def _watch(view: LoopView, name: str) -> Any:
+def _watch(view: LoopView, name: str) -> object:
     return _answered(view, getattr(view._unblock_target, name)())
 
 
@@ -303,7 +310,7 @@ def _hop_error(view: EarlyView, name: str, error: BaseException) -> None:
         del error  # no cycle, as above
 
 
-def _hop_in_line(view: LoopView, name: str, /, *args: Any) -> Any:
+def _hop_in_line(view: LoopView, name: str, /, *args: object) -> object:
     handler, plan = view._unblock_target, view._unblock_plan
     if running_loop() is None:
         return getattr(handler, name)(*args)
@@ -315,7 +322,7 @@ def _hop_in_line(view: LoopView, name: str, /, *args: Any) -> Any:
     return future
 
 
-def _hop_not_awaited(view: LoopView, name: str, /, *args: Any) -> None:
+def _hop_not_awaited(view: LoopView, name: str, /, *args: object) -> None:
     handler, plan = view._unblock_target, view._unblock_plan
     if running_loop() is None:
         getattr(handler, name)(*args)
@@ -330,7 +337,9 @@ def _hop_not_awaited(view: LoopView, name: str, /, *args: Any) -> None:
 # --- worker -------------------------------------------------------------------
 
 
-def _step(run: Callable[..., Any], view: LoopView, /, *args: Any, **kwargs: Any) -> Any:
+def _step(
+    run: Callable[..., object], view: LoopView, /, *args: object, **kwargs: object
+) -> object:
     """Run a part of a request; its next one may need this very thread."""
     try:
         return run(view, *args, **kwargs)
@@ -342,13 +351,13 @@ def _step(run: Callable[..., Any], view: LoopView, /, *args: Any, **kwargs: Any)
                 reserve_this_worker(handler)
 
 
-def _run_hook(view: LoopView, name: str, /, *args: Any) -> Any:
+def _run_hook(view: LoopView, name: str, /, *args: object) -> object:
     return getattr(view._unblock_target, name)(*args)
 
 
-def _run_together(view: LoopView) -> Any:
+def _run_together(view: LoopView) -> object:
     handler, plan = view._unblock_target, view._unblock_plan
-    value = None
+    value: object = None
     try:
         value = handler.prepare()
         if is_awaitable(value):
@@ -366,7 +375,7 @@ def _run_together(view: LoopView) -> Any:
     return value
 
 
-def _run_prepare(view: LoopView) -> Any:
+def _run_prepare(view: LoopView) -> object:
     handler = view._unblock_target
     try:
         value = handler.prepare()
@@ -379,7 +388,7 @@ def _run_prepare(view: LoopView) -> Any:
     return value
 
 
-def _run_verb(view: LoopView, /, *args: Any, **kwargs: Any) -> Any:
+def _run_verb(view: LoopView, /, *args: object, **kwargs: object) -> object:
     try:
         return _send(view, *args, **kwargs)
     except Exception as error:
@@ -387,7 +396,7 @@ def _run_verb(view: LoopView, /, *args: Any, **kwargs: Any) -> Any:
         return None
 
 
-def _send(view: LoopView, /, *args: Any, **kwargs: Any) -> Any:
+def _send(view: LoopView, /, *args: object, **kwargs: object) -> object:
     """Run the verb, send what it returns, and finish."""
     handler, plan = view._unblock_target, view._unblock_plan
     value = getattr(handler, plan.verb)(*args, **kwargs)

@@ -7,7 +7,7 @@ import concurrent.futures
 import contextlib
 import functools
 from collections.abc import Awaitable
-from typing import Any, Callable, Protocol, TypeVar, cast
+from typing import Callable, Protocol, TypeVar, cast
 
 from tornado_unblock._loop.thread_loop import running_loop
 
@@ -81,7 +81,7 @@ def is_work(value: object) -> bool:
 
 
 class _Context(Protocol):
-    def run(self, fn: Callable[..., Any], /, *args: Any) -> Any: ...
+    def run(self, fn: Callable[..., _T], /, *args: object) -> _T: ...
 
 
 def deliver(value: object, future: asyncio.Future[object], context: _Context) -> None:

@@ -53,7 +53,7 @@ class Place:
         """Make room for the next."""
         self._free.append(True)
 
-    def run(self, fn: Callable[..., Any], *args: Any) -> Any:
+    def run(self, fn: Callable[..., _T], *args: object) -> _T:
         """Run ``fn(*args)`` here; in a copy while somebody is in. Any thread."""
         if not self.take():
             return self.context.copy().run(fn, *args)
@@ -70,7 +70,7 @@ class SharedContext:
 
     def __init__(self, portal: Portal) -> None:
         # What it has begun that nobody awaits, and what belongs to it all the same.
-        self.hooks: list[asyncio.Future[Any]] = []
+        self.hooks: list[asyncio.Future[object]] = []
         self._portal = portal
         self._place = Place(contextvars.copy_context())
         # What it was before the body that is in it. Set by that one's worker first.
@@ -79,7 +79,7 @@ class SharedContext:
         # The loop thread writes, workers read.
         self._awaited: object = None
 
-    def step(self, fn: Callable[[Any], object], value: object) -> object:
+    def step(self, fn: Callable[[object], object], value: object) -> object:
         """Run ``fn(value)``, a step of the coroutine; loop thread."""
         portal, self._awaited = self._portal, None
         place = self._place
@@ -150,8 +150,8 @@ def in_one_context(portal: Portal, running: Awaitable[_T]) -> Awaitable[_T]:
 
 @types.coroutine
 def _steps(
-    portal: Portal, coroutine: Coroutine[Any, Any, _T]
-) -> Generator[Any, Any, _T]:
+    portal: Portal, coroutine: Coroutine[object, object, _T]
+) -> Generator[object, object, _T]:
     shared = SharedContext(portal)
     step: Callable[[Any], object] = coroutine.send
     value: object = None
@@ -175,7 +175,9 @@ def _steps(
         del awaited
 
 
-def _await_hooks(hooks: list[asyncio.Future[Any]]) -> Generator[Any, Any, None]:
+def _await_hooks(
+    hooks: list[asyncio.Future[object]],
+) -> Generator[object, object, None]:
     # Who cancels it now is too late: all but these has ended.
     with contextlib.suppress(asyncio.CancelledError):
         yield from asyncio.wait(hooks).__await__()
