@@ -31,7 +31,7 @@ from tornado_unblock.status.snapshot import THREAD
 
 BROWSERS = 100
 ROUNDS = 7
-REQUESTS = 400
+REQUESTS = 3000
 IDLE = {
     "nothing": "a server without a page",
     "watch": "the same with tornado_unblock.watch()",

@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import functools
 import threading
+import weakref
 from typing import Any, Protocol
 
 from tornado.ioloop import IOLoop
@@ -30,7 +31,12 @@ class Adopter(Protocol):
         """Begin anew, in a forked child."""
 
 
+#: Threads whose names begin so are the library's own: nobody asks how their loops do.
+PRIVATE = "unblock-status"
+
 _lock = threading.RLock()
+# Loops of such threads, as far as they are known.
+_private: weakref.WeakSet[asyncio.AbstractEventLoop] = weakref.WeakSet()
 _adopters: list[Adopter] = []
 _own_initialize: Any = BaseAsyncIOLoop.initialize
 _own_run_forever: Any = asyncio.BaseEventLoop.run_forever
@@ -68,8 +74,15 @@ def _initialize(
     self: BaseAsyncIOLoop, asyncio_loop: asyncio.AbstractEventLoop, **kwargs: Any
 ) -> None:
     _own_initialize(self, asyncio_loop, **kwargs)
+    _tell(asyncio_loop)
+
+
+def _tell(loop: asyncio.AbstractEventLoop) -> None:
+    if threading.current_thread().name.startswith(PRIVATE):
+        _private.add(loop)
+        return
     for adopter in list(_adopters):
-        adopter.adopt(asyncio_loop)
+        adopter.adopt(loop)
 
 
 def _set_run_forever(method: Any) -> None:
@@ -79,8 +92,7 @@ def _set_run_forever(method: Any) -> None:
 @functools.wraps(_own_run_forever)
 def _run_forever(self: asyncio.BaseEventLoop) -> None:
     # A loop of asyncio's own, of which Tornado may not know yet.
-    for adopter in list(_adopters):
-        adopter.adopt(self)
+    _tell(self)
     _own_run_forever(self)
 
 
@@ -90,7 +102,7 @@ def _known_loops() -> list[asyncio.AbstractEventLoop]:
     here = running_loop()
     if here is not None and here not in loops:
         loops.append(here)
-    return [loop for loop in loops if not loop.is_closed()]
+    return [loop for loop in loops if not loop.is_closed() and loop not in _private]
 
 
 def _after_fork() -> None:

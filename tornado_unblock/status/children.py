@@ -9,11 +9,9 @@ started. So nothing begins at the fork, but when a loop of the child first turns
 from __future__ import annotations
 
 import asyncio
-import threading
 from typing import Callable
 
 from tornado_unblock._stalls import hooks
-from tornado_unblock.status.snapshot import THREAD
 
 
 class FirstLoop:
@@ -40,8 +38,7 @@ class FirstLoop:
 
     def adopt(self, loop: asyncio.AbstractEventLoop) -> None:
         """Implements `hooks.Adopter`."""
-        own = threading.current_thread().name.startswith(THREAD)
-        if self._armed and not own:
+        if self._armed:
             self.forget()
             self._begin()
 

@@ -32,11 +32,12 @@ from tornado_unblock._limits.statistics import (
 )
 from tornado_unblock._offload.offload import ABANDONED, Offload
 from tornado_unblock._stalls.frames import Step, is_own
+from tornado_unblock._stalls.hooks import PRIVATE
 from tornado_unblock._stalls.records import LoopStatistics, Place, Stall
 from tornado_unblock._stalls.watching import current_watch, loop_statistics, stalls
 
 #: Threads of status pages have names that begin so.
-THREAD = "unblock-status"
+THREAD = PRIVATE
 # Bodies and rows of each kind that are shown at most.
 _MOST = 200
 

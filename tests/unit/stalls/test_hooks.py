@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import threading
 from typing import Any, Callable
 
 import pytest
+from tornado.ioloop import IOLoop
 from tornado.platform.asyncio import BaseAsyncIOLoop
 
 from tornado_unblock import loop_statistics
@@ -117,3 +119,33 @@ def test_adopters_hear_of_forks() -> None:
     hooks._after_fork()
     assert adopter.forks == 1
     assert hooks._lock is not lock
+
+
+def test_nobody_hears_of_loops_of_its_own() -> None:
+    """The page's loop is looked at by nobody: not as it begins, and not later."""
+    heard: list[asyncio.AbstractEventLoop] = []
+
+    class Adopter:
+        def adopt(self, loop: asyncio.AbstractEventLoop) -> None:
+            heard.append(loop)
+
+        def after_fork(self) -> None:
+            """Nothing."""
+
+    first, late = Adopter(), Adopter()
+
+    async def serve() -> None:
+        IOLoop.current()
+        hooks.join(late)
+        hooks.leave(late)
+
+    hooks.join(first)
+    thread = threading.Thread(
+        target=lambda: asyncio.run(serve()), name=f"{hooks.PRIVATE}-x"
+    )
+    thread.start()
+    thread.join()
+    assert heard == []
+    asyncio.run(serve())
+    hooks.leave(first)
+    assert len(set(heard)) == 1
