@@ -64,9 +64,12 @@ _is_name = re.compile("[a-zA-Z0-9._-]+").fullmatch
 # What is wrong with a broker; without pika there is none but Redis.
 _ERRORS: tuple[type[Exception], ...] = (BrokerError, OSError, redis.RedisError)
 with contextlib.suppress(ImportError):
+    from pika.adapters.utils.connection_workflow import (  # type: ignore[import-untyped]
+        AMQPConnectorException,
+    )
     from pika.exceptions import AMQPError  # type: ignore[import-untyped]
 
-    _ERRORS += (AMQPError,)
+    _ERRORS += (AMQPError, AMQPConnectorException)
 
 _AT_THE_END: tuple[type[Exception], ...] = (JobStoreError, *_ERRORS)
 
@@ -299,6 +302,9 @@ class DramatiqStore:
                     # dramatiq has a connection for each thread: one for all is enough.
                     self._broker.state = types.SimpleNamespace()
                     self._broker.declare_queue(self.queue)
+                if self.on_rabbitmq:
+                    # One attempt, and no more, where there is no connection.
+                    self._broker.channel  # noqa: B018
                 yield self._broker
         except _ERRORS as error:
             said = " ".join(repr(error).split())

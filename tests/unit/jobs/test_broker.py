@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import os
 import signal
+import socket
 import threading
 import time
 from unittest.mock import ANY
@@ -401,6 +402,20 @@ def test_a_broker_that_is_away(scheme, redis_url, tmp_path, allow_log):
     app.engine.store.close()
     app.configure(url, state=state, outbox=f"sqlite:///{tmp_path}/outbox.db")
     assert job.later().created
+    app.engine.store.close()
+
+
+@pytest.mark.parametrize("scheme", ["redis", "amqp"])
+def test_a_broker_that_says_nothing(scheme, redis_url, allow_log):
+    """It is not waited for."""
+    allow_log("pika", ".*")
+    app = Jobs()
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        port = silent.getsockname()[1]
+        state = redis_url if scheme == "amqp" else None
+        app.configure(f"dramatiq+{scheme}://127.0.0.1:{port}", state=state)
+        with pytest.raises(JobStoreError, match="is it running"):
+            ask(app, "f")
     app.engine.store.close()
 
 
