@@ -117,6 +117,9 @@ def read(path: Path) -> Source:
         return _broken(path, 1, "missing", "no such file")
     except OSError as error:
         return _broken(path, 1, "unreadable", f"cannot be read: {error}")
+    if b"\0" in data:
+        # Newer Pythons find it while they look for the encoding, older ones later.
+        return _broken(path, 1, "syntax", "cannot be parsed: it contains null bytes")
     try:
         encoding, _ = tokenize.detect_encoding(io.BytesIO(data).readline)
         text = data.decode(encoding)

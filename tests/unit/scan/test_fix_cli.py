@@ -173,10 +173,13 @@ def test_form_feeds(code_base: WriteFiles, capsys: pytest.CaptureFixture[str]) -
     folder = code_base(
         """
         from tornado.ioloop import IOLoop
-        \f
+        PAGE
         IOLoop.instance().start()
         """
     )
+    # Afterwards: newer Pythons take it for space at the end of a line.
+    for path in folder.rglob("*.py"):
+        path.write_text(path.read_text().replace("PAGE", "\f"))
     assert main([str(folder), "--rule", "legacy"]) == CHANGES
     lines = capsys.readouterr().out.split("\n")
     assert "\n".join(lines[2:]) == (
