@@ -2,12 +2,14 @@
 
 Python 3.14 and later let one process have another run a script (`sys.remote_exec`).
 The script starts the watch there, and has its reports written to a file as well, which
-is shown here until Ctrl-C; then a second script ends what the first one began.
+is shown here until Ctrl-C. When the file is gone, a thread over there ends what the
+script began: the main thread of an idle server runs nothing before its next request.
 
 # Threads: the main thread of the attaching process; in the other one, its main thread,
 # wherever it is at that moment: the locks taken there are such as one thread may take
-# twice.
-# Guarantees: what was running goes on; what this began there it ends, if it can.
+# twice; and one that waits for the end.
+# Guarantees: what was running goes on; what this began there ends with this, or when
+# this is killed and its folder removed.
 """
 
 # ruff: noqa: T201 - it is a command
@@ -17,16 +19,19 @@ from __future__ import annotations
 import argparse
 import contextlib
 import logging
+import math
 import os
 import shutil
 import sys
 import tempfile
+import threading
 import time
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Callable, Optional, TextIO
 
 from tornado_unblock._errors import ConfigurationError
+from tornado_unblock._executors.threads import start_thread
 from tornado_unblock._stalls import watching
 from tornado_unblock._stalls.reports import logger
 from tornado_unblock._stalls.watcher import check_seconds
@@ -35,8 +40,9 @@ RemoteExec = Callable[[int, str], None]
 
 _REMOTE_EXEC: Optional[RemoteExec] = getattr(sys, "remote_exec", None)
 
-#: How long the other process may take to run the script, in seconds.
-PATIENCE = 10.0
+#: How long the other process may take before the user is told that it does, or for the
+#: end, in seconds.
+PATIENCE = 3.0
 _POLL = 0.1
 
 _BEGIN = """
@@ -51,10 +57,6 @@ except BaseException as error:
 with open({answer!r} + ".part", "w") as file:
     file.write(answer)
 os.replace({answer!r} + ".part", {answer!r})
-"""
-_END = """
-from tornado_unblock._stalls import attach
-attach.end({log!r})
 """
 
 
@@ -107,39 +109,50 @@ def instead(pid: int) -> str:
 
 def _attach(given: Any, remote_exec: RemoteExec) -> None:
     folder = Path(tempfile.mkdtemp(prefix="tornado_unblock_"))
+    log, answer, script = folder / "log", folder / "answer", folder / "script.py"
+    log.touch()
+    values = {
+        "threshold": given.threshold,
+        "write": None if given.write is None else os.path.abspath(given.write),
+        "log": str(log),
+        "answer": str(answer),
+    }
+    script.write_text(_BEGIN.format(**values))
     try:
-        log, answer = folder / "log", folder / "answer"
-        log.touch()
-        values = {
-            "threshold": given.threshold,
-            "write": None if given.write is None else os.path.abspath(given.write),
-            "log": str(log),
-            "answer": str(answer),
-        }
-        _run(given.pid, folder, _BEGIN.format(**values), remote_exec)
+        _run(given.pid, script, remote_exec)
         _await(given.pid, answer)
-        print(f"Watching process {given.pid}; Ctrl-C ends it.", flush=True)
-        with log.open() as file:
-            try:
-                _show(given.pid, file, given.seconds)
-            finally:
-                with contextlib.suppress(_AttachError):  # it has ended
-                    _run(given.pid, folder, _END.format(**values), remote_exec)
-                    _until_gone(given.pid, log)
-                print(file.read(), end="", flush=True)
+    except KeyboardInterrupt:
+        # It has yet to run the script: that must be there, and begin nothing.
+        log.unlink()
+        script.write_text("")
+        return
+    except _AttachError:
+        shutil.rmtree(folder, ignore_errors=True)
+        raise
+    try:
+        _watch(given, log)
     finally:
         shutil.rmtree(folder, ignore_errors=True)
 
 
-def _run(pid: int, folder: Path, text: str, remote_exec: RemoteExec) -> None:
-    """Have the process run ``text``.
+def _watch(given: Any, log: Path) -> None:
+    print(f"Watching process {given.pid}; Ctrl-C ends it.", flush=True)
+    with log.open() as file:
+        try:
+            _show(given.pid, file, given.seconds)
+        finally:
+            log.unlink()
+            _until_ended(given.pid, log)
+            print(file.read(), end="", flush=True)
+
+
+def _run(pid: int, script: Path, remote_exec: RemoteExec) -> None:
+    """Have the process run ``script``.
 
     Raises:
         _AttachError: It is not there, or may not be told.
     """
-    script = folder / "script.py"
-    script.write_text(text)
-    _give(folder, pid)
+    _give(script.parent, pid)
     try:
         remote_exec(pid, str(script))
     except ProcessLookupError:
@@ -167,12 +180,18 @@ def _give(folder: Path, pid: int) -> None:
 
 
 def _await(pid: int, answer: Path) -> None:
-    deadline = time.monotonic() + PATIENCE
+    told_at = time.monotonic() + PATIENCE
     while not answer.exists():
-        if time.monotonic() > deadline:
-            raise _AttachError(
-                f"process {pid} has not answered in {PATIENCE:g} s: its main thread is "
-                "in a call that does not return; it will begin when that does"
+        if not _alive(pid):
+            raise _AttachError(f"process {pid} has ended")
+        if time.monotonic() > told_at:
+            told_at = math.inf
+            print(
+                f"Process {pid} has not begun yet: its main thread waits for a "
+                "request, or is in a call that does not return. It begins when that "
+                "goes on; Ctrl-C gives up.",
+                file=sys.stderr,
+                flush=True,
             )
         time.sleep(_POLL)
     text = answer.read_text()
@@ -192,11 +211,17 @@ def _show(pid: int, file: TextIO, seconds: Optional[float]) -> None:
                 time.sleep(_POLL)
 
 
-def _until_gone(pid: int, log: Path) -> None:
+def _until_ended(pid: int, log: Path) -> None:
     """Wait until the other side has let go of the log, not for ever."""
     deadline = time.monotonic() + PATIENCE
-    while log.exists() and _alive(pid) and time.monotonic() < deadline:
-        time.sleep(_POLL)
+    ended = _ended(log)
+    with contextlib.suppress(KeyboardInterrupt):
+        while not ended.exists() and _alive(pid) and time.monotonic() < deadline:
+            time.sleep(_POLL)
+
+
+def _ended(log: Path) -> Path:
+    return log.with_name("ended")
 
 
 def _alive(pid: int) -> bool:
@@ -211,12 +236,9 @@ def _alive(pid: int) -> bool:
 
 # -- in the other process --------------------------------------------------------------
 
-# By log: the handler, and the watch if it was begun for it.
-_attached: dict[str, tuple[logging.Handler, Optional[watching.Watch]]] = {}
-
 
 def begin(threshold: float, write: Optional[str], log: str) -> None:
-    """Watch, unless that is done already, and report to ``log`` too.
+    """Report to ``log`` until it is removed; watch, unless that is done already.
 
     Raises:
         ConfigurationError: ``threshold`` makes no sense.
@@ -226,14 +248,16 @@ def begin(threshold: float, write: Optional[str], log: str) -> None:
     handler = logging.FileHandler(log)
     handler.setFormatter(logging.Formatter("%(asctime)s %(message)s"))
     logger.addHandler(handler)
-    _attached[log] = (handler, begun)
 
+    def end() -> None:
+        never = threading.Event()
+        while os.path.exists(log):
+            never.wait(_POLL)
+        logger.removeHandler(handler)
+        if begun is not None:
+            begun.stop()
+        handler.close()
+        with contextlib.suppress(OSError):  # whoever attached is gone
+            _ended(Path(log)).touch()
 
-def end(log: str) -> None:
-    """Undo `begin`, and remove ``log``."""
-    handler, begun = _attached.pop(log)
-    logger.removeHandler(handler)
-    handler.close()
-    if begun is not None:
-        begun.stop()
-    os.remove(log)
+    start_thread(end, "unblock-attached")

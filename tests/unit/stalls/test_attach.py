@@ -3,15 +3,20 @@
 from __future__ import annotations
 
 import os
+import shutil
+import signal
+import subprocess
 import sys
 import threading
+import urllib.request
 from pathlib import Path
-from typing import Any, Callable
+from typing import Any, Callable, Optional
 
 import pytest
+import tornado
 
 from tests.unit.conftest import Server
-from tests.unit.stalls.conftest import Block, Reports
+from tests.unit.stalls.conftest import WAIT, Block, Reports
 from tests.unit.stalls.test_watching import serve
 from tornado_unblock.__main__ import main as command
 from tornado_unblock._stalls import attach
@@ -67,13 +72,16 @@ def test_a_watch_that_is_kept_goes_on(
 def test_interrupted(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """Ctrl-C ends what was begun."""
+    """Ctrl-C ends what was begun; a second one does not wait for that."""
 
     def interrupt(seconds: float) -> None:
         raise KeyboardInterrupt
 
     monkeypatch.setattr(attach.time, "sleep", interrupt)
     assert main([str(os.getpid())], here) == 0
+    for thread in threading.enumerate():
+        if thread.name == "unblock-attached":
+            thread.join(WAIT)
     assert current_watch() is None
 
 
@@ -132,10 +140,50 @@ def test_the_other_side_fails(capsys: pytest.CaptureFixture[str]) -> None:
 def test_the_other_side_does_not_answer(
     capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Its main thread may be in a call that does not return."""
+    """The user is told why, and may give up: then it will begin nothing."""
+    scripts: list[Path] = []
+
+    def interrupt(seconds: float) -> None:
+        raise KeyboardInterrupt
+
     monkeypatch.setattr(attach, "PATIENCE", 0.0)
-    assert main([str(os.getpid())], lambda pid, script: None) == 2
-    assert "has not answered in 0 s" in capsys.readouterr().err
+    monkeypatch.setattr(attach.time, "sleep", interrupt)
+    remote = lambda pid, script: scripts.append(Path(script))  # noqa: E731
+    assert main([str(os.getpid())], remote) == 0
+    assert "has not begun yet: its main thread waits" in capsys.readouterr().err
+    here(0, str(scripts[0]))
+    assert current_watch() is None
+    shutil.rmtree(scripts[0].parent)
+
+
+def test_the_other_side_is_gone(capsys: pytest.CaptureFixture[str]) -> None:
+    """A process that ends before it has begun is no mystery."""
+    gone = os.fork()
+    if gone == 0:  # pragma: no cover - the child
+        os._exit(0)
+    os.waitpid(gone, 0)
+    assert main([str(gone)], lambda pid, script: None) == 2
+    assert f"process {gone} has ended" in capsys.readouterr().err
+
+
+def test_the_other_side_does_not_end(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """It is not waited for without end."""
+    monkeypatch.setattr(attach, "PATIENCE", 0.1)
+    attach._until_ended(os.getpid(), tmp_path / "log")
+
+
+def test_nobody_waits_for_the_end(tmp_path: Path) -> None:
+    """Whoever attached may be gone, and the folder with it."""
+    folder = tmp_path / "attached"
+    folder.mkdir()
+    (folder / "log").touch()
+    attach.begin(5.0, None, str(folder / "log"))
+    (thread,) = [t for t in threading.enumerate() if t.name == "unblock-attached"]
+    shutil.rmtree(folder)
+    thread.join(WAIT)
+    assert current_watch() is None
 
 
 def test_the_other_side_ends(capsys: pytest.CaptureFixture[str]) -> None:
@@ -181,22 +229,16 @@ def test_alive(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_the_other_side_takes_its_time(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """Neither the answer nor the end need be there at once."""
-    asked: list[str] = []
+    """The answer need not be there at once."""
     later: list[str] = []
-
-    def remote(pid: int, script: str) -> None:
-        text = Path(script).read_text()
-        asked.append(text)
-        later.append(text)
 
     def sleep(seconds: float) -> None:
         if later:
             exec(compile(later.pop(0), "script", "exec"), {"__name__": "__main__"})
 
     monkeypatch.setattr(attach.time, "sleep", sleep)
+    remote = lambda pid, script: later.append(Path(script).read_text())  # noqa: E731
     assert main([str(os.getpid()), "--seconds=0"], remote) == 0
-    assert len(asked) == 2
     assert later == []
     assert current_watch() is None
 
@@ -236,3 +278,76 @@ def test_the_command_on_older_pythons(capsys: pytest.CaptureFixture[str]) -> Non
     """It says what to do instead."""
     assert command(["watch", "77"]) == 2
     assert "attaching to a process needs Python 3.14" in capsys.readouterr().err
+
+
+def python_that_attaches() -> Optional[str]:
+    """Return a Python with `sys.remote_exec`, if there is one."""
+    if sys.version_info >= (3, 14):
+        return sys.executable
+    folder = os.environ.get("TORNADO_UNBLOCK_PYTHONS", "/opt/debian-pythons")
+    return shutil.which("python3.14", path=f"{folder}/usr/bin:{os.environ['PATH']}")
+
+
+_SERVER = """
+import asyncio, sys
+from tornado.web import Application, RequestHandler
+from tornado_unblock._stalls.watching import current_watch
+
+class Slow(RequestHandler):
+    def get(self):
+        sys.stdin.readline()
+
+class Watched(RequestHandler):
+    def get(self):
+        self.write(str(current_watch()))
+
+async def main():
+    application = Application([("/slow", Slow), ("/watched", Watched)])
+    server = application.listen(0, "127.0.0.1")
+    (socket,) = server._sockets.values()
+    print(socket.getsockname()[1], flush=True)
+    await asyncio.Event().wait()
+
+asyncio.run(main())
+"""
+
+
+@pytest.mark.skipif(not python_that_attaches(), reason="there is no Python 3.14")
+def test_a_real_process() -> None:
+    """A server that does nothing at all is attached to, and left as it was."""
+    python = str(python_that_attaches())
+    root = Path(attach.__file__).parents[2]
+    packages = Path(tornado.__file__).parents[1]
+    environment = {**os.environ, "PYTHONPATH": f"{root}{os.pathsep}{packages}"}
+    streams: Any = {"stdout": subprocess.PIPE, "env": environment, "text": True}
+    with subprocess.Popen(
+        [python, "-c", _SERVER], stdin=subprocess.PIPE, **streams
+    ) as server:
+        try:
+            assert server.stdout
+            assert server.stdin
+            url = f"http://127.0.0.1:{int(server.stdout.readline())}"
+            command = [python, "-m", "tornado_unblock", "watch", str(server.pid)]
+            with subprocess.Popen(
+                [*command, "--threshold=0.05"], stderr=subprocess.PIPE, **streams
+            ) as attached:
+                assert attached.stdout
+                assert attached.stderr
+                assert "waits for a request" in attached.stderr.readline()
+                with urllib.request.urlopen(f"{url}/watched", timeout=WAIT):
+                    assert "Watching process" in attached.stdout.readline()
+                asking = threading.Thread(
+                    target=urllib.request.urlopen, args=(f"{url}/slow",)
+                )
+                asking.start()
+                assert "Slow.get (GET /slow" in attached.stdout.readline()
+                server.stdin.write("\n")
+                server.stdin.flush()
+                asking.join(WAIT)
+                attached.send_signal(signal.SIGINT)
+                attached.stdout.read()
+                assert attached.wait(WAIT) == 0, attached.stderr.read()
+            with urllib.request.urlopen(f"{url}/watched", timeout=WAIT) as answer:
+                assert answer.read() == b"None"
+        finally:
+            server.kill()
