@@ -83,14 +83,19 @@ def test_a_test_case(run: Callable[..., str]) -> None:
     assert "1 passed" in run(STALLS)
 
 
+@pytest.mark.parametrize(
+    ("option", "ini"),
+    [
+        ("--allow-stalls=test_it.py:load", ""),
+        ("--no-stalls", "allow_stalls =\n    Other.get\n    Orders.get\n"),
+        ("--no-stalls", "stall_threshold = 60"),
+        ("--stall-threshold=60", ""),
+    ],
+)
 @pytest.mark.skipif(OLD_TORNADO, reason="pytest cannot collect its test cases")
-def test_what_is_allowed(run: Callable[..., str]) -> None:
+def test_what_is_allowed(run: Callable[..., str], option: str, ini: str) -> None:
     """By option, by ini file, or by a longer threshold."""
-    assert "1 passed" in run(STALLS, "--no-stalls", "--allow-stalls=test_it.py:load")
-    ini = "allow_stalls =\n    Other.get\n    Orders.get\n"
-    assert "1 passed" in run(STALLS, "--no-stalls", ini=ini)
-    assert "1 passed" in run(STALLS, "--no-stalls", ini="stall_threshold = 60")
-    assert "1 passed" in run(STALLS, "--no-stalls", "--stall-threshold=60")
+    assert "1 passed" in run(STALLS, "--no-stalls", option, ini=ini)
 
 
 @pytest.mark.skipif(

@@ -7,6 +7,7 @@ import contextlib
 import socket
 import ssl
 import threading
+import types
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
@@ -21,6 +22,7 @@ from tornado.web import Application, RequestHandler
 from tornado.websocket import WebSocketHandler
 
 from tornado_unblock import LoopThreadError, run_in_executor, unblock
+from tornado_unblock._handlers.ownership import refuse_abandoned_bodies
 from tornado_unblock.shim import legacy
 from tornado_unblock.shim.legacy import _callbacks
 from tornado_unblock.shim.legacy._classes import initialized, instance
@@ -286,6 +288,15 @@ def test_flush(make_server):
         headers = "Content-Length: 0\r\n"
         assert b"end" in server.get("/", method=method, headers=headers).body
     assert called == ["loop"] * 3
+
+
+def test_flush_is_known_when_bodies_were_abandoned():
+    """What refuses such a body has a place in Tornado's class too, below the shim's."""
+    refuse_abandoned_bodies()
+    flush = types.MethodType(RequestHandler.flush, object())
+    taken: Any = _callbacks.with_callback(flush)
+    assert taken.__func__ is _callbacks.taken(RequestHandler, "flush")
+    assert taken.__func__.__wrapped__ is RequestHandler.flush
 
 
 def test_fetch_as_today(make_server):

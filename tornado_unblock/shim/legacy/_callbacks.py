@@ -16,6 +16,7 @@ from tornado.httpclient import AsyncHTTPClient, HTTPError, HTTPRequest, HTTPResp
 from tornado.ioloop import IOLoop
 from tornado.log import app_log, gen_log
 
+from tornado_unblock._handlers.ownership import refuse_abandoned_bodies
 from tornado_unblock.shim.legacy._futures import call_on_loop, when_done
 
 Deliver = Callable[[Any, Callable[..., Any], asyncio.Future[Any]], Any]
@@ -212,7 +213,9 @@ def _respond(callback: Callable[..., Any], request: Any, future: Any) -> Any:
 
 # --- by name ------------------------------------------------------------------------
 
-# Taken now: `install` puts them in the place of the methods.
+# Taken now, with the check of who may answer around `flush`: `install` puts them in the
+# place of the methods.
+refuse_abandoned_bodies()
 TAKEN = [(taker.owner, taker.name, taking(taker)) for taker in TAKERS]
 TAKEN.append((AsyncHTTPClient, "fetch", fetch))
 _TAKING = {vars(owner)[name]: method for owner, name, method in TAKEN}
