@@ -77,6 +77,7 @@ if TYPE_CHECKING:
         """What knows its loop: a stream, a WebSocket's client."""
 
         io_loop: BaseAsyncIOLoop
+        _tornado_unblock_taken: Optional[str]  # see `TAKEN`
 
     class _OnStream(Protocol):
         """What has a stream: a connection, a WebSocket's protocol."""
@@ -514,7 +515,7 @@ def _on_stream(own: _Own, carry: _Carry) -> _Own:
 
     @functools.wraps(own)
     def method(self: _OnLoop, *args: object, **kwargs: object) -> object:
-        if getattr(self, TAKEN, None):
+        if self._tornado_unblock_taken is not None:
             check_stream(self, name)
         loop = self.io_loop.asyncio_loop
         if running() is loop:
@@ -715,6 +716,7 @@ def guard_tornado() -> None:
 
 
 def _guard_websocket(module: ModuleType) -> None:
+    setattr(module.WebSocketClientConnection, TAKEN, None)
     install_reading_on(module)
     _install(guarded_sockets(module))
 

@@ -122,8 +122,9 @@ def take_stream(connection: Any, server: Any, why: str) -> None:
 def leave_stream(connection: HTTP1Connection) -> None:
     """Note that the response of ``connection`` has ended: no more of its own comes."""
     stream: Any = connection.stream
-    head = connection._response_start_line
-    switches = head is not None and head.code == 101  # the handler takes it next
     # A request that is still being read ends its connection.
-    if type(stream) is _Successor and connection._read_finished and not switches:
+    if type(stream) is not _Successor or not connection._read_finished:
+        return
+    head = connection._response_start_line
+    if head is None or head.code != 101:  # else the handler takes it next
         connection.stream = stream._unblock_stream
