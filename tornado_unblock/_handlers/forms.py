@@ -17,7 +17,7 @@ from typing import Any, Callable, cast
 from tornado.httputil import HTTPInputError, HTTPServerRequest
 from tornado.web import HTTPError, RequestHandler
 
-from tornado_unblock._handlers.in_turn import dispatch
+from tornado_unblock._handlers.in_turn import offload_body
 from tornado_unblock._handlers.loop_view import LoopView
 from tornado_unblock._loop.portal import current_portal
 
@@ -79,7 +79,7 @@ async def parse_first(
     vars(request).pop(_DUE, None)
     body = functools.partial(_parse, request)
     try:
-        await dispatch(current_portal(), handler, where, body, direct=True)
+        await offload_body(current_portal(), handler, where, body, direct=True)
     except Exception as error:
         handler._transforms = transforms
         # On the view: where it may raise, it is answered by whom nothing stops.

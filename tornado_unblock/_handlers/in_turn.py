@@ -31,7 +31,7 @@ from tornado_unblock._offload.offload import REFUSED, Offload
 _Admit = Callable[[Offload, bool], OffloadFuture]
 
 
-def dispatch(
+def offload_body(
     portal: Portal,
     handler: RequestHandler,
     where: Placement,
@@ -44,7 +44,7 @@ def dispatch(
     Args:
         portal: The way to the handler's loop.
         handler: Not touched by the loop thread until the Future is done.
-        where: The site.
+        where: Executor, limiter and time limit.
         body: What to run.
         direct: Whether Tornado itself awaits it, and so waits for its end.
 
@@ -61,7 +61,7 @@ def dispatch(
     return offload.admit(under_way)
 
 
-def dispatch_in_line(
+def offload_in_line(
     portal: Portal,
     handler: RequestHandler,
     where: Placement,
@@ -78,7 +78,7 @@ def dispatch_in_line(
     return _in_line(portal, handler, where, body, _admit)
 
 
-def dispatch_always(
+def offload_always(
     portal: Portal,
     handler: RequestHandler,
     where: Placement,
@@ -88,7 +88,7 @@ def dispatch_always(
     return _in_line(portal, handler, where, body, _admit_always)
 
 
-def dispatch_not_awaited(
+def offload_not_awaited(
     portal: Portal,
     handler: RequestHandler,
     where: Placement,
@@ -99,12 +99,12 @@ def dispatch_not_awaited(
     Such hooks clean up: they run however full the executor is, and their
     errors are logged.
     """
-    future = dispatch_always(portal, handler, where, body)
+    future = offload_always(portal, handler, where, body)
     future.add_done_callback(functools.partial(_log_not_awaited, where.endpoint.name))
     return future
 
 
-def dispatch_on_finish(
+def offload_on_finish(
     portal: Portal,
     handler: RequestHandler,
     where: Placement,
@@ -113,7 +113,7 @@ def dispatch_on_finish(
     """Run ``body``, which is ``on_finish``, likewise."""
     break_cycles_after(ownership_of(handler, portal))
     body = functools.partial(_run_on_finish, handler, body)
-    future = dispatch_not_awaited(portal, handler, where, body)
+    future = offload_not_awaited(portal, handler, where, body)
     if portal.shared_context is not None:
         portal.shared_context.hooks.append(future)
 

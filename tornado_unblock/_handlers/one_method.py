@@ -22,10 +22,10 @@ from tornado.web import RequestHandler
 
 from tornado_unblock._executors.functions import describe
 from tornado_unblock._handlers.in_turn import (
-    dispatch,
-    dispatch_in_line,
-    dispatch_not_awaited,
-    dispatch_on_finish,
+    offload_body,
+    offload_in_line,
+    offload_not_awaited,
+    offload_on_finish,
 )
 from tornado_unblock._handlers.methods import VERBS, is_socket, overridden
 from tornado_unblock._handlers.options import BodyOptions
@@ -162,13 +162,13 @@ def hand_over(
     step = _steps.of(portal).get(key) or _plan(portal, handler, fn, options)
     body = functools.partial(_run_body, handler, fn, args, kwargs, step)
     if not step.awaited:
-        post = dispatch_on_finish if step.name == "on_finish" else dispatch_not_awaited
+        post = offload_on_finish if step.name == "on_finish" else offload_not_awaited
         post(portal, handler, step.placement, body)
         return None
     if step.socket and is_socket(handler) and handler.ws_connection is not None:
-        future = dispatch_in_line(portal, handler, step.placement, body)
+        future = offload_in_line(portal, handler, step.placement, body)
         return future if step.name == "open" else abort_on_error(handler, future)
-    return dispatch(portal, handler, step.placement, body, direct=step.finishes)
+    return offload_body(portal, handler, step.placement, body, direct=step.finishes)
 
 
 def _plan(

@@ -33,11 +33,11 @@ from tornado_unblock._executors.functions import is_async
 from tornado_unblock._handlers.error_page import answer_error
 from tornado_unblock._handlers.forms import has_large_form, parse_first
 from tornado_unblock._handlers.in_turn import (
-    dispatch,
-    dispatch_always,
-    dispatch_in_line,
-    dispatch_not_awaited,
-    dispatch_on_finish,
+    offload_always,
+    offload_body,
+    offload_in_line,
+    offload_not_awaited,
+    offload_on_finish,
 )
 from tornado_unblock._handlers.loop_view import (
     EarlyView,
@@ -218,7 +218,9 @@ def _hop(
     if running_loop() is None:
         return getattr(handler, name)(*args, **kwargs)
     body = functools.partial(_step, run, view, *args, **kwargs)
-    future = dispatch(current_portal(), handler, plan.step.placement, body, direct=True)
+    future = offload_body(
+        current_portal(), handler, plan.step.placement, body, direct=True
+    )
     return _answered(view, future) if plan.errors_hop else future
 
 
@@ -244,7 +246,7 @@ async def _answer_early(view: EarlyView, error: Exception) -> None:
     handler, plan = view._unblock_target, view._unblock_plan
     body = functools.partial(_step, _run_error, view, error)
     del error  # no cycle, as above
-    await dispatch_always(current_portal(), handler, plan.step.placement, body)
+    await offload_always(current_portal(), handler, plan.step.placement, body)
     if not handler._finished:
         raise _LeftUnfinished
 
@@ -278,7 +280,7 @@ async def _answered(view: LoopView, running: Awaitable[object]) -> object:
             raise
         handler, plan = view._unblock_target, view._unblock_plan
         body = functools.partial(_step, _run_error, view, error)
-        await dispatch_in_line(current_portal(), handler, plan.step.placement, body)
+        await offload_in_line(current_portal(), handler, plan.step.placement, body)
         set_ran(view)
         return None
     finally:
@@ -305,7 +307,7 @@ def _hop_error(view: EarlyView, name: str, error: BaseException) -> None:
             answer_error(handler, error)
             return
         body = functools.partial(_run_error, view, error)
-        dispatch_not_awaited(current_portal(), handler, plan.step.placement, body)
+        offload_not_awaited(current_portal(), handler, plan.step.placement, body)
     finally:
         del error  # no cycle, as above
 
@@ -316,7 +318,7 @@ def _hop_in_line(view: LoopView, name: str, /, *args: object) -> object:
         return getattr(handler, name)(*args)
     body = functools.partial(_step, _run_hook, view, name, *args)
     where = plan.hooks[name].placement
-    future = dispatch_in_line(current_portal(), handler, where, body)
+    future = offload_in_line(current_portal(), handler, where, body)
     if plan.socket and name not in ("open", "data_received"):
         return abort_on_error(view._unblock_target, future)
     return future
@@ -328,7 +330,7 @@ def _hop_not_awaited(view: LoopView, name: str, /, *args: object) -> None:
         getattr(handler, name)(*args)
         return
     body = functools.partial(_run_hook, view, name, *args)
-    post = dispatch_on_finish if name == "on_finish" else dispatch_not_awaited
+    post = offload_on_finish if name == "on_finish" else offload_not_awaited
     post(current_portal(), handler, plan.hooks[name].placement, body)
     if vars(handler.request).pop(_PARKED, None) is not None:
         let_worker_go(handler)

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any, Callable, NamedTuple, Optional
 
 from tornado.web import FallbackHandler, RequestHandler
 
-from tornado_unblock._handlers.in_turn import dispatch
+from tornado_unblock._handlers.in_turn import offload_body
 from tornado_unblock._limits.placement import Placement
 from tornado_unblock._loop.portal import current_portal
 
@@ -70,7 +70,7 @@ async def _answer(
     environ: dict[str, object] = container.environ(request)
     environ["wsgi.multithread"] = True
     run = functools.partial(_call, container.wsgi_application, environ)
-    response = await dispatch(current_portal(), handler, where, run, direct=True)
+    response = await offload_body(current_portal(), handler, where, run, direct=True)
     # The container sends what the application has said.
     sender = copy.copy(container)
     sender.wsgi_application = functools.partial(_repeat, response)

@@ -369,7 +369,7 @@ def test_request_that_is_never_finished(make_server):
 
 def test_follower_on_a_full_executor(make_server):
     """What waited for another body of its socket may find no room either."""
-    from tornado_unblock._handlers.in_turn import dispatch_in_line
+    from tornado_unblock._handlers.in_turn import offload_in_line
 
     configure("first", max_workers=1)
     configure("second", max_workers=1, max_waiting=0)
@@ -386,8 +386,8 @@ def test_follower_on_a_full_executor(make_server):
                 placement(portal, get_executor(name), name, None)
                 for name in ("first", "second")
             ]
-            running = dispatch_in_line(portal, self, where[0], hold)
-            waiting = dispatch_in_line(portal, self, where[1], int)
+            running = offload_in_line(portal, self, where[0], hold)
+            waiting = offload_in_line(portal, self, where[1], int)
             other = run_in_executor(free.wait, 10, executor="second")
             assert held.wait(10)
             gate.set()

@@ -15,7 +15,7 @@ from tornado.websocket import WebSocketHandler
 from tests.unit.handlers.test_websocket import talk
 from tornado_unblock import report, unblock, unblock_application
 from tornado_unblock._executors.registry import get_executor
-from tornado_unblock._handlers.in_turn import dispatch, dispatch_in_line
+from tornado_unblock._handlers.in_turn import offload_body, offload_in_line
 from tornado_unblock._limits.placement import placement
 from tornado_unblock._loop.portal import current_portal
 
@@ -193,12 +193,12 @@ def test_cancelled_while_others_hold_the_handler(make_server):
         async def get(self) -> None:
             portal = current_portal()
             where = placement(portal, get_executor(), "it", None)
-            first = dispatch(portal, self, where, hold, direct=False)
+            first = offload_body(portal, self, where, hold, direct=False)
             bodies: list[Callable[[], Any]] = [
                 lambda: ran.append("cancelled"),
                 lambda: ran.append("last"),
             ]
-            second, third = [dispatch_in_line(portal, self, where, b) for b in bodies]
+            second, third = [offload_in_line(portal, self, where, b) for b in bodies]
             second.cancel()
             go.set()
             await asyncio.gather(first, third)
