@@ -298,6 +298,7 @@ class DramatiqStore:
                         raise TimeoutError("others wait for it already")
                     held.callback(self._lock.release)
                 if self._broker is None:
+                    self._check_first()
                     self._broker = self.new_broker()
                     # dramatiq has a connection for each thread: one for all is enough.
                     self._broker.state = types.SimpleNamespace()
@@ -314,10 +315,23 @@ class DramatiqStore:
 
     def ping(self) -> None:
         """Raise `JobStoreError` unless both broker and Redis answer."""
-        self.records.ping()
+        self._check_schema()
         if self.on_rabbitmq:
             with self.publisher() as broker:
                 broker.declare_queue(self.queue, ensure=True)
+
+    def _check_first(self) -> None:
+        try:
+            self._check_schema()
+        except JobStoreError as error:
+            # RabbitMQ takes jobs also while Redis is away.
+            if not self.on_rabbitmq or error.__cause__ is None:
+                raise
+
+    def _check_schema(self) -> None:
+        complaint = self.records.newer()
+        if complaint is not None:
+            raise JobStoreError(complaint)
 
     def close(self) -> None:
         """Close the connections."""

@@ -209,11 +209,7 @@ class Database:
         if not found:
             self.run(cursor, "insert into {p}meta values ('schema', ?)", str(SCHEMA))
         elif int(found[0][0]) > SCHEMA:
-            raise JobStoreError(
-                f"{self.place} was made by a newer tornado-unblock: its tables are of "
-                f"version {found[0][0]}, this one knows {SCHEMA}. Upgrade "
-                "tornado-unblock here, or give this application a store of its own"
-            )
+            raise JobStoreError(too_new(self.place, int(found[0][0]), SCHEMA))
 
     def lock_schema(self, cursor: Any) -> None:
         """Let only one process make the tables at a time."""
@@ -256,6 +252,15 @@ class Database:
         """In a forked child: leave the parent's connection alone."""
         _of_the_parent.append(self._conn)
         self._start_empty()
+
+
+def too_new(place: str, found: int, known: int) -> str:
+    """Return what to say where a newer version has written."""
+    return (
+        f"{place} was made by a newer tornado-unblock: its tables are of version "
+        f"{found}, this one knows {known}. Upgrade tornado-unblock here, or give this "
+        "application a store of its own"
+    )
 
 
 def _nothing() -> None:

@@ -30,6 +30,7 @@ from redis.retry import Retry
 
 from tornado_unblock._errors import ConfigurationError, JobStoreError
 from tornado_unblock.jobs import owners
+from tornado_unblock.jobs.database import too_new
 from tornado_unblock.jobs.records import (
     DEAD,
     FAILED,
@@ -39,6 +40,9 @@ from tornado_unblock.jobs.records import (
     Outcome,
     Taken,
 )
+
+SCHEMA = 1
+"""The version of the records; one more with each change that older code breaks on."""
 
 # How long Redis may take to answer, in seconds.
 _ANSWER = 1.0
@@ -327,10 +331,16 @@ class Records:
                     self.client.script_load(each.script)
         raise JobStoreError(f"jobs in {self.place}: Redis forgets its scripts")
 
-    def ping(self) -> None:
-        """Raise `JobStoreError` unless Redis answers."""
+    def newer(self) -> Optional[str]:
+        """Return what is wrong if a newer version has written here; else None.
+
+        Raises:
+            JobStoreError: Redis does not answer.
+        """
         with self._asked() as client:
-            client.ping()
+            client.set(f"{self._prefix}schema", SCHEMA, nx=True)
+            found = int(client.get(f"{self._prefix}schema"))
+        return too_new(self.place, found, SCHEMA) if found > SCHEMA else None
 
     def close(self) -> None:
         """Close the connections."""

@@ -446,6 +446,33 @@ def test_scripts_that_are_always_forgotten(app, monkeypatch):
         ask(app, "f")
 
 
+def test_records_of_a_newer_version(app):
+    """They are left alone, and nothing is put in."""
+    store = app.engine.store
+    store.records.client.set(f"unblock:{app.name}:schema", 2)
+    with pytest.raises(JobStoreError, match="made by a newer"):
+        ask(app, "f")
+    with pytest.raises(JobStoreError, match="made by a newer"):
+        store.ping()
+    assert app.counts() == Counts()
+    store.records.client.set(f"unblock:{app.name}:schema", 1)
+
+
+def test_rabbitmq_without_redis(app, monkeypatch, work, allow_log):
+    """Jobs are taken all the same."""
+    allow_log("tornado.application", "no state for now")
+    store = app.engine.store
+    if not store.on_rabbitmq:
+        return
+    away = store.records
+    store.records = type(away)("redis://127.0.0.1:1", app.name, 60.0)
+    ticket = ask(app, "f")
+    store.records.close()
+    store.records = away
+    work()
+    until(app, ticket, "done")
+
+
 def test_others_that_wait_for_a_broker(app, monkeypatch):
     """Not all of them one after the other."""
     store = app.engine.store
