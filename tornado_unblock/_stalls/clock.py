@@ -198,9 +198,7 @@ class LoopClock:
                 if before is not None:
                     selector.select = before
 
-        selector.select = look
-        self.measured_by = "selector"
-        self._remove = remove
+        selector.select, self._remove, self.measured_by = look, remove, "selector"
 
     def _end_unusual(self, ended: float) -> None:
         """End a turn that is longer than all before it; or there was none."""
