@@ -134,6 +134,15 @@ def look_at_several(
         for width in (1280, 390):
             look_at(browser, width, "light")
             look_at(browser, width, "dark")
+        script = "Emulation.setScriptExecutionDisabled"
+        browser.driver.execute_cdp_cmd(script, {"value": True})
+        browser.driver.get(address)
+        assert "has not answered" in browser.text("#alarms")
+        assert process in browser.text("#processes-rows")
+        assert browser.text("#state") == "as of"
+        browser.driver.execute_cdp_cmd(script, {"value": False})
+        browser.driver.get(address)
+        browser.expect("#state", "live")
         os.kill(number, signal.SIGKILL)
         names = "#processes-rows tr"
         wait(browser, lambda: len(texts(browser, names)) == 1)
