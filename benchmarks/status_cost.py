@@ -13,7 +13,6 @@ from __future__ import annotations
 
 import argparse
 import asyncio
-import socket
 import statistics
 import subprocess
 import sys
@@ -150,19 +149,24 @@ def browse(port: int) -> subprocess.Popen[bytes]:
     return browsers
 
 
+CLIENT = """
+import socket, sys
+with socket.create_connection(("127.0.0.1", int(sys.argv[1]))) as client:
+    answers = client.makefile("rb")
+    for _ in range(int(sys.argv[2])):
+        client.sendall(b"GET / HTTP/1.1\\r\\nHost: localhost\\r\\n\\r\\n")
+        length = 0
+        while (line := answers.readline()) != b"\\r\\n":
+            name, _, value = line.partition(b":")
+            if name.lower() == b"content-length":
+                length = int(value)
+        answers.read(length)
+"""
+
+
 def ask(port: int, times: int) -> None:
-    """Send requests, one after the other, on one connection."""
-    with socket.create_connection(("127.0.0.1", port)) as client:
-        answers = client.makefile("rb")
-        for _ in range(times):
-            client.sendall(b"GET / HTTP/1.1\r\nHost: localhost\r\n\r\n")
-            length = 0
-            while (line := answers.readline()) != b"\r\n":
-                name, _, value = line.partition(b":")
-                if name.lower() == b"content-length":
-                    length = int(value)
-            answers.read(length)
-        answers.close()
+    """Send requests, one after the other, on one connection of another process."""
+    subprocess.run([sys.executable, "-c", CLIENT, str(port), str(times)], check=True)
 
 
 def cpu_of_page() -> float:

@@ -120,8 +120,9 @@ class Group:
     def leave(self) -> None:
         """Be found no more."""
         self._stop_accepting()
-        for task in list(self._answering):
+        for task, asking in list(self._answering.items()):
             task.cancel()
+            asking.close()  # it may not have begun
         if self._own is not None:
             _joined.remove(self)
             _remove(self._path)

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import contextlib
 import json
+import os
+import signal
 import socket
 import subprocess
 import sys
@@ -139,9 +141,14 @@ class Neighbour:
         self.go_on()
         assert self._line() == "held\n"
 
-    def signal(self, number: int) -> None:
-        """Send it a signal."""
-        self._process.send_signal(number)
+    def stop(self) -> None:
+        """Stop it, as Ctrl-Z does, and return when it stands."""
+        self._process.send_signal(signal.SIGSTOP)
+        os.waitpid(self.process, os.WUNTRACED)
+
+    def kill(self) -> None:
+        """Kill it."""
+        self._process.kill()
 
     def wait(self) -> None:
         """Wait until it has ended."""

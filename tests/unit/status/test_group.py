@@ -251,15 +251,34 @@ def test_another_user_is_not_talked_to(joined, monkeypatch):
         first.serve(echo)
         with pytest.raises(PermissionError):
             await first.ask(member, "word")
-        monkeypatch.setattr(group, "_is_of_this_user", once([True, False]))
+        # Of the two ends who answers has a name.
+        monkeypatch.setattr(
+            group, "_is_of_this_user", lambda end: not end.getsockname()
+        )
         with pytest.raises(ConnectionResetError):
             await first.ask(member, "word")
 
     asyncio.run(ask())
 
 
-def once(answers):
-    return lambda connection: answers.pop(0)
+def test_who_leaves_closes_what_it_has_not_answered(joined):
+    """What was asked at the last moment is not left open."""
+    first = joined()
+
+    async def ask():
+        first.serve(echo)
+        with socket.socket(socket.AF_UNIX) as asking:
+            asking.connect(first.members()[0].path)
+            accepted, _ = first._own.accept()
+            first._accept(accepted, echo)
+            first._stop_accepting()
+            for task in list(first._answering):
+                task.cancel()
+            first.leave()
+            assert accepted.fileno() == -1
+            first._own = None
+
+    asyncio.run(ask())
 
 
 def test_root_may_ask_and_others_may_not(joined, monkeypatch):

@@ -6,7 +6,6 @@ import asyncio
 import json
 import os
 import re
-import signal
 
 import pytest
 from tornado.web import Application, HTTPError, RequestHandler
@@ -462,7 +461,7 @@ def test_one_that_is_stopped_and_one_that_is_killed(
     path = f"/p/{other.process}/"
     watched = page.events(f"{path}events")
     watched.next()
-    other.signal(signal.SIGSTOP)
+    other.stop()
     until(lambda: page.processes()[other.process]["silent"])
     refused = page.get(path)
     assert refused.status == 504
@@ -470,7 +469,7 @@ def test_one_that_is_stopped_and_one_that_is_killed(
     assert page.get(f"{path}status.json").status == 504
     silent = page.events(f"{path}events")
     assert "has not answered" in silent.next()["alarms"]
-    other.signal(signal.SIGKILL)
+    other.kill()
     until(lambda: "is gone" in silent.next().get("alarms", ""))
     assert silent.rest().endswith(b"0\r\n\r\n")
     silent.close()
