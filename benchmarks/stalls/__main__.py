@@ -28,7 +28,7 @@ from tornado.web import Application, RequestHandler
 
 from benchmarks.stalls import cases
 from benchmarks.stalls.cases import CASES, Case
-from benchmarks.stalls.tools import TOOLS
+from benchmarks.stalls.tools import TOOLS, Collect
 
 _LOOKUP = "nameserver 127.0.0.77\noptions timeout:1 attempts:1\n"
 
@@ -57,13 +57,25 @@ async def observe(tool: str) -> list[dict[str, Any]]:
     client, rows = AsyncHTTPClient(), []
     for number, case in enumerate(CASES):
         del said[:]
+        if collect:
+            del collect.stalls[:]
         url = f"http://127.0.0.1:{port}/orders/{number}"
         await client.fetch(url, raise_error=False, request_timeout=60)
         await asyncio.sleep(0.15)
-        stall = collect.stalls[-1] if collect and collect.stalls else None
+        stall = await longest(collect) if collect else None
         rows.append({"said": "\n".join(said), **judge(case, "\n".join(said), stall)})
     silent.close()
     return rows
+
+
+async def longest(collect: Collect) -> Any:
+    """Return the longest stall: on a busy machine what comes with it may be one too."""
+    for _ in range(100):  # it is reported when the watcher comes to it
+        over = [stall for stall in collect.stalls if stall.over]
+        if over:
+            return max(over, key=lambda stall: stall.seconds)
+        await asyncio.sleep(0.1)
+    return None
 
 
 def judge(case: Case, text: str, stall: Any) -> dict[str, Any]:

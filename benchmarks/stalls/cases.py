@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import concurrent.futures
 import gc
+import importlib
 import json
 import logging
 import logging.handlers
@@ -94,10 +95,24 @@ _server = SlowServer()
 _url = f"http://127.0.0.1:{_server.port}/"
 _row = {"id": 1, "name": "x" * 200, "tags": ["a", "b"], "price": 1.25}
 _kept: list[Any] = []
+_LIBRARIES = (
+    "requests",
+    "pymysql",
+    "psycopg2",
+    "psycopg",
+    "sqlalchemy.dialects.mysql.pymysql",
+    "redis",
+)
 
 
 def prepare() -> None:
-    """Make what the cases need that is not to count: 50 MB of JSON, many objects."""
+    """Make what the cases need that is not to count: 50 MB of JSON, many objects.
+
+    And import their libraries: that stalls longer than some of them, and is a case of
+    its own.
+    """
+    for name in _LIBRARIES:
+        importlib.import_module(name)
     _kept.append(json.dumps([_row] * 200_000))
     _kept.append([(n, str(n)) for n in range(900_000)])
     _kept.append([[] for _ in range(3_000_000)])

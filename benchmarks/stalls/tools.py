@@ -14,7 +14,7 @@ THRESHOLD = 0.1
 Said = list[str]
 
 
-class _Collect(logging.Handler):
+class Collect(logging.Handler):
     """Keeps what is logged, with tracebacks."""
 
     def __init__(self, said: Said) -> None:
@@ -24,14 +24,15 @@ class _Collect(logging.Handler):
         self.setFormatter(logging.Formatter("%(message)s"))
 
     def emit(self, record: logging.LogRecord) -> None:
+        """Keep it."""
         self._said.append(self.format(record))
         stall = getattr(record, "stall", None)
         if stall is not None:
             self.stalls.append(stall)
 
 
-def _tornado_unblock(said: Said) -> _Collect:
-    collect = _Collect(said)
+def _tornado_unblock(said: Said) -> Collect:
+    collect = Collect(said)
     logger = logging.getLogger("tornado_unblock.stalls")
     logger.propagate = False
     logger.addHandler(collect)
@@ -43,7 +44,7 @@ def _asyncio_debug(said: Said) -> None:
     loop = asyncio.get_running_loop()
     loop.set_debug(True)
     loop.slow_callback_duration = THRESHOLD
-    logging.getLogger("asyncio").addHandler(_Collect(said))
+    logging.getLogger("asyncio").addHandler(Collect(said))
 
 
 def _aiodebug(said: Said) -> None:
@@ -59,7 +60,7 @@ def _blockbuster(said: Said) -> None:
     from blockbuster import BlockBuster
 
     # It raises where something blocks; Tornado logs that.
-    logging.getLogger("tornado.application").addHandler(_Collect(said))
+    logging.getLogger("tornado.application").addHandler(Collect(said))
     BlockBuster().activate()
 
 
@@ -76,7 +77,7 @@ def _aiocop(said: Said) -> None:
     aiocop.activate()
 
 
-TOOLS: dict[str, Callable[[Said], _Collect | None]] = {
+TOOLS: dict[str, Callable[[Said], Collect | None]] = {
     "tornado_unblock.watch": _tornado_unblock,
     "asyncio debug": _asyncio_debug,
     "aiodebug": _aiodebug,

@@ -6,6 +6,7 @@ import contextlib
 import difflib
 import inspect
 import json
+import re
 import secrets
 import urllib.error
 import urllib.request
@@ -30,6 +31,7 @@ from benchmarks.stories.order_service.runner import (
 )
 from benchmarks.stories.order_service.settings import STAGES
 from examples.order_service.stages import as_written, unblocked
+from tornado_unblock.__main__ import main as scan
 
 LAST_ORDER = schema.FIRST_ORDER + schema.ORDERS - 1
 
@@ -194,3 +196,24 @@ def test_scan_and_watch_name_what_blocks(
         said = watched(STAGES[0], database, 0.3, tmp_path)
         assert "OrderDetailHandler.track_parcel: response = requests.get(" in said
         assert "put @unblock on class OrderDetailHandler" in said
+
+
+@pytest.mark.parametrize("stage", STAGES, ids=[stage.name for stage in STAGES])
+def test_scan_finds_what_watch_finds(
+    stage: Variant,
+    tmp_path: Path,
+    interrupts: Interrupts,
+    child_env: dict[str, str],
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    """The endpoints that block in the source are those that do while they run."""
+    monkeypatch.setenv("PYTHONPATH", child_env["PYTHONPATH"])
+    monkeypatch.chdir(tmp_path)
+    scan(["scan", str(stage.load().__file__), "--format=json"])
+    found = json.loads(capsys.readouterr().out)["findings"]
+    in_source = {row["endpoint"] for row in found if not row["unblocked"]}
+    url = f"sqlite://{tmp_path}/orders.sqlite"
+    with prepared(url, interrupts) as database:
+        said = watched(stage, database, 2.0, tmp_path)
+    assert set(re.findall(r"stalled for [^:]*: (\S+)", said)) == in_source

@@ -30,8 +30,9 @@ from tornado_unblock._stalls.held import Dumps, HeldDump, Steps
 from tornado_unblock._stalls.records import LoopStatistics, Stall
 from tornado_unblock._stalls.reports import Reporter, Story, logger
 
-Samples = dict[int, tuple[float, float, Sample]]
-"""By the loop's `id`: when the turn began, when it was looked at, and what was seen."""
+Samples = dict[int, tuple[float, float, Sample, bool]]
+"""By the loop's `id`: when the turn began, when it was looked at, what was seen, and
+whether that was in the garbage collector."""
 
 _Result = TypeVar("_Result")
 
@@ -311,9 +312,11 @@ class Watcher:
             clock = one.clock
             began = clock.stalled_since()
             if began and now() - began >= self.settings.look:
+                # Now: when it is looked at closer, the collector may be done.
+                collecting = bool(clock.collecting_since)
                 sample = self._safely(_sample, clock, began)
                 if sample is not None:
-                    samples[key] = (began, now(), sample)
+                    samples[key] = (began, now(), sample, collecting)
         return samples
 
     def _look_at_all(self, samples: Samples, own: OwnCounts) -> None:
@@ -361,7 +364,7 @@ class Watcher:
             self._finish_ended(one, reading, held, before=seen[0])
             one.story = Story(seen[0])
         if seen is not None and one.story is not None:
-            one.story.add_all(seen[2], seen[1], held, bool(clock.collecting_since))
+            one.story.add_all(seen[2], seen[1], held, seen[3])
         self._finish_ended(one, reading, held)
         began = clock.stalled_since()
         story = one.story

@@ -18,9 +18,10 @@ from tests.unit.stalls.conftest import WAIT
 from tests.unit.stalls.samples import OWN, sample, step
 from tornado_unblock import ConfigurationError, Stall
 from tornado_unblock._stalls import watcher as module
-from tornado_unblock._stalls.clock import LongTurn
+from tornado_unblock._stalls.clock import LongTurn, LoopClock, now
 from tornado_unblock._stalls.counts import StallCounts
 from tornado_unblock._stalls.evidence import Reading
+from tornado_unblock._stalls.frames import Sample
 from tornado_unblock._stalls.reports import Story
 from tornado_unblock._stalls.watcher import (
     Settings,
@@ -182,12 +183,30 @@ def test_a_stall_that_was_shorter(told: Told) -> None:
     assert told.stalls == []
 
 
+def test_a_collection_that_is_over_when_it_is_told_of(
+    told: Told, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What was seen in the garbage collector was in it, whatever comes next."""
+    clock = told.one.clock
+    clock.started = clock.collecting_since = now() - 100.0
+
+    def take(*_: Any) -> Sample:
+        clock.collecting_since = 0.0  # the thread has gone on
+        return sample(step(OWN))
+
+    monkeypatch.setattr(module, "_sample", take)
+    monkeypatch.setattr(LoopClock, "stalled_since", lambda clock: clock.started)
+    samples = told.watcher._samples()
+    assert [seen[3] for seen in samples.values()] == [True]
+    clock.started = 0.0
+
+
 def test_a_turn_that_ended_between_looks(told: Told) -> None:
     """A sample of the next turn ends what was seen of the one before."""
     told.one.story = first = Story(1.0)
     first.add(sample(step(OWN, "first")), 1.5, False)
     told.one.clock.ended.append(LongTurn(1.0, 2.0, 0.0, None))
-    seen = {id(told.loop): (3.0, 3.5, sample(step(OWN, "second")))}
+    seen = {id(told.loop): (3.0, 3.5, sample(step(OWN, "second")), False)}
     told.watcher._look(told.one, PUNCTUAL, seen, {})
     assert [stall.endpoint for stall in told.stalls if stall.over] == ["first"]
 
