@@ -11,7 +11,9 @@ from __future__ import annotations
 
 import enum
 import functools
+import os
 import weakref
+from types import CodeType
 from typing import Any, Optional
 
 from tornado.httputil import HTTPServerRequest
@@ -23,6 +25,21 @@ from tornado_unblock._loop.portal import current_portal
 from tornado_unblock._loop.shared_context import in_one_context
 
 _PREPARE = RequestHandler.prepare
+
+
+_WEB = RequestHandler.finish.__code__.co_filename
+_HERE = os.path.dirname(__file__)
+
+
+def is_tornados(code: Optional[CodeType]) -> bool:
+    """Whether it is Tornado's own code that awaits a body, or ours in place of it.
+
+    A coroutine of the user's keeps its Context: when what it awaits is abandoned, it
+    goes on, and leaves the blocks in which it has set variables.
+    """
+    return code is not None and (
+        code.co_filename == _WEB or os.path.dirname(code.co_filename) == _HERE
+    )
 
 
 class _Parts(enum.Enum):
@@ -61,7 +78,7 @@ def share_contexts() -> None:
         if parts is ALWAYS or (parts is WITH_PREPARE and cls.prepare is not _PREPARE):
             portal = current_portal()
             if portal.shared_context is None:
-                running = in_one_context(portal, running)
+                running = in_one_context(portal, running, is_tornados)
         await running
 
     tornados._execute = _execute

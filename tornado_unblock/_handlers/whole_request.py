@@ -49,6 +49,7 @@ from tornado_unblock._handlers.loop_view import (
     take_early,
 )
 from tornado_unblock._handlers.methods import ASKED_AHEAD, NOT_AWAITED, base_of
+from tornado_unblock._handlers.one_context import is_tornados
 from tornado_unblock._handlers.options import BodyOptions
 from tornado_unblock._handlers.ownership import (
     is_held,
@@ -197,7 +198,7 @@ async def _execute(view: LoopView, running: Awaitable[None]) -> None:
     """
     handler = view._unblock_target
     try:
-        await in_one_context(current_portal(), running)
+        await in_one_context(current_portal(), running, is_tornados)
     finally:
         if handler._finished or "on_finish" not in view._unblock_plan.hooks:
             let_worker_go(handler)

@@ -6,7 +6,8 @@ makes on the loop thread and the bodies that it awaits in workers take turns in 
 
 # Threads: `in_one_context` is the loop thread's, `SharedContext.place_for` a worker's.
 # Guarantees:
-# - a body is in the Context of the coroutine only while the coroutine awaits just it;
+# - a body is in the Context of the coroutine only while the coroutine awaits just it,
+#   in code that bears to lose it;
 # - the coroutine never waits for its Context: while an abandoned body is still in it,
 #   it goes on in another, which is as it was before that body;
 # - what runs beside that (tasks, the parts of a `gather`) has copies, and so has a body
@@ -27,6 +28,8 @@ from tornado_unblock._loop.latch import Latch
 from tornado_unblock._loop.portal import CALL_TIMEOUT, Portal
 
 _T = TypeVar("_T")
+
+Shares = Callable[[Optional[types.CodeType]], bool]
 
 NOTHING_MORE = object()
 """What a coroutine awaits that has ended."""
@@ -66,9 +69,15 @@ class Place:
 class SharedContext:
     """The Context of one coroutine, and of the bodies that it awaits."""
 
-    __slots__ = ("_awaited", "_before", "_place", "_portal", "hooks")
+    __slots__ = (
+        *("_awaited", "_before", "_coroutine", "_place", "_portal", "_shares"),
+        "hooks",
+    )
 
-    def __init__(self, portal: Portal) -> None:
+    def __init__(
+        self, portal: Portal, coroutine: Coroutine[Any, Any, Any], shares: Shares
+    ) -> None:
+        self._coroutine, self._shares = coroutine, shares
         # What it has begun that nobody awaits, and what belongs to it all the same.
         self.hooks: list[asyncio.Future[object]] = []
         self._portal = portal
@@ -114,6 +123,8 @@ class SharedContext:
             return None
         if not _are_same(before, place.context):
             return None
+        if awaited is future and not self._shares(_innermost(self._coroutine)):
+            return None
         self._before = before
         return place
 
@@ -125,6 +136,14 @@ class SharedContext:
             latch.wait(self._portal.loop, CALL_TIMEOUT)
 
 
+def _innermost(coroutine: object) -> Optional[types.CodeType]:
+    """Return the code of the coroutine that awaits what is no coroutine itself."""
+    code = None
+    while isinstance(coroutine, types.CoroutineType):
+        code, coroutine = coroutine.cr_code, coroutine.cr_await
+    return code
+
+
 def _are_same(one: contextvars.Context, other: contextvars.Context) -> bool:
     """Whether one has all variables of the other; nearly always it is a copy of it."""
     try:
@@ -133,26 +152,30 @@ def _are_same(one: contextvars.Context, other: contextvars.Context) -> bool:
         return False
 
 
-def in_one_context(portal: Portal, running: Awaitable[_T]) -> Awaitable[_T]:
+def in_one_context(
+    portal: Portal, running: Awaitable[_T], shares: Shares = bool
+) -> Awaitable[_T]:
     """Have the steps of a coroutine share a Context with the bodies it awaits.
 
     Args:
         portal: The way to the loop.
         running: Not begun. What is no coroutine stays as it is.
+        shares: Whether code that awaits a body leaves its Context to that. It has to
+            bear another, should the body be abandoned: tokens are of no use there.
 
     Returns:
         What to await in its place.
     """
     if isinstance(running, Coroutine):
-        return _steps(portal, running)
+        return _steps(portal, running, shares)
     return running
 
 
 @types.coroutine
 def _steps(
-    portal: Portal, coroutine: Coroutine[object, object, _T]
+    portal: Portal, coroutine: Coroutine[object, object, _T], shares: Shares
 ) -> Generator[object, object, _T]:
-    shared = SharedContext(portal)
+    shared = SharedContext(portal, coroutine, shares)
     step: Callable[[Any], object] = coroutine.send
     value: object = None
     while True:

@@ -13,7 +13,7 @@ import pytest
 from tornado.web import RequestHandler, authenticated
 
 from tests.unit.conftest import WAIT, all_quiet
-from tornado_unblock import unblock
+from tornado_unblock import RunTimeoutError, unblock
 from tornado_unblock._handlers import one_context
 
 user: contextvars.ContextVar[str] = contextvars.ContextVar("user", default="nobody")
@@ -76,25 +76,33 @@ def test_verb_that_awaits_another(make_server, base):
     check(make_server(("/", Handler)), base, "POST", b"get")
 
 
-def test_helpers_of_a_coroutine(make_server):
-    """A token of one body is reset in the next."""
+def test_coroutine_keeps_its_context(make_server, allow_log):
+    """Its blocks end where they began, also when what it awaits is abandoned."""
+    allow_log("tornado.application", "still running after")
+    go_on = threading.Event()
+    ends: list[str] = []
 
     class Handler(RequestHandler):
-        @unblock
-        def begin(self) -> contextvars.Token[str]:
-            return user.set("begun")
+        @unblock(timeout=0.01)
+        def load(self) -> None:
+            user.set("load")
+            assert go_on.wait(WAIT)
 
         @unblock
-        def end(self, token: contextvars.Token[str]) -> None:
-            user.reset(token)
+        def on_finish(self) -> None:
+            ends.append(user.get())
 
         async def get(self) -> None:
-            token = await self.begin()
-            self.write(user.get() + " ")
-            await self.end(token)
+            token = user.set("get")
+            try:
+                with pytest.raises(RunTimeoutError):
+                    await self.load()
+            finally:
+                user.reset(token)
+                go_on.set()
             self.write(user.get())
 
-    assert make_server(("/", Handler)).get("/").body == b"begun nobody"
+    assert make_server(("/", Handler)).get("/").body == b"nobody"
 
 
 def test_decorated_on_finish(make_server):

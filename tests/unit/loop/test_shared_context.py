@@ -328,7 +328,9 @@ def test_loop_that_closes_while_a_body_waits_for_the_step():
     async def main() -> Portal:
         return current_portal()
 
-    shared = SharedContext(asyncio.run(main()))
+    coroutine = main()
+    coroutine.close()
+    shared = SharedContext(asyncio.run(main()), coroutine, bool)
     assert shared.place_for(object(), contextvars.copy_context()) is None
 
 
