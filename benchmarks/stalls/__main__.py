@@ -30,7 +30,8 @@ from benchmarks.stalls import cases
 from benchmarks.stalls.cases import CASES, Case
 from benchmarks.stalls.tools import TOOLS, Collect
 
-_LOOKUP = "nameserver 127.0.0.77\noptions timeout:1 attempts:1\n"
+_NAMESERVER = "STALLS_NAMESERVER"
+_LOOKUP = "nameserver {}\noptions timeout:1 attempts:1\n"
 
 
 class Orders(RequestHandler):
@@ -47,7 +48,7 @@ async def observe(tool: str) -> list[dict[str, Any]]:
     cases.prepare()
     silent = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
     with contextlib.suppress(OSError):  # not root: a name is not found at once
-        silent.bind(("127.0.0.77", 53))
+        silent.bind((os.environ.get(_NAMESERVER, "127.0.0.77"), 53))
     said: list[str] = []
     collect = TOOLS[tool](said)
     server = HTTPServer(Application([(r"/orders/(\d+)", Orders)]))
@@ -101,11 +102,17 @@ def judge(case: Case, text: str, stall: Any) -> dict[str, Any]:
 def in_own_process(tool: str) -> list[dict[str, Any]]:
     """Observe in a process where a DNS lookup takes a second."""
     command = [sys.executable, "-m", "benchmarks.stalls", "--tool", tool]
+    # One of its own: where another run has it, a name is not found at once.
+    server = f"127.77.{os.getpid() >> 8 & 255}.{os.getpid() & 255 or 1}"
     if os.geteuid() == 0 and shutil.which("unshare"):
-        mount = f"printf '{_LOOKUP}' > /tmp/resolv.$$ && mount --bind /tmp/resolv.$$"
+        lookup = _LOOKUP.format(server)
+        mount = f"printf '{lookup}' > /tmp/resolv.$$ && mount --bind /tmp/resolv.$$"
         script = f'{mount} /etc/resolv.conf && rm /tmp/resolv.$$; exec "$@"'
         command = ["unshare", "-m", "sh", "-c", script, "sh", *command]
-    ended = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True)
+    environment = {**os.environ, _NAMESERVER: server}
+    ended = subprocess.run(
+        command, stdout=subprocess.PIPE, env=environment, text=True, check=True
+    )
     rows: list[dict[str, Any]] = json.loads(ended.stdout.splitlines()[-1])
     return rows
 
