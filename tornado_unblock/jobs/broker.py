@@ -17,6 +17,7 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import functools
+import os
 import re
 import signal
 import threading
@@ -497,14 +498,35 @@ class DramatiqEngine(BaseEngine):
         """
         check_threads(processes)
         self.store.ping()
-        ended = threading.Event()
-        signal.signal(signal.SIGTERM, lambda *_: ended.set())
-        running = Workers(self, workers, self.perform)
-        try:
-            ended.wait()
-        except KeyboardInterrupt:
-            deadline = 0
-        running.stop(deadline)
+        with _signals() as next_signal:
+            running = Workers(self, workers, self.perform)
+            if next_signal() == signal.SIGINT:
+                deadline = 0
+            # Another one does not wait for anything.
+            signal.signal(signal.SIGINT, signal.default_int_handler)
+            running.stop(deadline)
+
+
+@contextlib.contextmanager
+def _signals() -> Iterator[Callable[[], int]]:
+    """Yield what waits for SIGTERM or SIGINT, whenever that comes; the main thread.
+
+    By a pipe: a handler that interrupts the wait for a lock must not want that lock.
+    """
+    reader, writer = os.pipe()
+
+    def tell(number: int, _: object) -> None:
+        os.write(writer, bytes([number]))
+
+    numbers = (signal.SIGTERM, signal.SIGINT)
+    before = [(number, signal.signal(number, tell)) for number in numbers]
+    try:
+        yield lambda: os.read(reader, 1)[0]
+    finally:
+        for number, handler in before:
+            signal.signal(number, handler or signal.SIG_DFL)
+        os.close(reader)
+        os.close(writer)
 
 
 class Workers:
