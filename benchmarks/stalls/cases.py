@@ -95,6 +95,8 @@ _server = SlowServer()
 _url = f"http://127.0.0.1:{_server.port}/"
 _row = {"id": 1, "name": "x" * 200, "tags": ["a", "b"], "price": 1.25}
 _kept: list[Any] = []
+# With the certificates of the system in it, which takes longer than a handshake.
+_context = ssl.create_default_context()
 _LIBRARIES = (
     "requests",
     "pymysql",
@@ -276,10 +278,9 @@ def dns() -> None:
 
 @case("a TLS handshake", "tls")
 def tls() -> None:
-    context = ssl.create_default_context()
     with socket.create_connection(("127.0.0.1", _server.port)) as link:
         try:
-            context.wrap_socket(link, server_hostname="localhost")  # blocks
+            _context.wrap_socket(link, server_hostname="localhost")  # blocks
         except OSError:
             pass
 
