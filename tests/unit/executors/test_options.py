@@ -90,7 +90,7 @@ def test_unknown_option():
 
 def test_what_can_be_set_is_said_twice():
     """`configure` has each field of the options by name, and of its type."""
-    given = inspect.signature(configure, eval_str=False).parameters
+    given = inspect.signature(configure).parameters
     for field in dataclasses.fields(Options):
         assert given[field.name].annotation == field.type, field.name
         assert repr(given[field.name].default) == "<unchanged>"

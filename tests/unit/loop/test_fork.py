@@ -85,8 +85,13 @@ def test_every_step_is_registered(run_program):
         for module in pkgutil.walk_packages(
             tornado_unblock.__path__, "tornado_unblock."
         ):
-            if not module.name.endswith("__main__"):
+            if module.name.endswith("__main__"):
+                continue
+            try:
                 importlib.import_module(module.name)
+            except ModuleNotFoundError as error:
+                if error.name != "dramatiq":  # it needs Python 3.10
+                    raise
         print(*(acts.step.name for acts in fork._registered))
         """
     )
