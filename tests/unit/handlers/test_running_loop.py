@@ -22,7 +22,6 @@ class Broadcaster(WebSocketHandler):
     ended: asyncio.Event
 
     def open(self) -> None:
-        self.thread = threading.get_ident()
         self.queue = asyncio.Queue()
         self.task = asyncio.create_task(self.send_all(), name="send")
 
@@ -32,7 +31,8 @@ class Broadcaster(WebSocketHandler):
 
     def on_message(self, message: Any) -> None:
         self.queue.put_nowait(message.upper())
-        self.queue.put_nowait(str(self.thread != threading.get_ident() or "worker"))
+        on_loop = threading.current_thread().name == "loop"
+        self.queue.put_nowait("loop" if on_loop else "worker")
 
     def on_close(self) -> None:
         self.task.cancel()

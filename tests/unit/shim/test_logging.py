@@ -242,8 +242,9 @@ def test_tracebacks(logger, unblock):
             raise KeyError(7)
         except KeyError:
             log.exception("failed")
-        return weakref.ref(local)
+        return weakref.ref(local, lambda _: gone.set())
 
+    gone = threading.Event()
     local = fail()
     assert handle.flush()
     (record,) = keeper.records
@@ -256,6 +257,7 @@ def test_tracebacks(logger, unblock):
     keeper.records.clear()
     del record, error, trace
     gc.collect()
+    assert gone.wait(WAIT)  # the worker may hold it until it has come back
     assert local() is None
 
 
