@@ -211,7 +211,12 @@ def events(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[Any]]:
     monkeypatch.setattr(f"{__name__}.work", traced)
     yield sent
     sentry_sdk.get_client().close()
-    sentry_sdk.init(enable_backpressure_handling=False)
+    # One that does nothing, and leaves the rest of Python alone.
+    sentry_sdk.init(
+        default_integrations=False,
+        auto_enabling_integrations=False,
+        enable_backpressure_handling=False,
+    )
     from sentry_sdk import integrations
 
     integrations._processed_integrations.discard("tornado")
