@@ -13,6 +13,7 @@ import pytest
 from tornado.web import Application, RequestHandler
 
 from tests.examples.legacy_app import test_browser
+from tests.unit.conftest import all_quiet
 from tornado_unblock import configure, run_in_executor, unblock, watch
 
 # The rules for when there is none are those of the other browser test.
@@ -77,6 +78,7 @@ def test_page(
         timeout=100,
     )
     gate.open.set()
+    server.call(all_quiet, "reports", "late")
     assert ended.returncode == 0, ended.stderr
     pictures = {path.stem for path in tmp_path.glob("*.png")}
     assert pictures == {"light 1280", "dark 1280", "light 390", "dark 390"}
