@@ -153,6 +153,14 @@ def test_cancelled_before_it_is_sent(make_server, gate, expect_log, allow_log):
     assert gate.done.wait(WAIT)
 
 
+def unblocked(handler: Any, form: str) -> Any:
+    """Unblock the `get` of a class of handlers, or all of it."""
+    if form == "method":
+        handler.get = unblock(handler.get)
+        return handler
+    return unblock(handler)
+
+
 @pytest.mark.parametrize("form", ["method", "class"])
 @pytest.mark.skipif(tornado.version_info < (6, 6), reason="it answers nothing itself")
 def test_cancelled_with_nothing_sent(make_server, gate, expect_log, form):
@@ -165,11 +173,7 @@ def test_cancelled_with_nothing_sent(make_server, gate, expect_log, form):
             gate.hold()
             gate.done.set()
 
-    if form == "method":
-        Handler.get = unblock(Handler.get)  # type: ignore[method-assign]
-    else:
-        unblock(Handler)
-    server = make_server(("/", Handler))
+    server = make_server(("/", unblocked(Handler, form)))
     client = server.send("/")
     assert gate.wait()
     server.call(cancel_requests)
@@ -196,11 +200,7 @@ def test_error_sent_by_the_loop_while_a_body_runs(
                 self.write("late")
             gate.done.set()
 
-    if form == "method":
-        Handler.get = unblock(Handler.get)  # type: ignore[method-assign]
-    else:
-        unblock(Handler)
-    server = make_server(("/", Handler))
+    server = make_server(("/", unblocked(Handler, form)))
     client = server.send("/")
     assert gate.wait()
     server.call(lambda: handlers[0].send_error(504))

@@ -14,12 +14,11 @@ from unittest.mock import ANY
 import pytest
 
 from tests.unit.jobs.conftest import WAIT
-from tests.unit.jobs.test_server import Gate, ended, serving
+from tests.unit.jobs.test_server import Gate, drained, ended, serving
 from tornado_unblock import (
     ConfigurationError,
     RejectedError,
     run_in_executor,
-    shutdown,
     statistics,
 )
 from tornado_unblock._errors import JobStoreError
@@ -589,20 +588,7 @@ def test_a_server(app):
 
 def test_the_drain_of_a_server(app):
     """What runs may end; what waits stays with the broker."""
-    gate = Gate()
-    job = app.job(name="gate")(gate)
-
-    async def main():
-        app.start(1)
-        tickets = [await job.later.aio() for _ in range(2)]
-        await gate.wait()
-        ending = asyncio.ensure_future(shutdown(deadline=WAIT))
-        await asyncio.sleep(0)
-        gate.open.set()
-        assert await ending == []
-        return tickets
-
-    first, second = asyncio.run(main())
+    first, second = drained(app)
     assert app.state(first.id).state == "done"
     assert app.state(second.id).state == "queued"
     assert app.state(second.id).attempts == 0

@@ -98,8 +98,8 @@ def test_as_many_as_there_are_workers(app):
     assert serving(app, main, 3) == (3, 2)
 
 
-def test_drain(app):
-    """A job that runs may end; what waits stays in the store."""
+def drained(app):
+    """Return the tickets of two jobs: one ran when a drain began, the other waited."""
     gate = Gate()
     job = app.job(name="gate")(gate)
 
@@ -113,7 +113,12 @@ def test_drain(app):
         assert await ending == []
         return tickets
 
-    tickets = asyncio.run(main())
+    return asyncio.run(main())
+
+
+def test_drain(app):
+    """A job that runs may end; what waits stays in the store."""
+    tickets = drained(app)
     assert [app.state(t.id).state for t in tickets] == ["done", "queued"]
     assert app.state(tickets[1].id).attempts == 0
 
