@@ -45,7 +45,7 @@ def world(folder: Path, interrupts: Interrupts) -> Iterator[dict[str, str]]:
         children = stack.enter_context(Children(folder))
         upstream = children.start("upstream", UPSTREAM)
         with interrupts.allowed():
-            found["BENCH_UPSTREAM"] = upstream.first_line()
+            found["BENCH_UPSTREAM"] = upstream.next_line()
         prefix = None
         for name, usual in USUAL.items():
             url = os.environ.get(f"TORNADO_UNBLOCK_TEST_{name.upper()}", usual)

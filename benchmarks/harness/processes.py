@@ -47,15 +47,17 @@ class Child:
             )
         self._output = output.open(encoding="utf-8")
         self._partial = ""
+        self._unread: list[str] = []
 
     def running(self) -> bool:
         """Tell whether the process has not ended yet."""
         return self._process.poll() is None
 
     def new_lines(self) -> list[str]:
-        """Return the complete lines printed since the last call."""
+        """Return the complete lines that nobody has read yet."""
         *lines, self._partial = (self._partial + self._output.read()).split("\n")
-        return lines
+        unread, self._unread = self._unread, []
+        return unread + lines
 
     def tell(self, line: str) -> None:
         """Write a line to the child's input."""
@@ -63,8 +65,8 @@ class Child:
         self._process.stdin.write(f"{line}\n".encode())
         self._process.stdin.flush()
 
-    def first_line(self, timeout: float = 30.0) -> str:
-        """Wait for the first line.
+    def next_line(self, timeout: float = 30.0) -> str:
+        """Wait for a line, and leave those after it to the next call.
 
         Raises:
             DemoError: The child ended or said nothing in time.
@@ -74,7 +76,9 @@ class Child:
             alive = (
                 self.running()
             )  # asked first: what it said before dying still counts
-            for line in self.new_lines():
+            lines = self.new_lines()
+            if lines:
+                line, *self._unread = lines
                 return line
             if not alive:
                 break
@@ -151,4 +155,4 @@ def address(server: Child) -> str:
     Raises:
         DemoError: It did not start.
     """
-    return f"http://127.0.0.1:{server.first_line()}"
+    return f"http://127.0.0.1:{server.next_line()}"

@@ -108,7 +108,7 @@ class Servers:
             f"{contender}-{port}", [*KEEPER, *command], **given
         )
         with self._interrupts.allowed():
-            pid = int(child.first_line())
+            pid = int(child.next_line())
             server = Server(child, f"http://127.0.0.1:{port}", pid)
             _wait_until_it_answers(server, self._first)
         return server

@@ -132,8 +132,8 @@ def test_keeper_leaves_nobody(
     path = {"PYTHONPATH": child_env["PYTHONPATH"]}
     with Children(tmp_path) as children:
         child = children.start("kept", [*keeper, sys.executable, "-c", FORKS], **path)
-        own = int(child.first_line())
-        grandchild = int(child.first_line())
+        own = int(child.next_line())
+        grandchild = int(child.next_line())
         assert own != grandchild
         ends = [os.pidfd_open(pid) for pid in (own, grandchild)]
         end(child)

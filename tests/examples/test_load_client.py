@@ -242,7 +242,7 @@ def test_client_that_ends(
 def test_client_ends_with_its_input(children: Children, silent: int) -> None:
     """Also in the middle of a job."""
     process = children.start("client", COMMAND)
-    assert process.first_line() == "ready"
+    assert process.next_line() == "ready"
     job = {"port": silent, "requests": 1, "timeout": PATIENT, "begin": 0}
     process.tell(json.dumps(job))
     process.finish(timeout=PATIENT / 2)

@@ -82,7 +82,7 @@ threading.Event().wait()
 def fail_beside_a_child(folder: Path, started: list[Child]) -> None:
     with Children(folder) as children:
         started.append(children.start("stubborn", python(STUBBORN)))
-        assert started[0].first_line() == "up"
+        assert started[0].next_line() == "up"
         raise ZeroDivisionError
 
 
@@ -102,7 +102,7 @@ def test_child_that_fails_says_why(tmp_path: Path) -> None:
     with Children(tmp_path) as children:
         child = children.start("broken", python("raise SystemExit('no luck')"))
         with pytest.raises(DemoError, match=r"(?s)broken process.*no luck"):
-            child.first_line()
+            child.next_line()
 
 
 def test_child_that_says_nothing(tmp_path: Path) -> None:
@@ -130,7 +130,7 @@ def test_output_is_read_line_by_line(tmp_path: Path) -> None:
     """Half a line waits for its other half."""
     with Children(tmp_path) as children:
         child = children.start("talker", python(TALKER))
-        assert child.first_line() == "one"
+        assert child.next_line() == "one"
         assert child.new_lines() == []
         child.finish(timeout=30)
         assert child.new_lines() == ["two"]

@@ -43,7 +43,7 @@ class Crowd:
             DemoError: One does not start.
         """
         for client in self._clients:
-            client.first_line()
+            client.next_line()
 
     def run(self, case: Case, port: int) -> Iterator[list[Outcome]]:
         """Yield what each client saw, as they come to an end.

@@ -57,7 +57,7 @@ def _measure(
         with Children(Path(folder)) as children:
             server = _start(settings, case, way, children)
             with interrupts.allowed():
-                port = int(server.first_line())
+                port = int(server.next_line())
             with (
                 progress.bar(way.title, case.clients) as show,
                 interrupts.allowed(),

@@ -54,7 +54,7 @@ def find(wanted: str, children: Children, interrupts: Interrupts) -> Checker:
     if wanted in ("auto", "stand-in"):
         child = children.start("stand-in", STAND_IN)
         with interrupts.allowed():
-            return _look_at(f"mysql://root@127.0.0.1:{child.first_line()}/test")
+            return _look_at(f"mysql://root@127.0.0.1:{child.next_line()}/test")
     with interrupts.allowed():
         return _look_at(wanted)
 

@@ -9,9 +9,13 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
-from typing import Any
+from typing import Any, Callable
 
 from selenium import webdriver
+from selenium.common.exceptions import (
+    NoSuchElementException,
+    StaleElementReferenceException,
+)
 from selenium.webdriver.chrome.service import Service
 from selenium.webdriver.common.by import By
 from selenium.webdriver.support.ui import WebDriverWait
@@ -43,23 +47,40 @@ class Browser:
         self.folder = folder
         self.driver: Any = webdriver.Chrome(options=options, service=Service(driver))
 
+    def use(self, selector: str, action: Callable[[Any], Any]) -> Any:
+        """Return ``action(element)``, once it is there and not replaced meanwhile."""
+        done = []
+        self.wait(lambda: done.append(action(self._found(selector))) is None, selector)
+        return done[0]
+
     def find(self, selector: str) -> Any:
-        """Return the element, once it is there."""
-        return WebDriverWait(self.driver, WAIT).until(
-            lambda driver: driver.find_element(By.CSS_SELECTOR, selector)
-        )
+        """Return the element, once it is there; on a live page rather ``use`` it."""
+        return self.use(selector, lambda element: element)
 
     def text(self, selector: str) -> str:
-        return str(self.find(selector).text)
+        return str(self.use(selector, lambda element: element.text))
+
+    def attribute(self, selector: str, name: str) -> Any:
+        return self.use(selector, lambda element: element.get_attribute(name))
 
     def click(self, selector: str) -> None:
-        self.find(selector).click()
+        self.use(selector, lambda element: element.click())
 
     def expect(self, selector: str, text: str) -> None:
         """Wait until an element's text has ``text`` in it."""
-        WebDriverWait(self.driver, WAIT, ignored_exceptions=[Exception]).until(
-            lambda _: text in self.text(selector), f"{selector} never had {text!r}"
+        self.wait(
+            lambda: text in self._found(selector).text, f"{selector} never had {text!r}"
         )
+
+    def wait(self, condition: Callable[[], bool], message: str = "") -> None:
+        """Wait until ``condition()`` holds; what it looks at may be replaced."""
+        ignored = [NoSuchElementException, StaleElementReferenceException]
+        WebDriverWait(self.driver, WAIT, ignored_exceptions=ignored).until(
+            lambda _: condition(), message
+        )
+
+    def _found(self, selector: str) -> Any:
+        return self.driver.find_element(By.CSS_SELECTOR, selector)
 
     def picture(self, name: str) -> None:
         self.driver.save_screenshot(str(self.folder / f"{name}.png"))

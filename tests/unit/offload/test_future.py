@@ -104,9 +104,10 @@ def test_returned_work_of_a_gather():
 @pytest.mark.parametrize("make", [change, Work])
 def test_returned_work_that_nobody_wants_any_more(make):
     """Who awaits is cancelled just then: it is not begun, and nothing is said of it."""
+    awaited = threading.Event()
 
     async def main() -> None:
-        future: Any = run_in_executor(lambda: make())
+        future: Any = run_in_executor(lambda: awaited.wait(10) and make())
         future.add_done_callback(lambda _: task.cancel())
         task: Any = asyncio.ensure_future(wait(future))
         with pytest.raises(asyncio.CancelledError):
@@ -114,6 +115,7 @@ def test_returned_work_that_nobody_wants_any_more(make):
         assert future.result() is None
 
     async def wait(future: Any) -> None:
+        asyncio.get_running_loop().call_soon(awaited.set)
         await future
 
     asyncio.run(main())

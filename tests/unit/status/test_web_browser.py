@@ -124,11 +124,11 @@ def look_at_several(
         browser.expect("#state", "live")
         browser.expect("#alarms", f"Process {process}: ")
         browser.expect("#alarms", "has been stalled for")
-        press(browser, "#alarms a")
+        browser.click("#alarms a")
         browser.expect("h1", f"of process {process}")
         browser.expect("#state", "live")
         browser.expect("#alarms", "hold_the_neighbour")
-        press(browser, "nav a")
+        browser.click("nav a")
         browser.expect("h1", "of 2 processes")
         os.kill(number, signal.SIGSTOP)
         browser.expect("#alarms", f"Process {process} has not answered for")
@@ -147,12 +147,12 @@ def look_at_several(
         browser.expect("#state", "live")
         os.kill(number, signal.SIGKILL)
         names = "#processes-rows tr"
-        wait(browser, lambda: len(texts(browser, names)) == 1)
+        browser.wait(lambda: len(texts(browser, names)) == 1)
         browser.expect("#state", "live")
-        wait(browser, lambda: "has not answered" not in browser.text("#alarms"))
+        browser.wait(lambda: "has not answered" not in browser.text("#alarms"))
         browser.driver.get(f"{address}p/{process}/")
         browser.expect("#alarms", "This process is gone")
-        press(browser, "#alarms a")
+        browser.click("#alarms a")
         browser.expect("#executors", "No executor has been used yet")
     finally:
         browser.driver.quit()
@@ -185,48 +185,32 @@ def use(browser: Any) -> None:
     browser.expect("#alarms", "Stalling.get")
     before = browser.text("#alarms")
     browser.expect("#at", ":")
-    wait(browser, lambda: browser.text("#alarms") != before)
+    browser.wait(lambda: browser.text("#alarms") != before)
     names = "#endpoints-rows tr:not([hidden]) td:first-child .value"
     browser.click("#endpoints thead th:first-child button")
     head = "#endpoints thead th:first-child"
-    assert browser.find(head).get_attribute("aria-sort") == "ascending"
-    wait(browser, lambda: texts(browser, names) == sorted(texts(browser, names)))
+    assert browser.attribute(head, "aria-sort") == "ascending"
+    browser.wait(lambda: texts(browser, names) == sorted(texts(browser, names)))
     browser.click(f"{head} button")
-    assert browser.find(head).get_attribute("aria-sort") == "descending"
-    wait(browser, lambda: texts(browser, names) == sorted(texts(browser, names))[::-1])
+    assert browser.attribute(head, "aria-sort") == "descending"
+    browser.wait(lambda: texts(browser, names) == sorted(texts(browser, names))[::-1])
     browser.find("#filter").send_keys("orders")
-    wait(browser, lambda: texts(browser, names) == ["Orders.get"])
+    browser.wait(lambda: texts(browser, names) == ["Orders.get"])
     browser.find("#filter").clear()
     browser.find("#filter").send_keys(" ")
     browser.click("#abandoned summary")
     unfolded = browser.text("#abandoned .stack")
     assert "in Gate.hold" in unfolded or "in hold" in unfolded
     age = browser.text("#abandoned-rows .number")
-    wait(browser, lambda: browser.text("#abandoned-rows .number") != age)
-    assert browser.find("#abandoned details").get_attribute("open") is not None
+    browser.wait(lambda: browser.text("#abandoned-rows .number") != age)
+    assert browser.attribute("#abandoned details", "open") is not None
     focused = "return document.activeElement.tagName"
     assert driver.execute_script(focused) == "SUMMARY"
     browser.click("#pause")
     browser.expect("#state", "paused at")
-    assert browser.find("#pause").get_attribute("aria-pressed") == "true"
+    assert browser.attribute("#pause", "aria-pressed") == "true"
     browser.click("#pause")
     browser.expect("#state", "live")
-
-
-def wait(browser: Any, condition: Any) -> None:
-    """Wait until ``condition()`` holds; rows may be replaced while one looks."""
-    from selenium.common.exceptions import StaleElementReferenceException
-    from selenium.webdriver.support.ui import WebDriverWait
-
-    ignored = [StaleElementReferenceException]
-    WebDriverWait(browser.driver, 20, ignored_exceptions=ignored).until(
-        lambda _: condition()
-    )
-
-
-def press(browser: Any, selector: str) -> None:
-    """Click on what may be replaced while one looks."""
-    wait(browser, lambda: browser.find(selector).click() is None)
 
 
 def texts(browser: Any, selector: str) -> list[str]:
