@@ -184,7 +184,9 @@ def _plan(
     steps = _steps.of(portal)
     if key not in steps:
         make_room(steps)
-        steps[key] = plan_method(portal, cls, verb, fn.__name__, options)
+        # What a descriptor binds may have no name of its own.
+        name = describe(fn).rpartition(".")[2]
+        steps[key] = plan_method(portal, cls, verb, name, options)
     return steps[key]
 
 

@@ -89,6 +89,11 @@ def check_method(method: object) -> None:
             "the sync methods it calls, or call blocking functions in it with "
             "await run_in_executor(fn, ...)"
         )
+    if not hasattr(type(method), "__get__"):
+        raise TypeError(
+            f"unblock cannot serve {method!r}: in a class it does not become a method, "
+            "so no handler is given to it; unblock a method that calls it"
+        )
     if name.rpartition(".")[2] in USED_AT_ONCE:
         raise TypeError(
             f"Tornado needs the result of {name} at once, so it cannot be moved "

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import threading
 
 from tornado.web import RequestHandler
@@ -75,3 +76,20 @@ def test_a_verb_under_another_name(make_server):
     server = make_server(("/", Handler))
     assert server.get("/").body == b"dispatched GET"
     assert server.get("/", method="POST").body == b"dispatched POST"
+
+
+def test_what_a_descriptor_binds(make_server):
+    """It may be any callable, without a name; it is served as a function is."""
+
+    class Bound:
+        def __get__(self, handler: RequestHandler, cls: type) -> object:
+            return functools.partial(self, handler)
+
+        def __call__(self, handler: RequestHandler) -> None:
+            handler.write(threading.current_thread().name)
+
+    class Handler(RequestHandler):
+        get = unblock(Bound())
+
+    server = make_server(("/", Handler))
+    assert server.get("/").body == b"unblock-default-1"
