@@ -12,6 +12,8 @@ from typing import Optional
 
 from tornado_unblock.status.group import is_stopped
 from tornado_unblock.status.processes import Process
+from tornado_unblock.status.snapshot import Executor
+from tornado_unblock.status.sums import sum_of_endpoints, sum_of_executors
 from tornado_unblock.status.tables import (
     BUSY,
     LATE,
@@ -19,7 +21,9 @@ from tornado_unblock.status.tables import (
     Cell,
     Column,
     Section,
+    busy_cell,
     count,
+    endpoints_section,
     jobs_section,
     percent,
     seconds,
@@ -121,8 +125,35 @@ def sections(processes: Iterable[Process]) -> tuple[Section, ...]:
     table = Section(
         "processes", "Processes", _summary(processes), _COLUMNS, rows, "None answers."
     )
-    # They have one store: who knows most of it has asked it.
-    return (table, *jobs_section(max(known, key=len, default=None)))
+    return (
+        table,
+        _executors(sum_of_executors(processes)),
+        endpoints_section(sum_of_endpoints(processes)),
+        # They have one store: who knows most of it has asked it.
+        *jobs_section(max(known, key=len, default=None)),
+    )
+
+
+def _executors(executors: tuple[Executor, ...]) -> Section:
+    rows = tuple(
+        (
+            Cell(one.name),
+            busy_cell(one.borrowed_tokens, one.total_tokens),
+            count(one.waiting, "bad"),
+            time_cell(one.oldest_waiter, "bad"),
+            time_cell(None) if one.threads is None else count(one.threads),
+        )
+        for one in executors
+    )
+    columns = (
+        Column("Executor"),
+        Column("Workers busy", True),
+        Column("Waiting", True),
+        Column("Oldest waits", True),
+        Column("Threads", True),
+    )
+    empty = "No executor has been used yet."
+    return Section("executors", "Executors of all", "", columns, rows, empty)
 
 
 def _summary(processes: tuple[Process, ...]) -> str:
@@ -173,10 +204,7 @@ def _of_loops(one: Process) -> tuple[Cell, Cell]:
 def _workers(one: Process) -> Cell:
     if not one.total_tokens:
         return time_cell(None)
-    share = one.borrowed_tokens / one.total_tokens
-    text = f"{one.borrowed_tokens} of {one.total_tokens}"
-    kind = "bad" if share >= BUSY else ""
-    return Cell(text, share, kind, share=min(1.0, share))
+    return busy_cell(one.borrowed_tokens, one.total_tokens)
 
 
 def _state(one: Process) -> Cell:

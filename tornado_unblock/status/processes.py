@@ -15,7 +15,7 @@ import json
 import os
 import time
 from collections.abc import Mapping
-from typing import Any, Callable, Optional
+from typing import Any, Callable, Optional, TypeVar, cast
 
 from tornado.process import task_id
 
@@ -24,12 +24,20 @@ from tornado_unblock._limits.statistics import open_limiters
 from tornado_unblock._offload.offload import ABANDONED
 from tornado_unblock.status.group import AbsentError, Group, Member
 from tornado_unblock.status.history import History
-from tornado_unblock.status.snapshot import Line, Stalled, take_brief
+from tornado_unblock.status.snapshot import (
+    Endpoint,
+    Executor,
+    Line,
+    Stalled,
+    take_brief,
+)
 
 # Seconds for which a look waits for answers.
 _PATIENCE = 1.0
 # For less than that nobody is said to be silent: a machine may be busy.
 _GRACE = 3.0
+
+_T = TypeVar("_T")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -54,6 +62,8 @@ class Process:
         waiting: Requests that wait for a worker.
         oldest_waiter: For how long the first of them does.
         abandoned: Bodies that nobody waits for any more.
+        executors: Its executors now.
+        endpoints: What each has done so far.
         jobs: How many there are in the store; None where they are not configured.
     """
 
@@ -74,6 +84,8 @@ class Process:
     waiting: int = 0
     oldest_waiter: Optional[float] = None
     abandoned: int = 0
+    executors: tuple[Executor, ...] = ()
+    endpoints: tuple[Endpoint, ...] = ()
     jobs: Optional[Mapping[str, Any]] = None
 
 
@@ -107,6 +119,8 @@ def take_process(
         waiting=sum(e.waiting for e in brief.executors),
         oldest_waiter=max(oldest, default=None),
         abandoned=sum(_abandoned(limiter) for _, limiter in limiters),
+        executors=brief.executors,
+        endpoints=brief.endpoints,
         jobs=jobs,
     )
 
@@ -119,22 +133,31 @@ def read_process(member: Member, text: bytes) -> Process:
     """Return what another process has told; one of another version may tell more."""
     try:
         told = json.loads(text)
-        names = {field.name for field in dataclasses.fields(Process)}
-        values = {name: told[name] for name in names & told.keys()}
-        values["stalled"] = tuple(map(_read_stalled, told["stalled"]))
-        return Process(**{**values, "process": member.process, "silent": None})
+        one = _read(Process, told)
+        return dataclasses.replace(
+            one,
+            process=member.process,
+            silent=None,
+            stalled=tuple(map(_read_stalled, told["stalled"])),
+            executors=tuple(_read(Executor, e) for e in told.get("executors", ())),
+            endpoints=tuple(_read(Endpoint, e) for e in told.get("endpoints", ())),
+        )
     except (AttributeError, KeyError, TypeError, ValueError):
         return Process(member.process, known=False)
 
 
+def _read(kind: type[_T], told: Mapping[str, Any]) -> _T:
+    names = {field.name for field in dataclasses.fields(cast(Any, kind))}
+    return kind(**{name: told[name] for name in names & told.keys()})
+
+
 def _read_stalled(told: Mapping[str, Any]) -> Stalled:
     at = told["at"]
-    values = {
-        **told,
-        "at": None if at is None else Line(**at),
-        "chain": tuple(Line(**line) for line in told["chain"]),
-    }
-    return Stalled(**values)
+    return dataclasses.replace(
+        _read(Stalled, told),
+        at=None if at is None else _read(Line, at),
+        chain=tuple(_read(Line, line) for line in told["chain"]),
+    )
 
 
 class _Other:

@@ -11,10 +11,11 @@
 from __future__ import annotations
 
 import dataclasses
+import operator
 import os
 import platform
 import time
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any, Optional
 
 import tornado
@@ -254,16 +255,19 @@ class Brief:
     stalled: tuple[Stalled, ...]
     loops: tuple[Loop, ...]
     executors: tuple[Executor, ...]
+    endpoints: tuple[Endpoint, ...]
 
 
 def take_brief() -> Brief:
     """Return the same in few words; any thread."""
     loops = _shown_loops()
+    used = statistics()
     return Brief(
         watched=current_watch() is not None,
         stalled=_stalled_now(loops),
         loops=tuple(map(loop_of, loops)),
-        executors=_executors(statistics(), open_limiters()),
+        executors=_executors(used, open_limiters()),
+        endpoints=_endpoints(used),
     )
 
 
@@ -386,7 +390,7 @@ def _executors(
 
 
 def _endpoints(used: _Used) -> tuple[Endpoint, ...]:
-    found = [
+    return by_time(
         Endpoint(
             executor=executor,
             name=name,
@@ -403,9 +407,13 @@ def _endpoints(used: _Used) -> tuple[Endpoint, ...]:
         )
         for executor, use in used.items()
         for name, numbers in use.endpoints.items()
-    ]
-    found.sort(key=lambda e: (e.total_run_time, e.running), reverse=True)
-    return tuple(found[:_MOST])
+    )
+
+
+def by_time(endpoints: Iterable[Endpoint]) -> tuple[Endpoint, ...]:
+    """Return those that are shown: who has taken the most time first."""
+    key = operator.attrgetter("total_run_time", "running")
+    return tuple(sorted(endpoints, key=key, reverse=True)[:_MOST])
 
 
 def _bodies(limiters: list[tuple[str, Limiter]]) -> list[Body]:

@@ -222,7 +222,7 @@ def live_sections(snapshot: Snapshot, history: History) -> tuple[Section, ...]:
     return (
         _loops(snapshot, history),
         _executors(snapshot.executors, history),
-        _endpoints(snapshot.endpoints),
+        endpoints_section(snapshot.endpoints),
         _bodies(snapshot.bodies),
         _abandoned(snapshot.abandoned),
         _stalls(snapshot),
@@ -304,11 +304,16 @@ def _loops(snapshot: Snapshot, history: History) -> Section:
     return Section("loops", "Event loop", "", columns, tuple(rows), empty)
 
 
+def busy_cell(borrowed: int, total: int, drawn: Optional[Chart] = None) -> Cell:
+    """Return how many workers of how many are busy."""
+    share = borrowed / total if total else 0.0
+    text, kind = f"{borrowed} of {total}", "bad" if share >= BUSY else ""
+    return Cell(text, share, kind, chart=drawn, share=min(1.0, share))
+
+
 def _executors(executors: Iterable[Executor], history: History) -> Section:
     rows = []
     for one in executors:
-        share = one.borrowed_tokens / one.total_tokens if one.total_tokens else 0.0
-        kind = "bad" if share >= BUSY else ""
         total = float(one.total_tokens)
         busy = chart(history.of("borrowed", one.name), f"Busy, {one.name}", total)
         waiting = chart(history.of("waiting", one.name), f"Waiting, {one.name}", 1.0)
@@ -317,13 +322,7 @@ def _executors(executors: Iterable[Executor], history: History) -> Section:
         rows.append(
             (
                 Cell(one.name),
-                Cell(
-                    f"{one.borrowed_tokens} of {one.total_tokens}",
-                    share,
-                    kind,
-                    chart=busy,
-                    share=min(1.0, share),
-                ),
+                busy_cell(one.borrowed_tokens, one.total_tokens, busy),
                 dataclasses.replace(count(one.waiting, "bad"), chart=waiting),
                 time_cell(one.oldest_waiter, "bad"),
                 Cell(
@@ -346,7 +345,8 @@ def _executors(executors: Iterable[Executor], history: History) -> Section:
     return Section("executors", "Executors", "", columns, tuple(rows), empty)
 
 
-def _endpoints(endpoints: tuple[Endpoint, ...]) -> Section:
+def endpoints_section(endpoints: tuple[Endpoint, ...]) -> Section:
+    """Return the table of what endpoints have done so far."""
     rows = tuple(
         (
             Cell(e.name, kind="code", note=e.executor),

@@ -8,7 +8,7 @@ import pytest
 
 from tornado_unblock.status import overview
 from tornado_unblock.status.processes import Process
-from tornado_unblock.status.snapshot import Line, Stalled
+from tornado_unblock.status.snapshot import Executor, Line, Stalled
 
 AT = Line("/srv/app/orders.py", 7, "load")
 STALLED = Stalled(
@@ -41,13 +41,26 @@ def row_of(process):
 
 def test_sections():
     """A row for each, sums beside the heading, and the jobs of who knows them."""
-    table, jobs = overview.sections([PARENT, WELL, BUSY])
+    table, _, _, jobs = overview.sections([PARENT, WELL, BUSY])
     assert table.summary == "3: 9 of 10 workers busy, 3 waiting"
     assert [row[0].href for row in table.rows] == ["p/6/", "p/7/", "p/8/"]
     assert jobs.rows[0][0].text == "3"
-    assert len(overview.sections([WELL])) == 1
-    (table,) = overview.sections([WELL, OTHER, BLIND])
+    table, executors, endpoints = overview.sections([WELL, OTHER, BLIND])
     assert {len(row) for row in table.rows} == {len(table.columns)}
+    assert not executors.rows
+    assert not endpoints.rows
+
+
+def test_sums():
+    """What two have of one name is one row."""
+    executors = tuple(Executor(n, 5, 2, 1, 0.5, None) for n in ("default", "reports"))
+    parts = [dataclasses.replace(WELL, executors=executors[:n]) for n in (1, 2)]
+    section = overview.sections(parts)[1]
+    assert [[cell.text for cell in row] for row in section.rows] == [
+        ["default", "4 of 10", "2", "500 ms", "-"],
+        ["reports", "2 of 5", "1", "500 ms", "-"],
+    ]
+    assert {len(row) for row in section.rows} == {len(section.columns)}
 
 
 @pytest.mark.parametrize(
@@ -105,7 +118,7 @@ def test_what_was_once_said_is_muted():
 def test_who_is_whose():
     """Children have their number, and one of the others may be their parent."""
     parent = Process(6, watched=True, parent=1)
-    (table,) = overview.sections([parent, dataclasses.replace(WELL, parent=6), OTHER])
+    table = overview.sections([parent, dataclasses.replace(WELL, parent=6), OTHER])[0]
     assert [row[0].note for row in table.rows] == ["parent", "child 0", ""]
 
 

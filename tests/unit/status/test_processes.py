@@ -18,21 +18,34 @@ from tornado_unblock.status.processes import (
     read_process,
     take_process,
 )
-from tornado_unblock.status.snapshot import Line, Stalled
+from tornado_unblock.status.snapshot import Endpoint, Executor, Line, Stalled
 
 LINE = Line("app.py", 7, "load")
 STALLED = Stalled("main", 3.0, "Orders.get", "GET", "/", "sleeps", LINE, (LINE,), "do")
+EXECUTOR = Executor("default", 5, 2, 1, 0.5, 3)
+ENDPOINT = Endpoint(
+    "default", "Orders.get", 1, 0, 2, 0, 0, 0, {"full": 3}, 0.5, 0.1, 1.0
+)
 
 
 def test_what_is_told_is_understood():
     """Over the socket and back it is the same; more is left out, other is said so."""
     process = Process(
-        7, child=1, stalled=(STALLED, dataclasses.replace(STALLED, at=None))
+        7,
+        child=1,
+        stalled=(STALLED, dataclasses.replace(STALLED, at=None)),
+        executors=(EXECUTOR,),
+        endpoints=(ENDPOINT,),
     )
     told = dataclasses.asdict(process)
     member = Member(7, "")
     assert read_process(member, json.dumps(told).encode()) == process
-    assert read_process(member, json.dumps({**told, "more": 1}).encode()) == process
+    newer = {**told, "more": 1, "executors": [{**told["executors"][0], "more": 1}]}
+    assert read_process(member, json.dumps(newer).encode()) == process
+    for later in ("executors", "endpoints"):
+        del told[later]
+    older = dataclasses.replace(process, executors=(), endpoints=())
+    assert read_process(member, json.dumps(told).encode()) == older
     for strange in (b"", b"[]", b"{}", b'{"stalled": [{}]}', b"\xff"):
         assert read_process(member, strange) == Process(7, known=False)
 
