@@ -112,7 +112,7 @@ def test_child_that_says_nothing(tmp_path: Path) -> None:
             "mute", python("import threading as t; t.Event().wait()")
         )
         with pytest.raises(DemoError, match="did not start"):
-            child.first_line(timeout=0.1)
+            child.next_line(timeout=0.1)
         with pytest.raises(DemoError, match="does not end"):
             child.finish(timeout=0.1)
 
@@ -134,6 +134,16 @@ def test_output_is_read_line_by_line(tmp_path: Path) -> None:
         assert child.new_lines() == []
         child.finish(timeout=30)
         assert child.new_lines() == ["two"]
+
+
+def test_lines_that_come_at_once(tmp_path: Path) -> None:
+    """Each is there for the next who asks, whichever way."""
+    with Children(tmp_path) as children:
+        child = children.start("quick", python("print(1); print(2); print(3)"))
+        child.finish(timeout=30)
+        assert child.next_line() == "1"
+        assert child.next_line() == "2"
+        assert child.new_lines() == ["3"]
 
 
 def test_servers_leave_with_their_parent(
