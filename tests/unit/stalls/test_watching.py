@@ -417,6 +417,7 @@ def test_write_fails(make_server, watch, reports, block, tmp_path, expect_log):
     client = server.send("/orders/1")
     during = reports.next()
     block.release()
+    reports.ended()
     client.recv(65536)
     kept.stop()
     assert not during.over
