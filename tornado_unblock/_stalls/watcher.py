@@ -397,7 +397,7 @@ class Watcher:
         if seconds < self.settings.threshold:
             return
         before = one.before or reading
-        verdict = _judge(story.began, reading.at, before, reading)
+        verdict = self._judge(story.began, reading.at, before, reading)
         if verdict.active < self.settings.threshold:
             return
         computed = reading.computed - before.computed
@@ -436,7 +436,7 @@ class Watcher:
             story.add(frames.from_dump(held, turn.owner), turn.ended, False)
         verdict = evidence.Verdict(seconds, 0.0, False)
         if one.before is not None and reading is not None:
-            verdict = _judge(turn.began, turn.ended, one.before, reading)
+            verdict = self._judge(turn.began, turn.ended, one.before, reading)
         if verdict.active < self.settings.threshold and not story.is_stall:
             one.starved += seconds
             return
@@ -457,12 +457,18 @@ class Watcher:
         if self._log:
             self._reporter.after(stall, story.announced)
 
+    def _judge(
+        self, began: float, ended: float, before: Reading, after: Reading
+    ) -> evidence.Verdict:
+        """Judge as much of a turn as there are counts for.
 
-def _judge(
-    began: float, ended: float, before: Reading, after: Reading
-) -> evidence.Verdict:
-    """Judge as much of a turn as there are counts for."""
-    return evidence.judge(max(0.0, ended - max(began, before.at)), before, after)
+        What came before the first of them is taken for the program's doing. It is as
+        long as the time between two looks, or the watcher was late.
+        """
+        unseen = min(max(0.0, before.at - began), self.settings.look)
+        seen = max(0.0, ended - max(began, before.at))
+        verdict = evidence.judge(seen, before, after)
+        return verdict._replace(active=verdict.active + unseen)
 
 
 def _held_lock() -> threading.Lock:

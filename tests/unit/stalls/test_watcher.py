@@ -110,6 +110,22 @@ def test_a_turn_that_was_starved(told: Told) -> None:
     assert told.stalls == []
 
 
+def test_a_turn_that_had_begun_when_it_was_looked_at(told: Told) -> None:
+    """What it did until then is counted too, so that none is missed by that much."""
+    told.one.before = IDLE._replace(at=0.01)
+    told.one.clock.ended.append(LongTurn(0.0, 0.055, 0.0, None))
+    told.watcher._finish_ended(told.one, IDLE._replace(at=0.06, waits=1), None)
+    assert [stall.seconds for stall in told.stalls] == [0.055]
+
+
+def test_a_turn_that_was_looked_at_late(told: Told) -> None:
+    """What a late watcher has not seen is not held against it."""
+    told.one.before = IDLE._replace(at=1.0)
+    told.one.clock.ended.append(LongTurn(0.0, 1.03, 0.0, None))
+    told.watcher._finish_ended(told.one, IDLE._replace(at=1.04, waits=1), None)
+    assert told.stalls == []
+
+
 def test_a_turn_without_counts(told: Told) -> None:
     """Where nothing is known of the thread, a long turn is a stall."""
     told.one.before = None
