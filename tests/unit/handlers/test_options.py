@@ -53,7 +53,6 @@ def get_current_user(self: Any) -> None: ...
         (7, "options are given by name"),
         ("reports", "options are given by name"),
         (property(len), "options are given by name"),
-        (functools.partial(get_current_user), "unblock a method that calls it"),
         (Callable(), "unblock a method that calls it"),
         (get_current_user, "unblock the method that causes the call"),
     ],
