@@ -55,8 +55,13 @@ class Settings(NamedTuple):
 
     @property
     def look(self) -> float:
-        """Seconds between two looks."""
+        """Seconds between two looks while a turn takes long."""
         return min(_LOOK, self.threshold / _LOOKS_IN_STALL)
+
+    @property
+    def rest(self) -> float:
+        """Seconds between two looks else: most of what a watch costs is waking up."""
+        return 2 * self.look
 
 
 def check_seconds(where: str, name: str, value: Any, *, zero: bool = False) -> float:
@@ -275,7 +280,7 @@ class Watcher:
 
     def _run(self) -> None:
         own = OwnCounts()
-        pause = self.settings.look
+        pause = self.settings.rest
         if self.settings.faulthandler and sees_frames():
             self._held = self._safely(HeldDump, self.settings.threshold)
         going = True
@@ -288,6 +293,7 @@ class Watcher:
             samples = self._samples()
             own.end(pause)
             self._look_at_all(samples, own)
+            pause = self.settings.look if samples else self.settings.rest
             if self._unwritten and (now() >= self._next_write or not going):
                 self._safely(self._write)
         own.close()
@@ -465,7 +471,7 @@ class Watcher:
         What came before the first of them is taken for the program's doing. It is as
         long as the time between two looks, or the watcher was late.
         """
-        unseen = min(max(0.0, before.at - began), self.settings.look)
+        unseen = min(max(0.0, before.at - began), self.settings.rest)
         seen = max(0.0, ended - max(began, before.at))
         verdict = evidence.judge(seen, before, after)
         return verdict._replace(active=verdict.active + unseen)

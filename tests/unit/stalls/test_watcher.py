@@ -37,6 +37,7 @@ def test_looks() -> None:
     """A short stall is looked at several times, a long one no oftener than needed."""
     assert Settings(0.04, 0.0, False, None).look == pytest.approx(0.01)
     assert Settings(9.0, 0.0, False, None).look == pytest.approx(0.025)
+    assert Settings(0.04, 0.0, False, None).rest == pytest.approx(0.02)
 
 
 def test_seconds() -> None:
@@ -121,7 +122,7 @@ def test_a_turn_that_had_begun_when_it_was_looked_at(told: Told) -> None:
 def test_a_turn_that_was_looked_at_late(told: Told) -> None:
     """What a late watcher has not seen is not held against it."""
     told.one.before = IDLE._replace(at=1.0)
-    told.one.clock.ended.append(LongTurn(0.0, 1.03, 0.0, None))
+    told.one.clock.ended.append(LongTurn(0.0, 1.02, 0.0, None))
     told.watcher._finish_ended(told.one, IDLE._replace(at=1.04, waits=1), None)
     assert told.stalls == []
 
