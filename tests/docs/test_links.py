@@ -19,7 +19,6 @@ HOSTS = {
     "docs.sqlalchemy.org",
     "github.com",
     "keepachangelog.com",
-    "pypi.org",
     "semver.org",
     "www.sqlite.org",
     "www.tornadoweb.org",
