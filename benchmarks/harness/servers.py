@@ -8,6 +8,7 @@ from __future__ import annotations
 import contextlib
 import sys
 import time
+import urllib.error
 import urllib.request
 from collections.abc import Iterator, Mapping
 from typing import Callable, NamedTuple
@@ -144,4 +145,6 @@ def check(server: Server, path: str) -> None:
         _answer(server, path)
     except OSError as error:  # URLError is one
         complaint = server.child.complaint()
+        if isinstance(error, urllib.error.HTTPError):
+            error.close()
         raise DemoError(f"{path} is not answered: {error}.{complaint}") from error

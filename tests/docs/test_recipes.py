@@ -47,6 +47,16 @@ def recipe(request, tmp_path, monkeypatch):
     return recipe
 
 
+def end(process):
+    """End a worker of somebody's; how well it ends is not shown here."""
+    process.terminate()
+    try:
+        process.wait(WAIT / 4)
+    except subprocess.TimeoutExpired:
+        process.kill()
+        process.wait(WAIT)
+
+
 @pytest.fixture
 def run(tmp_path, child_env):
     """Run a program until the test ends."""
@@ -61,8 +71,7 @@ def run(tmp_path, child_env):
                     stdout=log,
                     stderr=log,
                 )
-            stack.callback(process.wait, WAIT)
-            stack.callback(process.terminate)
+            stack.callback(end, process)
             return process
 
         yield run
