@@ -109,7 +109,7 @@ def test_callbacks_run_on_the_loop_thread(any_server, in_any_body, way):
 
     def body() -> bool:
         way(note)
-        return note.called.wait(2)
+        return note.called.wait(10)
 
     assert in_any_body(body)
     assert note.place[0] == any_server.thread.ident

@@ -21,6 +21,7 @@ from tornado.ioloop import IOLoop
 from tornado.web import Application, RequestHandler
 
 from tests.conftest import ROOT
+from tests.unit.conftest import REMARK
 from tests.unit.shim.conftest import WAIT, in_foreign_thread, in_script, in_worker
 from tornado_unblock import (
     AbandonedError,
@@ -422,7 +423,7 @@ def run_script(text: str, *, send: int | None = None) -> tuple[int, str]:
             lines.append(line)
             if line == "ready\n" and send is not None:
                 process.send_signal(send)
-    return process.returncode, "".join(lines)
+    return process.returncode, REMARK.sub("", "".join(lines))
 
 
 SCRIPT = """

@@ -54,10 +54,13 @@ def ask(port, path):
 
 
 def until(port, *wanted):
-    while True:
-        told = ask(port, "/metrics")
-        if all(line in told.split("\\n") for line in wanted):
-            return told
+    # A scrape may read one file before it is written, and another one after. Gauges are
+    # written first: who is told of the counters is told of the gauges the next time.
+    for _ in range(2):
+        told = ""
+        while not all(line in told.split("\\n") for line in wanted):
+            told = ask(port, "/metrics")
+    return told
 
 
 children = {}
@@ -87,8 +90,9 @@ try:
     tokens = told.partition('tornado_unblock_total_tokens{executor="default"} ')[2]
 
     # What one has done stays when it is gone; what it has does not.
-    os.kill(children[first], signal.SIGKILL)
-    os.waitpid(children[first], 0)
+    gone = children.pop(first)
+    os.kill(gone, signal.SIGKILL)
+    os.waitpid(gone, 0)
     half = float(tokens.split()[0]) / 2
     until(
         second,
@@ -96,8 +100,9 @@ try:
         f'tornado_unblock_total_tokens{{executor="default"}} {half}',
     )
 finally:
-    os.kill(children[second], signal.SIGTERM)
-    os.waitpid(children[second], 0)
+    for pid in children.values():  # whoever is left has the output open
+        os.kill(pid, signal.SIGTERM)
+        os.waitpid(pid, 0)
 print("done")
 """
 
