@@ -177,15 +177,21 @@ def test_call_to_a_blocked_loop(portal, blocked):
 
 def test_call_that_is_slow_to_return(portal, monkeypatch):
     """Once the function runs its result is waited for, timeout or not."""
-    given_up, withdraw = threading.Event(), _latch.Answer.withdraw
+    begun, given_up = threading.Event(), threading.Event()
+    withdraw = _latch.Answer.withdraw
+
+    def wait() -> bool:
+        begun.set()
+        return given_up.wait(WAIT)
 
     def too_late(answer: _latch.Answer) -> bool:
+        assert begun.wait(WAIT)
         withdrawn = withdraw(answer)
         given_up.set()
         return withdrawn
 
     monkeypatch.setattr(_latch.Answer, "withdraw", too_late)
-    assert portal.call(given_up.wait, WAIT, timeout=0.02) is True
+    assert portal.call(wait, timeout=0.02) is True
 
 
 def test_each_loop_has_its_portal(make_server):

@@ -48,8 +48,11 @@ def test_forked_children(
             while not any(loop.turns for loop in loop_statistics()):
                 await asyncio.sleep(0)
             stall()
-            while not stalls():
+            while not own():
                 await asyncio.sleep(0)
+
+        def own():  # others may be the machine's
+            return [one for one in stalls() if one.place.function == "stall"]
 
         first = new_loop()
         asyncio.set_event_loop(first)
@@ -62,10 +65,10 @@ def test_forked_children(
             loop = new_loop()
             asyncio.set_event_loop(loop)
             loop.run_until_complete(main())
-            print("child", before, stalls()[0].place.function, flush=True)
+            print("child", before, own()[0].place.function, flush=True)
             os._exit(0)
         assert os.waitpid(child, 0)[1] == 0
-        print("parent", stalls()[0].count)
+        print("parent", own()[0].count)
         """
     )
     lines = said.splitlines()
