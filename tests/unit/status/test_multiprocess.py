@@ -116,6 +116,21 @@ def test_forked_servers(run_program, child_env, tmp_path):
         del child_env["PROMETHEUS_MULTIPROC_DIR"]
 
 
+def test_what_a_slow_machine_adds_is_no_output(run_program):
+    """Every callback is a slow one here, and remarked on; only that is left out."""
+    program = """
+        import asyncio
+
+        async def main():
+            asyncio.get_running_loop().slow_callback_duration = -1.0
+            await asyncio.sleep(0)
+            print("Executing it took {} seconds", flush=True)
+
+        asyncio.run(main(), debug=True)
+    """
+    assert run_program(program) == "Executing it took {} seconds\n"
+
+
 def family(kind, name, rows):
     """Return a metric as a collector tells it."""
     from prometheus_client import core
