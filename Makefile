@@ -27,7 +27,7 @@ TEST_ENV := .venvs/test
 BIN := $(TEST_ENV)/bin
 # What the gate on coverage is about: the library's own tests.
 COVERED := tests/unit tests/differential
-# Measured where CI is set, or by `make coverage`: it takes half as long again.
+# Measured where CI is set, or by `make coverage`: it takes time.
 COVERAGE := $(if $(or $(CI),$(GATE)),--cov --cov-report=term-missing:skip-covered)
 # What stands on the core: its own gate is in setup.cfg.
 NOT_CORE := */_scan/*,*/_stalls/*,*/jobs/*,*/status/*

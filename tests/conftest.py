@@ -47,7 +47,8 @@ THREAD_GRACE_SECONDS = 5.0
 #: Never a test's fault: pytest-timeout's own thread, where it uses one.
 ALLOWED_THREADS = (r"pytest_timeout ",)
 #: asyncio's debug mode remarks on callbacks slower than 0.1 s: load, not behaviour.
-ALLOWED_LOGS = (("asyncio", r"^Executing .* took \d+\.\d+ seconds$"),)
+SLOW_TURN = r"^Executing .* took \d+\.\d+ seconds$"
+ALLOWED_LOGS = (("asyncio", SLOW_TURN),)
 
 # Examples and helpers are imported from the tree, the library from where it was
 # installed: hence the end of the path, not its start.

@@ -12,10 +12,7 @@ from pathlib import Path
 from typing import Any, Callable
 
 from selenium import webdriver
-from selenium.common.exceptions import (
-    NoSuchElementException,
-    StaleElementReferenceException,
-)
+from selenium.common.exceptions import WebDriverException
 from selenium.webdriver.chrome.service import Service
 from selenium.webdriver.common.by import By
 from selenium.webdriver.support.ui import WebDriverWait
@@ -74,8 +71,8 @@ class Browser:
 
     def wait(self, condition: Callable[[], bool], message: str = "") -> None:
         """Wait until ``condition()`` holds; what it looks at may be replaced."""
-        ignored = [NoSuchElementException, StaleElementReferenceException]
-        WebDriverWait(self.driver, WAIT, ignored_exceptions=ignored).until(
+        # A page that is left tells of it in many ways.
+        WebDriverWait(self.driver, WAIT, ignored_exceptions=[WebDriverException]).until(
             lambda _: condition(), message
         )
 
