@@ -361,6 +361,8 @@ class Watcher:
     ) -> None:
         clock = one.clock
         reading = one.read(own.stood, own.kept)
+        if reading is not None:  # before anything is told of it
+            clock.name = _thread_name(clock)
         if one.before is None:
             one.before = reading
         held = dumps.get(clock.run or 0)
@@ -381,7 +383,6 @@ class Watcher:
             self._go_on(one, story, reading)
         if reading is not None and one.story is None and not clock.ended:
             one.before = reading
-            clock.name = _thread_name(clock)
 
     def _finish_ended(
         self,

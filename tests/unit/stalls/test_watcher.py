@@ -191,6 +191,30 @@ def test_no_warning_while_it_may_be_in_line(told: Told) -> None:
     assert told.one.stall.seconds == 2.0
 
 
+class Blocked(Idle):
+    """Counts of a thread that waits for something else."""
+
+    def waits_for_processor(self) -> bool:
+        return False
+
+    def read(self, stood: float, kept: float) -> Reading:
+        return IDLE._replace(at=1.1, waits=1)
+
+
+def test_a_loop_that_stalls_at_once(
+    told: Told, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It has its name when it is told of, though it was never seen at rest."""
+    told.one.before, told.one.counts = IDLE, Blocked()
+    names: list[str] = []
+    told.watcher._tell = lambda stall: names.append(told.one.clock.name)
+    monkeypatch.setattr(LoopClock, "stalled_since", lambda clock: 1.0)
+    monkeypatch.setattr(module, "_thread_name", lambda clock: "main")
+    seen = {id(told.loop): (1.0, 1.05, sample(step(OWN)), False)}
+    told.watcher._look(told.one, PUNCTUAL, seen, {})
+    assert names == ["main"]
+
+
 def test_a_stall_that_was_shorter(told: Told) -> None:
     """What was seen of a turn that ended in time is forgotten."""
     story = told.one.story = Story(1.0)
