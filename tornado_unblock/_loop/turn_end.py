@@ -50,7 +50,9 @@ class Turns:
         self._end_soon()
 
     def _end_soon(self) -> None:
-        if self._ready and self._asleep:
+        if not self._asleep:
+            return
+        if self._ready:
             self._has_end = True
             self._loop.call_soon(self._wake_all, context=self._context)
         else:
