@@ -10,12 +10,23 @@
 from __future__ import annotations
 
 import asyncio
+import collections.abc
 import dataclasses
 import json
+import math
 import os
 import time
 from collections.abc import Mapping
-from typing import Any, Callable, Optional, TypeVar, cast
+from typing import (
+    Any,
+    Callable,
+    Optional,
+    Union,
+    cast,
+    get_args,
+    get_origin,
+    get_type_hints,
+)
 
 from tornado.process import task_id
 
@@ -27,7 +38,6 @@ from tornado_unblock.status.history import History
 from tornado_unblock.status.snapshot import (
     Endpoint,
     Executor,
-    Line,
     Stalled,
     take_brief,
 )
@@ -36,8 +46,6 @@ from tornado_unblock.status.snapshot import (
 _PATIENCE = 1.0
 # For less than that nobody is said to be silent: a machine may be busy.
 _GRACE = 3.0
-
-_T = TypeVar("_T")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -86,7 +94,7 @@ class Process:
     abandoned: int = 0
     executors: tuple[Executor, ...] = ()
     endpoints: tuple[Endpoint, ...] = ()
-    jobs: Optional[Mapping[str, Any]] = None
+    jobs: Optional[Mapping[str, Optional[float]]] = None
 
 
 def take_process(
@@ -133,31 +141,38 @@ def read_process(member: Member, text: bytes) -> Process:
     """Return what another process has told; one of another version may tell more."""
     try:
         told = json.loads(text)
-        one = _read(Process, told)
-        return dataclasses.replace(
-            one,
-            process=member.process,
-            silent=None,
-            stalled=tuple(map(_read_stalled, told["stalled"])),
-            executors=tuple(_read(Executor, e) for e in told.get("executors", ())),
-            endpoints=tuple(_read(Endpoint, e) for e in told.get("endpoints", ())),
-        )
-    except (AttributeError, KeyError, TypeError, ValueError):
+        # Who says nothing of that is none of ours.
+        read = _read(Process, {**told, "stalled": told["stalled"]})
+    except (KeyError, RecursionError, TypeError, ValueError):
         return Process(member.process, known=False)
+    one: Process = dataclasses.replace(read, process=member.process, silent=None)
+    return one
 
 
-def _read(kind: type[_T], told: Mapping[str, Any]) -> _T:
-    names = {field.name for field in dataclasses.fields(cast(Any, kind))}
-    return kind(**{name: told[name] for name in names & told.keys()})
+def _read(kind: Any, told: Any) -> Any:
+    """Return what was told as a value of a type, such as a field's annotation names.
 
-
-def _read_stalled(told: Mapping[str, Any]) -> Stalled:
-    at = told["at"]
-    return dataclasses.replace(
-        _read(Stalled, told),
-        at=None if at is None else _read(Line, at),
-        chain=tuple(_read(Line, line) for line in told["chain"]),
-    )
+    Raises:
+        TypeError: It is none.
+    """
+    name, parts = get_origin(kind), get_args(kind)
+    if kind is Any or (told is None and type(None) in parts):
+        return told
+    if name is Union:
+        return _read(parts[0], told)
+    if name is tuple and type(told) is list:
+        return tuple(_read(parts[0], part) for part in told)
+    if name is collections.abc.Mapping and type(told) is dict:
+        return {key: _read(parts[1], value) for key, value in told.items()}
+    if dataclasses.is_dataclass(kind) and type(told) is dict:
+        fields = get_type_hints(kind)
+        known = fields.keys() & told.keys()
+        return cast(Any, kind)(**{n: _read(fields[n], told[n]) for n in known})
+    if kind is float and type(told) in (int, float) and math.isfinite(told):
+        return told
+    if type(told) is not kind or kind is float:
+        raise TypeError(f"{told!r} is no {kind}")
+    return told
 
 
 class _Other:

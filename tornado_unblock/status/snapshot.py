@@ -15,7 +15,7 @@ import operator
 import os
 import platform
 import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, Optional
 
 import tornado
@@ -236,7 +236,7 @@ def take(
         stalled=_stalled_now(loops),
         loops=tuple(map(loop_of, loops)),
         executors=_executors(used, limiters),
-        endpoints=_endpoints(used),
+        endpoints=by_time(_endpoints(used)),
         bodies=tuple(b for b in bodies if not b.abandoned)[:_MOST],
         abandoned=tuple(b for b in bodies if b.abandoned)[:_MOST],
         stalls=_stalls(),
@@ -249,7 +249,10 @@ def take(
 
 @dataclasses.dataclass(frozen=True)
 class Brief:
-    """What a page of several processes shows of each; as in `Snapshot`."""
+    """What a page of several processes shows of each; as in `Snapshot`.
+
+    Its endpoints are all: they are added up before most are left out.
+    """
 
     watched: bool
     stalled: tuple[Stalled, ...]
@@ -267,7 +270,7 @@ def take_brief() -> Brief:
         stalled=_stalled_now(loops),
         loops=tuple(map(loop_of, loops)),
         executors=_executors(used, open_limiters()),
-        endpoints=_endpoints(used),
+        endpoints=tuple(_endpoints(used)),
     )
 
 
@@ -389,8 +392,8 @@ def _executors(
     )
 
 
-def _endpoints(used: _Used) -> tuple[Endpoint, ...]:
-    return by_time(
+def _endpoints(used: _Used) -> Iterator[Endpoint]:
+    return (
         Endpoint(
             executor=executor,
             name=name,

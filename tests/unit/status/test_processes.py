@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import dataclasses
+import functools
 import json
+import operator
 import os
 
 import pytest
 
-from tornado_unblock.status import processes
+from tornado_unblock.status import overview, processes
 from tornado_unblock.status.group import AbsentError, Member
 from tornado_unblock.status.history import History
 from tornado_unblock.status.processes import (
@@ -48,6 +50,43 @@ def test_what_is_told_is_understood():
     assert read_process(member, json.dumps(told).encode()) == older
     for strange in (b"", b"[]", b"{}", b'{"stalled": [{}]}', b"\xff"):
         assert read_process(member, strange) == Process(7, known=False)
+
+
+ODD = [None, True, 1.5, "x", [], {}, [None], {"x": None}, float("nan"), float("inf")]
+
+
+def parts_of(told, path=()):
+    """Yield where in JSON there is a value, however deep."""
+    items = told.items() if isinstance(told, dict) else enumerate(told)
+    for key, value in items:
+        yield (*path, key)
+        if isinstance(value, (dict, list)):
+            yield from parts_of(value, (*path, key))
+
+
+def test_whatever_is_told_can_be_shown():
+    """It is understood, or said not to be; nothing of one breaks the page of all."""
+    process = Process(
+        7,
+        *(6, 1, True, None, 1.0, True, (STALLED,), 1, 0.5, 0.1, 2, 3, 4, 5, 0.2, 6),
+        executors=(EXECUTOR, EXECUTOR),
+        endpoints=(ENDPOINT, ENDPOINT),
+        jobs={"queued": 1, "oldest_waiting": 0.5, "dead": 0},
+    )
+    told = json.loads(json.dumps(dataclasses.asdict(process)))
+    places = list(parts_of(told))
+    assert len(places) > 80
+    for place in places:
+        for odd in ODD:
+            changed = json.loads(json.dumps(told))
+            holder = functools.reduce(operator.getitem, place[:-1], changed)
+            holder[place[-1]] = odd
+            read = read_process(Member(7, ""), json.dumps(changed).encode())
+            overview.sections([read, process])
+            overview.alarms([read, process])
+            json.dumps(dataclasses.asdict(read), allow_nan=False)
+    deep = b'{"stalled": ' + b"[" * 200_000
+    assert read_process(Member(7, ""), deep) == Process(7, known=False)
 
 
 def test_this_process():

@@ -12,7 +12,7 @@ from tornado_unblock import RejectedError, RunTimeoutError, configure, run_in_ex
 from tornado_unblock._limits.statistics import open_limiters
 from tornado_unblock._loop.portal import current_portal
 from tornado_unblock.status import snapshot
-from tornado_unblock.status.snapshot import oldest_waiters, take
+from tornado_unblock.status.snapshot import oldest_waiters, take, take_brief
 
 
 def hold_here(gate):
@@ -103,6 +103,19 @@ def test_waiters_of_other_kinds():
         return oldest_waiters([("default", limiter)])
 
     assert asyncio.run(main()) == {}
+
+
+def test_the_page_of_one_leaves_out_what_that_of_all_adds_up(monkeypatch):
+    """Who has little time here may have most of it elsewhere."""
+    monkeypatch.setattr(snapshot, "_MOST", 1)
+
+    async def main() -> None:
+        await run_in_executor(len, "")
+        await run_in_executor(functools.reduce, max, [1, 2])
+
+    asyncio.run(main())
+    assert len(take().endpoints) == 1
+    assert {one.name for one in take_brief().endpoints} == {"len", "reduce"}
 
 
 def test_configuration():
