@@ -72,6 +72,10 @@ class _Unblocked(_Wrapper):
     _self_unblock_options: BodyOptions
 
     def __set_name__(self, owner: type, name: str) -> None:
+        method: object = self.__wrapped__
+        set_name = getattr(type(method), "__set_name__", None)
+        if set_name is not None:
+            set_name(method, owner, name)
         if name in VERBS:
             _warn_of_hooks(owner, name)
 

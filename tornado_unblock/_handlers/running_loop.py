@@ -40,7 +40,7 @@ def _codes(cls: type, name: str) -> list[CodeType]:
     left = [name]
     while left:
         function = _function(inspect.getattr_static(cls, left.pop(), None))
-        if function is None or function.__module__.startswith("tornado."):
+        if function is None or str(function.__module__).startswith("tornado."):
             continue
         for code in _with_inner(function.__code__):
             if code not in found:

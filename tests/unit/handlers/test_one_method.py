@@ -82,14 +82,17 @@ def test_what_a_descriptor_binds(make_server):
     """It may be any callable, without a name; it is served as a function is."""
 
     class Bound:
+        def __set_name__(self, owner: type, name: str) -> None:
+            self.name = name
+
         def __get__(self, handler: RequestHandler, cls: type) -> object:
             return functools.partial(self, handler)
 
         def __call__(self, handler: RequestHandler) -> None:
-            handler.write(threading.current_thread().name)
+            handler.write(f"{self.name} on {threading.current_thread().name}")
 
     class Handler(RequestHandler):
         get = unblock(Bound())
 
     server = make_server(("/", Handler))
-    assert server.get("/").body == b"unblock-default-1"
+    assert server.get("/").body == b"get on unblock-default-1"

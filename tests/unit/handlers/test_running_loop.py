@@ -165,6 +165,11 @@ class Names(RequestHandler):
     def moved(self) -> None:
         self.static()
 
+    def of_no_module(self) -> None:
+        asyncio.get_running_loop()
+
+    of_no_module.__module__ = None  # type: ignore[assignment]
+
     db: Any = Anything()
 
     def uses(self) -> None:
@@ -186,6 +191,7 @@ class Socket(Names, WebSocketHandler):
         ("fetches", False, False),
         ("static", True, True),
         ("moved", True, True),
+        ("of_no_module", True, True),
         ("uses", False, True),
         ("not_there", False, True),
     ],
