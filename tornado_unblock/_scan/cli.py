@@ -10,7 +10,7 @@ from typing import Any
 
 from tornado_unblock._scan.baseline import BaselineError, split, write_baseline
 from tornado_unblock._scan.findings import CERTAINTY, Report
-from tornado_unblock._scan.formats import FORMATS
+from tornado_unblock._scan.formats import FORMATS, many
 from tornado_unblock._scan.observed import ObservedError, Stall, rank, read_stalls
 from tornado_unblock._scan.scan import scan
 from tornado_unblock._scan.settings import SettingsError, read_settings, with_bases
@@ -55,7 +55,7 @@ def _scanned(options: Any) -> tuple[Report, list[Stall]]:
 
 def _accept(report: Report, file: Path) -> str:
     number = write_baseline(report.blocking, file)
-    return f"scan: {number} findings are accepted in {file}"
+    return f"scan: {many(number, 'finding')} accepted in {file}"
 
 
 def _print(report: Report, missed: list[Stall], options: Any) -> None:

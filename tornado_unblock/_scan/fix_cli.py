@@ -14,6 +14,7 @@ from typing import Any, Optional
 
 from tornado_unblock._scan.fixes import RULES, Facts, Left
 from tornado_unblock._scan.fixes.edits import lines_of
+from tornado_unblock._scan.formats import many
 from tornado_unblock._scan.project import Class
 from tornado_unblock._scan.scan import Entry, Scan, room
 from tornado_unblock._scan.settings import SettingsError, read_settings, with_bases
@@ -21,6 +22,8 @@ from tornado_unblock._scan.source import Source, python_files, read
 
 UNCHANGED, CHANGES, WRONG, UNREAD = 0, 1, 2, 3
 DEFAULT = "application"
+# How many coroutines are named at most.
+_MOST = 8
 
 _EXIT_CODES = f"""exit codes: {UNCHANGED}: nothing to change, or written; {CHANGES}:
 there are changes, and without --write they were only shown; {WRONG}: the command makes
@@ -63,7 +66,7 @@ def _fix(options: Any) -> int:
         if not path.exists():
             raise SettingsError(f"there is no {path}")
     names = [name for name in RULES if name in (options.rule or [DEFAULT])]
-    facts = _facts(options, names)
+    facts, stays = _facts(options, names)
     failed = changed = False
     for path in python_files(options.paths):
         source = read(path)
@@ -81,9 +84,20 @@ def _fix(options: Any) -> int:
             print(change.diff, end="")
             if options.write:
                 write(path, change.text)
+    if stays and {"application", "class"} & set(names):
+        print(_still_blocks(stays), file=sys.stderr)
     if failed:
         return UNREAD
     return CHANGES if changed and not options.write else UNCHANGED
+
+
+def _still_blocks(stays: Sequence[str]) -> str:
+    shown = ", ".join(stays[:_MOST]) + (", ..." if len(stays) > _MOST else "")
+    return (
+        f"fix: {many(len(stays), 'coroutine')} of handlers will still block, since "
+        f"coroutines stay on the loop thread: {shown}. Await what blocks in them, with "
+        "run_in_executor or a shim; `scan` shows it"
+    )
 
 
 def fixed(source: Source, names: Sequence[str], facts: Facts) -> Change:
@@ -126,16 +140,18 @@ def _encoding(data: bytes) -> str:
 # --- what the rules are told -------------------------------------------------------
 
 
-def _facts(options: Any, names: Sequence[str]) -> dict[str, Facts]:
-    """Scan, where a rule needs it; return facts by file."""
+def _facts(
+    options: Any, names: Sequence[str]
+) -> tuple[dict[str, Facts], Sequence[str]]:
+    """Scan, where a rule needs it; return facts by file, and coroutines that block."""
     if set(names) <= {"legacy"}:
-        return {}
+        return {}, ()
     first = options.paths[0]
     settings = read_settings(first if first.is_dir() else first.parent)
     with room():
         scan = Scan(list(options.paths), with_bases(settings, options.handler_base))
         entries = scan.entries()
-        return {
+        facts = {
             module.path: Facts(
                 applications=_applications(scan),
                 classes=frozenset(_classes(scan, entries, module.path)),
@@ -146,6 +162,7 @@ def _facts(options: Any, names: Sequence[str]) -> dict[str, Facts]:
             )
             for module in scan.project.modules
         }
+        return facts, sorted({e.endpoint for e in entries if e.found and e.is_async})
 
 
 def _applications(scan: Scan) -> frozenset[str]:

@@ -63,7 +63,7 @@ def _limits(report: Report, verbose: bool) -> Iterator[str]:
         yield str(problem)
     shown = report.dark if verbose else report.dark[:_MOST_DARK]
     if shown:
-        yield f"Not followed, in {len(report.dark)} places:"
+        yield f"Not followed, in {many(len(report.dark), 'place')}:"
         yield from (f"  {path}:{line}: {what}" for path, line, what in shown)
     if len(shown) < len(report.dark):
         yield "  ... (--verbose shows all)"
@@ -83,12 +83,18 @@ def _summary(report: Report) -> Iterator[str]:
     lines = len({(f.path, f.line) for f in blocking})
     moved = sum(bool(handler.unblocked) for handler in report.handlers)
     yield (
-        f"{len(report.handlers)} handlers in {report.files} files: {blocked} block, in "
-        f"{len(endpoints)} methods at {lines} lines; "
-        f"{moved} have methods that are unblocked."
+        f"{many(len(report.handlers), 'handler')} in {many(report.files, 'file')}: "
+        f"{blocked} block{'s' if blocked == 1 else ''}, in "
+        f"{many(len(endpoints), 'method')} at {many(lines, 'line')}; "
+        f"{moved} {'has' if moved == 1 else 'have'} methods that are unblocked."
     )
     if report.accepted:
-        yield f"{len(report.accepted)} findings are accepted by the baseline."
+        yield f"{many(len(report.accepted), 'finding')} accepted by the baseline."
+
+
+def many(number: int, word: str) -> str:
+    """Return how many there are: "1 file", "2 files"."""
+    return f"{number} {word}" if number == 1 else f"{number} {word}s"
 
 
 def as_json(report: Report, verbose: bool = False) -> str:

@@ -28,8 +28,8 @@ FIX = (
 )
 COLUMNS = ("orders/s", "mean", "p99", "max", "success", "ping median", "ping max")
 ACCOUNT_COLUMNS = (
-    *("orders/s", "x before", "x first"),
-    *("account orders/s", "account x first", "account mean", "account max"),
+    *("orders/s", "of stage before", "of first stage"),
+    *("theirs: orders/s", "of their first", "mean", "max"),
 )
 
 
@@ -73,7 +73,7 @@ def tables(measured: Sequence[StageResult], caption: str) -> list[Table]:
     if len(measured) > 1:
         beside = _account_rows(measured)
         columns = ("stage", *ACCOUNT_COLUMNS)
-        shown.append(Table("Beside the published account", columns, beside))
+        shown.append(Table(account.ABOUT, columns, beside))
     return shown
 
 

@@ -48,7 +48,7 @@ def test_exit_codes(
 ) -> None:
     """The exit code says whether something blocks, or was not read."""
     assert main([str(code_base(text)), *options]) == code
-    assert "handlers in" in capsys.readouterr().out
+    assert "methods that are unblocked" in capsys.readouterr().out
 
 
 def test_one_file(code_base: WriteFiles, capsys: pytest.CaptureFixture[str]) -> None:
@@ -62,9 +62,9 @@ def test_baseline(code_base: WriteFiles, capsys: pytest.CaptureFixture[str]) -> 
     folder = code_base(BLOCKS)
     file = folder / "accepted.json"
     assert main([str(folder), "--write-baseline", str(file)]) == CLEAN
-    assert "1 findings are accepted" in capsys.readouterr().err
+    assert "1 finding accepted" in capsys.readouterr().err
     assert main([str(folder), "--baseline", str(file)]) == CLEAN
-    assert "1 findings are accepted" in capsys.readouterr().out
+    assert "1 finding accepted" in capsys.readouterr().out
 
 
 def test_stalls(code_base: WriteFiles, capsys: pytest.CaptureFixture[str]) -> None:

@@ -54,6 +54,27 @@ def test_shows_and_writes(
     assert capsys.readouterr().out == ""
 
 
+@pytest.mark.parametrize("rule", ["application", "class"])
+def test_coroutines_still_block(
+    code_base: WriteFiles, capsys: pytest.CaptureFixture[str], rule: str
+) -> None:
+    """What no rule can move is named; a coroutine that does not block is not."""
+    more = "".join(
+        f"class More{n}(Later):\n    async def post(self):\n        load()\n"
+        for n in range(8)
+    )
+    quick = "class Quick2(Later):\n    async def get(self):\n        pass\n"
+    folder = code_base(APP.replace("app = ", more + quick + "app = "))
+    main([str(folder), "--rule", rule])
+    err = capsys.readouterr().err
+    assert "9 coroutines of handlers will still block" in err
+    assert ": Later.get, More0.post, " in err
+    assert "More6.post, ...." in err
+    assert "Quick2" not in err
+    main([str(folder), "--rule", "dual-leaves"])
+    assert "still block" not in capsys.readouterr().err
+
+
 def test_class(code_base: WriteFiles, capsys: pytest.CaptureFixture[str]) -> None:
     """Handlers with sync methods that block are decorated, others not."""
     folder = code_base(APP)

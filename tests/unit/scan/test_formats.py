@@ -53,10 +53,10 @@ def test_table(report: Report) -> None:
     assert "also runs in 2 more: A, B" in text
     assert "SEEN is changed by requests (faq.md#are-my-globals-safe)" in text
     assert "old.py:1: is Python 2" in text
-    assert "Not followed, in 1 places:" in text
+    assert "Not followed, in 1 place:" in text
     assert "unblocked by method" not in text
     assert text.endswith(
-        "2 handlers in 2 files: 2 block, in 2 methods at 2 lines; 1 have methods that "
+        "2 handlers in 2 files: 2 block, in 2 methods at 2 lines; 1 has methods that "
         "are unblocked."
     )
     assert "unblocked by method" in table(report, True)
@@ -73,7 +73,7 @@ def test_table_is_cut(report: Report) -> None:
     assert "package11" not in short
     assert "what 7" in long
     assert "package11" in long
-    assert "1 findings are accepted" in short
+    assert "1 finding accepted" in short
 
 
 def test_empty() -> None:
