@@ -158,6 +158,7 @@ def plan_step(
     sends: bool,
     finishes: bool,
     shares: tuple[str, ...] = (),
+    shown_as: str = "",
 ) -> Step:
     """Return how the method called ``name`` of ``cls`` runs on workers.
 
@@ -169,13 +170,14 @@ def plan_step(
         sends: Whether what it returns is sent.
         finishes: Whether Tornado finishes next.
         shares: Other methods that run in the same hop.
+        shown_as: What its endpoint has instead of its name, if anything.
     """
     return Step(
         name=name,
         placement=placement(
             portal,
             resolve_executor(options.executor),
-            f"{cls.__qualname__}.{name}",
+            f"{cls.__qualname__}.{shown_as or name}",
             options.timeout,
             shows_loop(cls, name, *shares),
         ),
@@ -192,7 +194,7 @@ def plan_method(
     portal: Portal,
     cls: type[RequestHandler],
     verb: str,
-    name: str,
+    function: str,
     options: BodyOptions,
 ) -> Step:
     """Return how a decorated method runs while ``cls`` serves ``verb``.
@@ -201,13 +203,18 @@ def plan_method(
         portal: The way to the loop.
         cls: The class of the handler.
         verb: What the request asks for, or empty where the class does not have it.
-        name: The method's.
+        function: The name of what is decorated. What it does for Tornado is told by
+            the name under which the class has it.
         options: The method's own; no other has the same object.
     """
     serving = inspect.getattr_static(cls, verb, None)
     under = getattr(serving, "__wrapped__", None)
     # Another decorator above it may show its options, as that of wrapt does.
     finishes = _options(serving) is options and _options(under) is not options
+    names = [n for n, own in decorated_methods(cls).items() if own is options]
+    name = verb if finishes else function
+    if names and name not in names:
+        name = names[0]
     return plan_step(
         portal,
         cls,
@@ -215,8 +222,7 @@ def plan_method(
         options,
         sends=finishes or name in VERBS,
         finishes=finishes,
-        # The function may have another name than the method.
-        shares=(verb,) if finishes else (),
+        shown_as=function,
     )
 
 

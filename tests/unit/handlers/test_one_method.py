@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 import threading
 
+import pytest
 from tornado.web import RequestHandler
 
 from tornado_unblock import (
@@ -76,6 +77,34 @@ def test_a_verb_under_another_name(make_server):
     server = make_server(("/", Handler))
     assert server.get("/").body == b"dispatched GET"
     assert server.get("/", method="POST").body == b"dispatched POST"
+
+
+# A name for each way in which a method is called.
+@pytest.mark.parametrize(
+    "name", ["get", "prepare", "on_finish", "on_close", "open", "data_received", "load"]
+)
+def test_the_name_of_a_function_tells_nothing(make_server, expect_log, name):
+    """What Tornado makes of a method goes by where it stands in the class."""
+
+    def named(fn):
+        fn.__name__ = name
+        fn.__qualname__ = f"elsewhere.{name}"
+        return unblock(fn)
+
+    class Handler(RequestHandler):
+        get = named(lambda self: "the answer")
+        load = named(lambda self: ["a row"])
+        # The loop thread calls it after a coroutine, and a worker after `get`.
+        on_finish = named(lambda self: self.request.method == "POST" and 1 / 0)
+
+        async def post(self) -> None:
+            self.write({"rows": await self.load()})
+
+    server = make_server(("/", Handler))
+    assert server.get("/").body == b"the answer"
+    record = expect_log("tornado.application", "Uncaught exception in")
+    assert server.get("/", method="POST").body == b'{"rows": ["a row"]}'
+    server.until(lambda: record.messages)
 
 
 def test_what_a_descriptor_binds(make_server):
