@@ -110,7 +110,7 @@ def unblock(
 
 def _unblock(target: Any, options: BodyOptions) -> Any:
     guard_tornado()
-    if isinstance(target, type):
+    if issubclass(type(target), type):  # its type is asked: a proxy may say anything
         return _unblock_class(target, options)
     return _unblock_method(target, options)
 

@@ -7,6 +7,7 @@ from typing import Optional
 
 from tornado.web import RequestHandler
 
+from tornado_unblock._errors import safe_repr
 from tornado_unblock._executors.functions import describe, is_async
 from tornado_unblock._executors.options import check_seconds
 from tornado_unblock._executors.registry import AnyExecutor, JSONEncoder, check_known
@@ -72,14 +73,32 @@ def check_method(method: object) -> None:
     Raises:
         TypeError: It cannot; the message says what to do instead.
     """
+    try:
+        _check_method(method)
+    except TypeError:
+        raise
+    except Exception as error:  # a proxy of what is there within a request only
+        raise TypeError(
+            f"unblock cannot serve {safe_repr(method)}: looked at, it raises "
+            f"{type(error).__name__}; unblock a method that calls it"
+        ) from error
+
+
+def _check_method(method: object) -> None:
     if isinstance(method, (staticmethod, classmethod)):
         raise TypeError(
             f"unblock cannot serve a {type(method).__name__}: it has no handler; "
             "call it with run_in_executor, or unblock the method that calls it"
         )
+    if not callable(method) and hasattr(type(method), "__get__"):
+        raise TypeError(
+            f"unblock cannot serve a {type(method).__name__}, which is no method but "
+            "gives one, or a value, when it is looked up; unblock the function that it "
+            "is made of, or the method that uses it"
+        )
     if not callable(method):
         raise TypeError(
-            f"unblock expects a method of a handler, not {method!r}; "
+            f"unblock expects a method of a handler, not {safe_repr(method)}; "
             "options are given by name: @unblock(executor='reports', timeout=10)"
         )
     name = describe(method)
@@ -91,8 +110,8 @@ def check_method(method: object) -> None:
         )
     if not hasattr(type(method), "__get__"):
         raise TypeError(
-            f"unblock cannot serve {method!r}: in a class it does not become a method, "
-            "so no handler is given to it; unblock a method that calls it"
+            f"unblock cannot serve {safe_repr(method)}: in a class it does not become "
+            "a method, so no handler is given to it; unblock a method that calls it"
         )
     if name.rpartition(".")[2] in USED_AT_ONCE:
         raise TypeError(

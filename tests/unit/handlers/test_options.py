@@ -36,6 +36,32 @@ class Callable:
     def __call__(self) -> None: ...
 
 
+class Raising:
+    """A proxy of what is there within a request only."""
+
+    @property
+    def __class__(self) -> Any:
+        raise LookupError("no request")
+
+
+class RaisingCallable:
+    """The same, of something that can be called."""
+
+    def __getattr__(self, name: str) -> Any:
+        raise LookupError("no request")
+
+    def __call__(self) -> None: ...
+
+
+class Unspeakable:
+    def __repr__(self) -> str:
+        raise LookupError("no request")
+
+
+class UnspeakableCallable(Unspeakable):
+    def __call__(self) -> None: ...
+
+
 def get_current_user(self: Any) -> None: ...
 
 
@@ -52,7 +78,10 @@ def get_current_user(self: Any) -> None: ...
         (classmethod(len), "run_in_executor"),
         (7, "options are given by name"),
         ("reports", "options are given by name"),
-        (property(len), "options are given by name"),
+        (property(len), "or the method that uses it"),
+        (functools.cached_property(len), "or the method that uses it"),
+        (functools.partialmethod(len), "unblock the function that it is made of"),
+        (functools.singledispatchmethod(len), "unblock the function"),
         (Callable(), "unblock a method that calls it"),
         (get_current_user, "unblock the method that causes the call"),
     ],
@@ -63,6 +92,21 @@ def test_misuse_raises_at_decoration(what, advice):
         unblock(what)
     with pytest.raises(TypeError, match=advice):
         unblock(timeout=1)(what)
+
+
+@pytest.mark.parametrize(
+    ("make", "advice"),
+    [
+        (Raising, "looked at, it raises LookupError; unblock a method that"),
+        (RaisingCallable, "looked at, it raises LookupError; unblock a method that"),
+        (Unspeakable, "not <Unspeakable whose repr raises>; options are"),
+        (UnspeakableCallable, "<UnspeakableCallable whose repr raises>: in a class"),
+    ],
+)
+def test_what_raises_when_it_is_looked_at(make, advice):
+    """What it raises is no answer to who decorates it."""
+    with pytest.raises(TypeError, match=advice):
+        unblock(make())
 
 
 @pytest.mark.parametrize(
