@@ -63,6 +63,8 @@ _MAX_STORES = 4
 _MAX_CANDIDATES = 60
 
 APPLICATION = "tornado.web.Application()"
+UI_MODULE = "tornado.web.UIModule"
+_OF_HANDLERS = {"application", "settings", "current_user", "locale", "handler"}
 
 #: What a handler has from Tornado.
 _TORNADO = set(dir(RequestHandler)) | set(dir(WebSocketHandler))
@@ -137,6 +139,8 @@ class Interpreter:
         self.atoms = Atoms()
         #: What `self.application` and `self.settings` may be in a handler.
         self.applications: Value = EMPTY
+        # The handlers that render templates: what UI modules have as theirs.
+        self.rendering: Value = EMPTY
         self.settings: Value = EMPTY
         #: What routes pass to `initialize`, by class.
         self.initial: dict[Class, list[Args]] = {}
@@ -496,9 +500,15 @@ class Interpreter:
         return found
 
     def _of_handler(self, obj: Obj, name: str) -> Value:
-        if name not in ("application", "settings", "current_user", "locale"):
+        if name not in _OF_HANDLERS:
             return EMPTY
         bases = self.mro(obj.cls)
+        if UI_MODULE in bases:
+            if name == "handler":
+                return self.rendering
+            return union(*(self.attribute(each, name) for each in self.rendering))
+        if name == "handler":
+            return EMPTY
         if not any(isinstance(b, str) and b.startswith("tornado.web") for b in bases):
             if name in ("application", "settings") and not self._has(obj, name):
                 return self.applications if name == "application" else self.settings

@@ -107,6 +107,12 @@ class Found(NamedTuple):
     level: int
 
 
+def renders(call: ast.Call) -> bool:
+    """Tell whether a call renders a template."""
+    func = call.func
+    return isinstance(func, ast.Attribute) and func.attr in ("render", "render_string")
+
+
 class Reach:
     """Reads functions, each frame once."""
 
@@ -160,6 +166,10 @@ class Reach:
         outside = all(isinstance(a, Ext) and not self._known(a.path) for a in functions)
         if outside and isinstance(call.func, ast.Attribute):
             self._by_its_name(call, call.func, args, frame, edges)
+        if renders(call):
+            # A template goes through a query that it is given.
+            for keyword in call.keywords:
+                self._protocol(keyword.value, ("__iter__",), frame, edges, LIKELY)
         if any(atom.level == UNKNOWN for atom in functions):
             text = ast.unparse(call.func)
             edges.dark.append((call.lineno, f"{text}: the name is made as it runs"))
@@ -281,14 +291,20 @@ class Reach:
         return None
 
     def _protocol(
-        self, node: ast.expr, names: tuple[str, ...], frame: Frame, edges: Edges
+        self,
+        node: ast.expr,
+        names: tuple[str, ...],
+        frame: Frame,
+        edges: Edges,
+        level: int = SEEN,
     ) -> None:
         for atom in self.interpreter.eval(node, frame):
             for name in names:
                 if isinstance(atom, Obj):
                     self._method(atom, name, node, edges)
                 elif isinstance(atom, Ext):
-                    self._leaf(self._step(atom, f".{name}"), node, atom.level, edges)
+                    path = self._step(atom, f".{name}")
+                    self._leaf(path, node, max(atom.level, level), edges)
 
     def _authenticated(self, frame: Frame, edges: Edges) -> None:
         if "authenticated" not in decorator_names(frame.node):

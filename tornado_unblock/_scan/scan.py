@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ast
 import contextlib
 import gc
 import sys
@@ -15,9 +14,9 @@ from tornado_unblock._scan.attention import notes_of
 from tornado_unblock._scan.findings import Finding, Handler, Note, Report
 from tornado_unblock._scan.frames import Frame
 from tornado_unblock._scan.handlers import ENTRIES, VERBS, Handlers, is_async
-from tornado_unblock._scan.interpret import Interpreter
+from tornado_unblock._scan.interpret import UI_MODULE, Interpreter
 from tornado_unblock._scan.project import Class, Project
-from tornado_unblock._scan.reach import Found, Reach
+from tornado_unblock._scan.reach import Found, Reach, renders
 from tornado_unblock._scan.routes import (
     Places,
     Route,
@@ -30,6 +29,7 @@ from tornado_unblock._scan.settings import Settings
 from tornado_unblock._scan.table import default_table
 from tornado_unblock._scan.values import (
     CONFIDENCE,
+    LIKELY,
     UNKNOWN,
     Atom,
     Ext,
@@ -41,6 +41,8 @@ from tornado_unblock._scan.values import (
 
 #: Code is followed deeper than Python allows by itself.
 _RECURSION = 6000
+#: So many handlers tell what a UI module may find in its own.
+_MOST_RENDERING = 16
 _UNBLOCK = ("tornado_unblock.unblock", "tornado_unblock.unblock()")
 
 
@@ -129,7 +131,30 @@ class Scan:
         every = [c for m in self.project.modules for c in self._classes(m)]
         self._read_places()
         self.chosen = self._chosen(every)
-        return [entry for cls in self.chosen for entry in self._entries(cls)]
+        entries = [entry for cls in self.chosen for entry in self._entries(cls)]
+        return [*entries, *self._in_templates(every, entries)]
+
+    def _in_templates(
+        self, every: list[Class], entries: list[Entry]
+    ) -> Iterator[Entry]:
+        """Yield what templates call on UI modules: it runs where they are rendered."""
+        rendering = [e for e in entries if any(map(_renders, e.frames))]
+        on_loop = any(not entry.unblocked for entry in rendering)
+        classes = list(dict.fromkeys(entry.cls for entry in rendering))[
+            :_MOST_RENDERING
+        ]
+        self.interpreter.rendering = tuple(map(self.interpreter.object_of, classes))
+        modules = [c for c in every if UI_MODULE in self.interpreter.mro(c)]
+        for cls in modules if rendering else ():
+            owner = self._owner(cls, "render")
+            entry = None if owner is None else self._entry(cls, owner, "render")
+            if entry is not None:
+                entry.unblocked = "" if on_loop else rendering[0].unblocked
+                # Whether a template uses it is not known.
+                entry.found = [
+                    each._replace(level=max(each.level, LIKELY)) for each in entry.found
+                ]
+                yield entry
 
     def report(self) -> Report:
         """Find everything."""
@@ -369,11 +394,7 @@ class Scan:
 
 def _renders(frame: Frame) -> bool:
     """Tell whether a function renders a template."""
-    return any(
-        isinstance(call.func, ast.Attribute)
-        and call.func.attr in ("render", "render_string")
-        for call in frame.scope.calls
-    )
+    return any(map(renders, frame.scope.calls))
 
 
 def is_async_entry(node: Any) -> bool:

@@ -16,6 +16,7 @@ import inspect
 import linecache
 import os
 import re
+import sys
 import types
 from collections.abc import Mapping
 from typing import Any, Callable, NamedTuple, Optional
@@ -156,7 +157,7 @@ def _walk(frame: types.FrameType) -> _Walk:
     walked: Optional[types.FrameType] = frame
     while walked is not None and len(steps) < _DEEPEST:
         code = walked.f_code
-        steps.append(_step(code, walked.f_lineno or code.co_firstlineno))
+        steps.append(_step(walked))
         if code is _EXECUTE or code is _MAKE_HANDLER:
             request = request or _delegate_in(walked)
             serving = serving or (len(steps) if request is not None else 0)
@@ -168,10 +169,27 @@ def _walk(frame: types.FrameType) -> _Walk:
     return _Walk(steps, handle, request, serving)
 
 
-def _step(code: types.CodeType, line: int) -> Step:
+def _step(frame: types.FrameType) -> Step:
+    code, file = frame.f_code, frame.f_code.co_filename
+    if file.startswith("<") and not file.startswith("<frozen"):
+        file = _generated_by(frame.f_globals) or file
     function = getattr(code, "co_qualname", code.co_name)
     coroutine = bool(code.co_flags & inspect.CO_COROUTINE)
-    return Step(code.co_filename, line, code.co_name, function, coroutine)
+    line = frame.f_lineno or code.co_firstlineno
+    return Step(file, line, code.co_name, function, coroutine)
+
+
+def _generated_by(names: Mapping[str, Any]) -> str:
+    """Return the file of the library that has made a piece of code; "": none has.
+
+    What a program's own module has made keeps its name: it is the program's, and its
+    lines are not those of the module.
+    """
+    file, name = names.get("__file__"), names.get("__name__")
+    if file is None and type(name) is str:
+        module = sys.modules.get(name)
+        file = vars(module).get("__file__") if _is(module, types.ModuleType) else None
+    return file if type(file) is str and module_kind(file) != "user" else ""
 
 
 def _delegate_in(frame: types.FrameType) -> Optional[Owner]:

@@ -85,6 +85,21 @@ def test_class(code_base: WriteFiles, capsys: pytest.CaptureFixture[str]) -> Non
     capsys.readouterr()
 
 
+def test_ui_modules(code_base: WriteFiles, capsys: pytest.CaptureFixture[str]) -> None:
+    """They run where their handlers do: it is those that are decorated."""
+    more = (
+        "class Rows(tornado.web.UIModule):\n    def render(self):\n        load()\n"
+        "class Page(Base):\n    def get(self):\n        self.render('page.html')\n"
+    )
+    folder = code_base(APP.replace("class Quick", more + "class Quick"))
+    main([str(folder), "--rule", "class"])
+    added = capsys.readouterr().out.split("+@unblock\n")[1:]
+    assert [text.split("(")[0].strip() for text in added] == [
+        "class Slow",
+        "class Page",
+    ]
+
+
 def test_after_the_handlers(
     code_base: WriteFiles, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -113,6 +113,49 @@ def test_unblocked(scanned: Scanned) -> None:
     assert {f.is_async for f in report.findings if f.endpoint == "Whole.post"} == {True}
 
 
+TEMPLATES = """
+    import tornado.web
+    from sqlalchemy.orm import Session
+    {of_class}
+    class Page(tornado.web.RequestHandler):
+        def initialize(self):
+            self.db = Session()
+
+        def get(self):
+            {renders}
+
+    class Latest(tornado.web.UIModule):
+        def render(self):
+            rows = self.handler.db.query("latest")
+            return self.render_string("rows.html", rows=rows.all())
+"""
+RENDERS = 'self.render("page.html", title="x", rows=self.db.query("all"))'
+
+
+def test_templates(scanned: Scanned) -> None:
+    """A query is gone through there; UI modules run there, with their handler."""
+    report = scanned(TEMPLATES.format(of_class="", renders=RENDERS))
+    assert found(report) == [
+        "Latest.render rows.all likely",
+        "Page.get self.db.query() likely",
+    ]
+    assert [handler.name for handler in report.handlers] == ["Page"]
+
+
+@pytest.mark.parametrize(
+    ("of_class", "renders"),
+    [
+        ("import tornado_unblock\n    @tornado_unblock.unblock", RENDERS),
+        ("", "self.write(self.handler)"),
+    ],
+)
+def test_templates_that_do_not_block(
+    scanned: Scanned, of_class: str, renders: str
+) -> None:
+    """Where the handlers are on workers, or render nothing."""
+    assert not found(scanned(TEMPLATES.format(of_class=of_class, renders=renders)))
+
+
 def test_application_unblocked(scanned: Scanned) -> None:
     """`unblock_application` is for what its file imports, and for nobody else."""
     report = scanned(

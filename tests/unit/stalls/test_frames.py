@@ -120,6 +120,35 @@ def test_whose_code_it_is(file: str, kind: str, package: str) -> None:
     assert is_own(step(file)) == (kind == "user")
 
 
+@pytest.mark.parametrize(
+    ("names", "own"),
+    [
+        ({}, True),
+        ({"__name__": "no_module"}, True),
+        ({"__name__": 7}, True),
+        ({"__name__": __name__}, True),
+        ({"__name__": "requests"}, False),
+        ({"__name__": "requests", "__file__": __file__}, True),
+        ({"__file__": asyncio.__file__}, False),
+        ({"__file__": 7}, True),
+    ],
+)
+def test_whose_generated_code_is(names: dict[str, Any], own: bool) -> None:
+    """Whoever has made it; what is the program's keeps its name, and its lines."""
+    import requests  # noqa: F401 - in sys.modules
+
+    text = "def wrapper(look):\n    return look()"
+    exec(compile(text, "<generated wrapper>", "exec"), names)
+    loop = asyncio.new_event_loop()
+    sample = names["wrapper"](
+        lambda: frames.take(threading.get_ident(), loop, lambda: True)
+    )
+    loop.close()
+    (made,) = (step for step in sample.steps if step.name == "wrapper")
+    assert is_own(made) == own
+    assert (made.file == "<generated wrapper>") == own
+
+
 def test_installed_code_of_ones_own() -> None:
     """A package may be the program's own."""
     assert not is_own(library("requests"))
