@@ -179,16 +179,18 @@ def _step(frame: types.FrameType) -> Step:
     return Step(file, line, code.co_name, function, coroutine)
 
 
-def _generated_by(names: Mapping[str, Any]) -> str:
+def _generated_by(names: dict[str, Any]) -> str:
     """Return the file of the library that has made a piece of code; "": none has.
 
     What a program's own module has made keeps its name: it is the program's, and its
     lines are not those of the module.
     """
-    file, name = names.get("__file__"), names.get("__name__")
+    # Exact types: of others, methods may be the program's.
+    file, name = dict.get(names, "__file__"), dict.get(names, "__name__")
     if file is None and type(name) is str:
         module = sys.modules.get(name)
-        file = vars(module).get("__file__") if _is(module, types.ModuleType) else None
+        if type(module) is types.ModuleType:
+            file = vars(module).get("__file__")
     return file if type(file) is str and module_kind(file) != "user" else ""
 
 
