@@ -10,7 +10,7 @@ SHELL := /bin/bash
 .DELETE_ON_ERROR:
 .DEFAULT_GOAL := help
 .PHONY: help demo demo-incident bench-app bench bench-quick bench-guard env lint format test
-.PHONY: coverage test-full test-debug test-all conformance stress docs dist clean
+.PHONY: coverage test-full test-debug test-uvloop test-all conformance stress docs dist clean
 
 # What a shell may carry must not decide which code is tested.
 unexport PYTHONPATH PYTHONHOME PYTHONWARNINGS
@@ -34,6 +34,8 @@ NOT_CORE := */_scan/*,*/_stalls/*,*/jobs/*,*/status/*
 # The pages without the site that is made of them.
 PAGES := $(filter-out %/test_site.py,$(wildcard tests/docs/test_*.py))
 FOLDERS := $(patsubst %/,%,$(wildcard tests/*/))
+ON_UVLOOP := tests/unit/handlers tests/unit/offload tests/unit/connection \
+  tests/unit/limits tests/unit/shutdown tests/differential tests/conformance
 REST := tests/docs/test_site.py $(filter-out $(COVERED) tests/docs tests/stress,$(FOLDERS))
 # The suite then insists on testing the built wheel: tests/packaging. Files stay whole:
 # some of their fixtures serve all their tests.
@@ -106,6 +108,9 @@ test-full: env ## All other tests: examples, benchmarks, packaging, Tornado's ow
 
 test-debug: env ## The library's own tests under asyncio's debug mode
 	PYTHONASYNCIODEBUG=1 $(PYTEST) $(or $(ARGS),$(PARALLEL) $(COVERED))
+
+test-uvloop: env ## What a request passes through, and Tornado's own tests, on uvloop
+	TORNADO_UNBLOCK_TEST_LOOP=uvloop $(PYTEST) $(or $(ARGS),$(PARALLEL) $(ON_UVLOOP))
 
 test-all: ## The tests on every Python found, lowest and latest versions (CELLS=…)
 	@test -n "$(PYTHON)"

@@ -14,6 +14,7 @@ not answer is skipped, or fails where CI=true.
 
 from __future__ import annotations
 
+import asyncio
 import gc
 import logging
 import os
@@ -57,6 +58,12 @@ sys.path.append(str(ROOT))
 # Time is not a property of the code on a shared machine, and a run must repeat.
 hypothesis.settings.register_profile("tests", deadline=None, derandomize=IN_CI)
 hypothesis.settings.load_profile("tests")
+
+if os.environ.get("TORNADO_UNBLOCK_TEST_LOOP") == "uvloop":
+    # `make test-uvloop`: whoever makes a loop makes one of uvloop's.
+    import uvloop
+
+    asyncio.set_event_loop_policy(uvloop.EventLoopPolicy())
 
 if tornado.version_info < (6, 4, 1):
     # To collect a unittest class, pytest makes an instance that has no test method;
