@@ -2,7 +2,7 @@
 #
 #   PYTHON=python3.12          the interpreter to build environments with
 #   ARGS="tests/x.py -k name"  passed on to pytest, or to the demo
-#   JOBS=2                     how many tests run at a time
+#   JOBS=4                     how many tests run at a time
 #   CELLS="3.9-lowest *-latest"  which cells `make test-all` runs
 
 SHELL := /bin/bash
@@ -20,7 +20,7 @@ PYTHON = $(eval PYTHON := $(shell tools/find-python))$(PYTHON)
 endif
 ARGS ?=
 CELLS ?=
-JOBS ?= 2
+JOBS ?= 4
 export DATABASE
 
 TEST_ENV := .venvs/test

@@ -14,7 +14,6 @@ not answer is skipped, or fails where CI=true.
 
 from __future__ import annotations
 
-import asyncio
 import gc
 import logging
 import os
@@ -35,6 +34,7 @@ import pytest
 import tornado
 from tornado.testing import AsyncTestCase
 
+from tests.loops import set_policy
 from tornado_unblock import testing
 from tornado_unblock._handlers.one_context import share_contexts
 
@@ -59,11 +59,7 @@ sys.path.append(str(ROOT))
 hypothesis.settings.register_profile("tests", deadline=None, derandomize=IN_CI)
 hypothesis.settings.load_profile("tests")
 
-if os.environ.get("TORNADO_UNBLOCK_TEST_LOOP") == "uvloop":
-    # `make test-uvloop`: whoever makes a loop makes one of uvloop's.
-    import uvloop
-
-    asyncio.set_event_loop_policy(uvloop.EventLoopPolicy())
+set_policy()
 
 if tornado.version_info < (6, 4, 1):
     # To collect a unittest class, pytest makes an instance that has no test method;

@@ -24,9 +24,11 @@ import logging
 import re
 import subprocess
 import sys
+import threading
 import unittest
 import warnings
 from collections.abc import Iterable, Iterator, Mapping
+from pathlib import Path
 from types import TracebackType
 from typing import Any, Callable, Optional, Union
 
@@ -37,6 +39,11 @@ from tornado.testing import AsyncHTTPTestCase
 from tornado.web import Application, RequestHandler
 
 from tornado_unblock import testing, unblock, unblock_application
+
+# It is run as a script.
+sys.path.append(str(Path(__file__).resolve().parents[2]))
+
+from tests.loops import on_uvloop, set_policy
 
 VERBS = tuple(verb.lower() for verb in RequestHandler.SUPPORTED_METHODS)
 #: How long a request may take to end once its client was let down.
@@ -103,7 +110,10 @@ def runs_a_loop() -> bool:
         if frame.f_code.co_name in ("run_forever", "run_until_complete"):
             return True
         frame = frame.f_back
-    return False
+    # uvloop's have no frames.
+    if not on_uvloop() or threading.current_thread().name.startswith("unblock-"):
+        return False
+    return asyncio._get_running_loop() is not None
 
 
 class Bodies:
@@ -387,6 +397,7 @@ def main() -> int:
     parser.add_argument("--mode", choices=sorted(MODES), default="method")
     parser.add_argument("--json", action="store_true", help="print the whole report")
     options = parser.parse_args()
+    set_policy()
     report = run(options.module, options.mode)
     if options.json:
         print(json.dumps(dataclasses.asdict(report)))
