@@ -141,31 +141,27 @@ class Database:
             JobStoreError: The store cannot be reached, is full, or is too new.
         """
         with self.lock:
+            cursor = None
             try:
-                with self._cursor(commit) as cursor:
+                connection = self.opened()
+                cursor = connection.cursor()
+                if commit:
+                    cursor.execute(self.begin_sql)
+                try:
                     yield cursor
+                except BaseException:  # Ctrl-C too: it must not leave a lock behind
+                    if commit:
+                        self._roll_back(connection)
+                    raise
+                if commit:
+                    connection.commit()
             except self.unique_error:
                 raise
             except self.errors as error:
                 raise self.failed(error) from error
-
-    @contextlib.contextmanager
-    def _cursor(self, commit: bool) -> Iterator[Any]:
-        connection = self.opened()
-        cursor = connection.cursor()
-        try:
-            if commit:
-                cursor.execute(self.begin_sql)
-            try:
-                yield cursor
-            except BaseException:  # Ctrl-C too: it must not leave a lock behind
-                if commit:
-                    self._roll_back(connection)
-                raise
-            if commit:
-                connection.commit()
-        finally:
-            cursor.close()
+            finally:
+                if cursor is not None:
+                    cursor.close()
 
     def _roll_back(self, connection: Any) -> None:
         with contextlib.suppress(*self.errors):  # it is gone: so is the transaction

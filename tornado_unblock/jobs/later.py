@@ -17,10 +17,11 @@ from typing import TYPE_CHECKING, Any, Callable, Generic, Optional, TypeVar
 
 from tornado_unblock._errors import ConfigurationError
 from tornado_unblock._executors.functions import check_function, describe
+from tornado_unblock._loop.lease import running_loop
 from tornado_unblock._offload.run_in_executor import run_in_executor
 from tornado_unblock.jobs.options import JobOptions, LaterOptions
 from tornado_unblock.jobs.records import NewJob, Ticket
-from tornado_unblock.jobs.values import check
+from tornado_unblock.jobs.values import PLAIN, check
 from tornado_unblock.shim._crossing.wait import check_may_block
 
 if TYPE_CHECKING:
@@ -62,6 +63,8 @@ class Job(Generic[_P, _R]):
         self.name = _name_of(fn) if name is None else _checked_name(name)
         self.module = str(getattr(fn, "__module__", None) or "")
         self._signature = _signature_of(fn)
+        # The names, if one value for each is all there is to bind.
+        self._plain = _plain_names(self._signature)
         own: Any = self
         functools.update_wrapper(own, fn)
         self.later: Later[_P] = Later(self, LaterOptions())
@@ -80,12 +83,18 @@ class Job(Generic[_P, _R]):
             TypeError: It takes others.
             JobArgumentError: The message names what JSON does not know.
         """
-        try:
-            bound = self._signature.bind(*args, **kwargs)
-        except TypeError as error:
-            raise TypeError(f"{self.name}: {error}") from None
-        for name, value in bound.arguments.items():
-            check(value, f"{self.name}: argument {name!r}")
+        plain = self._plain
+        if kwargs or plain is None or len(args) != len(plain):
+            try:
+                bound = self._signature.bind(*args, **kwargs)
+            except TypeError as error:
+                raise TypeError(f"{self.name}: {error}") from None
+            given = bound.arguments
+        else:  # nearly always, and much quicker
+            given = dict(zip(plain, args))
+        for name, value in given.items():
+            if type(value) not in PLAIN:
+                check(value, f"{self.name}: argument {name!r}")
 
 
 class Later(Generic[_P]):
@@ -109,10 +118,11 @@ class Later(Generic[_P]):
             JobStoreError: The job could not be written.
             ConfigurationError: `configure` was not called.
         """
-        name = describe(self._job.fn)
-        check_may_block(
-            f"{name}.later(...)", f"write `await {name}.later.aio(...)` there"
-        )
+        if running_loop() is not None:  # the words take as long as the rest
+            name = describe(self._job.fn)
+            check_may_block(
+                f"{name}.later(...)", f"write `await {name}.later.aio(...)` there"
+            )
         return self._put(args, kwargs)
 
     async def aio(self, /, *args: _P.args, **kwargs: _P.kwargs) -> Ticket:
@@ -190,6 +200,12 @@ def _signature_of(fn: Callable[..., Any]) -> inspect.Signature:
             f"{error}: a job is asked for with arguments that are checked; put a "
             "function of your own around it"
         ) from None
+
+
+def _plain_names(signature: inspect.Signature) -> Optional[tuple[str, ...]]:
+    parameters = signature.parameters.values()
+    plain = all(each.kind is each.POSITIONAL_OR_KEYWORD for each in parameters)
+    return tuple(each.name for each in parameters) if plain else None
 
 
 def _name_of(fn: Callable[..., Any]) -> str:

@@ -16,7 +16,8 @@ from typing import Any, Optional, Union
 
 from tornado_unblock._errors import JobArgumentError
 
-_PLAIN = (str, int, float, bool, type(None))
+#: What JSON knows, and gives back as it was; floats are looked at.
+PLAIN = frozenset((str, int, bool, type(None)))
 # One for all: json.dumps makes one for each value. `check` has looked for circles.
 _encode = json.JSONEncoder(separators=(",", ":"), check_circular=False).encode
 # Nested deeper than this, JSON itself gives up.
@@ -30,9 +31,11 @@ def check(value: object, where: str, depth: int = 0) -> None:
         JobArgumentError: It does not; the message begins with ``where``.
     """
     kind = type(value)
-    if kind is float and (value != value or value in (float("inf"), float("-inf"))):
-        raise JobArgumentError(f"{where} is {value!r}, which JSON does not know")
-    if kind in _PLAIN:
+    if kind in PLAIN:
+        return
+    if kind is float:
+        if value != value or value in (float("inf"), float("-inf")):
+            raise JobArgumentError(f"{where} is {value!r}, which JSON does not know")
         return
     if depth > _DEPTH:
         raise JobArgumentError(f"{where} is nested too deep, or contains itself")
