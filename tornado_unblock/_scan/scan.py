@@ -140,10 +140,10 @@ class Scan:
         """Yield what templates call on UI modules: it runs where they are rendered."""
         rendering = [e for e in entries if any(map(_renders, e.frames))]
         on_loop = any(not entry.unblocked for entry in rendering)
-        classes = list(dict.fromkeys(entry.cls for entry in rendering))[
-            :_MOST_RENDERING
-        ]
-        self.interpreter.rendering = tuple(map(self.interpreter.object_of, classes))
+        classes = list(dict.fromkeys(entry.cls for entry in rendering))
+        self.interpreter.rendering = tuple(
+            self.interpreter.object_of(cls) for cls in classes[:_MOST_RENDERING]
+        )
         modules = [c for c in every if UI_MODULE in self.interpreter.mro(c)]
         for cls in modules if rendering else ():
             owner = self._owner(cls, "render")

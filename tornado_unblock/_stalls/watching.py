@@ -76,7 +76,9 @@ def watch(
             and the next one says how many there were.
         faulthandler: Whether to see into C code that holds the interpreter, by means of
             `faulthandler.dump_traceback_later`. There is one of these in a process:
-            leave it off where something else uses it, as pytest does.
+            leave it off where something else uses it, as pytest does. It reads the
+            stacks of running threads, which may, rarely, crash the process on a busy
+            machine: not for good.
         write: A file in which to keep what was found, as JSON for ``python -m
             tornado_unblock scan --with``. Written at the end of stalls, every ten
             seconds at most, and by `Watch.stop`. A forked child adds its number to

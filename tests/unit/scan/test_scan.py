@@ -128,6 +128,9 @@ TEMPLATES = """
         def render(self):
             rows = self.handler.db.query("latest")
             return self.render_string("rows.html", rows=rows.all())
+
+    class Unfinished(tornado.web.UIModule):
+        pass
 """
 RENDERS = 'self.render("page.html", title="x", rows=self.db.query("all"))'
 

@@ -38,10 +38,10 @@ def test_forked_children(
             new_loop = uvloop.new_event_loop
         else:
             new_loop = asyncio.new_event_loop
-        tornado_unblock.watch(0.05, faulthandler={timer})
+        tornado_unblock.watch(0.1, faulthandler={timer})
 
         def stall():
-            threading.Event().wait(0.2)
+            threading.Event().wait(0.4)
 
         async def main():
             IOLoop.current()
@@ -67,7 +67,8 @@ def test_forked_children(
             loop.run_until_complete(main())
             print("child", before, own()[0].place.function, flush=True)
             os._exit(0)
-        assert os.waitpid(child, 0)[1] == 0
+        status = os.waitpid(child, 0)[1]
+        assert status == 0, status
         print("parent", own()[0].count)
         """
     )
