@@ -238,7 +238,8 @@ def write_samples(directory: Path) -> None:
     tests = directory / "tests"
     tests.mkdir()
     (directory / "examples").mkdir()
-    shutil.copy(ROOT / "tests" / "conftest.py", tests)
+    for name in ("conftest.py", "loops.py"):
+        shutil.copy(ROOT / "tests" / name, tests)
     shutil.copy(ROOT / "setup.cfg", directory)
     source = PREAMBLE
     for name, (body, decorators, fixtures, _) in SAMPLES.items():
