@@ -13,6 +13,7 @@ from xml.sax.saxutils import escape
 
 WIDTH, ROW, TOP, EDGE = 480, 42, 40, 12
 LONGEST = 340  # pixels; the value stands to the right of the bar
+CHARACTER = 9  # pixels that one takes of a value at most, in wide fonts
 STYLE = """
 text { font: 14px system-ui, sans-serif; fill: #1d2329; }
 .title { font-weight: 600; }
@@ -59,8 +60,8 @@ def bars(
     lines = _wrapped(title)
     top = TOP + 20 * (len(lines) - 1)
     height = top + ROW * len(shown) + 22 * len(legend) + EDGE
-    finite = [bar.value for bar in shown if math.isfinite(bar.value)]
-    scale = LONGEST / (max(finite, default=0.0) or 1.0)
+    finite = [bar for bar in shown if math.isfinite(bar.value) and bar.value > 0]
+    scale = min((_room(bar) / bar.value for bar in finite), default=1.0)
     drawn = [
         f'<text class="title" x="{EDGE}" y="{24 + 20 * number}">{escape(line)}</text>'
         for number, line in enumerate(lines)
@@ -81,11 +82,17 @@ def bars(
     )
 
 
+def _room(bar: Bar) -> float:
+    """Return how long a bar may be, so that its value is not cut off."""
+    value = 6 + CHARACTER * len(bar.text)
+    return max(1.0, min(LONGEST, WIDTH - 2 * EDGE - value))
+
+
 def _row(bar: Bar, y: int, scale: float) -> list[str]:
     drawn = [f'<text x="{EDGE}" y="{y + 14}">{escape(bar.name)}</text>']
     x = float(EDGE)
     for value, kind in bar.parts or [(bar.value, bar.kind)]:
-        width = min(LONGEST, value * scale)
+        width = min(_room(bar), value * scale)
         drawn.append(
             f'<rect class="bar {kind}" x="{x:.1f}" y="{y + 19}" '
             f'width="{max(1.0, width):.1f}" height="14"/>'

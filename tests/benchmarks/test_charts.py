@@ -30,6 +30,11 @@ def faults(path: Path) -> list[str]:
         found.append("names or values are missing")
     if float(root.get("viewBox", "0 0 9999 0").split()[2]) > PHONE:
         found.append("too wide for a phone")
+    width = float(root.get("viewBox", "0 0 9999 0").split()[2])
+    values = [e for e in root.iter(f"{SVG}text") if "value" in e.get("class", "")]
+    # In a wide font a character of 14 pixels takes 9.
+    if any(float(e.get("x", 0)) + 9 * len(e.text or "") > width for e in values):
+        found.append("a value is cut off")
     if "prefers-color-scheme: dark" not in style:
         found.append("unreadable in the dark")
     return found
@@ -55,6 +60,11 @@ def test_charts_of_the_documentation_are_shown() -> None:
         (
             "<svg xmlns='http://www.w3.org/2000/svg'><rect class='bar a' y='1'/></svg>",
             "names or values are missing",
+        ),
+        (
+            "<svg xmlns='http://www.w3.org/2000/svg' viewBox='0 0 99 9'>"
+            "<text class='value' x='60'>1.65 x</text></svg>",
+            "a value is cut off",
         ),
     ],
 )
