@@ -28,9 +28,9 @@ def faults(path: Path) -> list[str]:
     rows = {rect.get("y") for rect in drawn}
     if len(written) < 1 + 2 * len(rows):
         found.append("names or values are missing")
-    if float(root.get("viewBox", "0 0 9999 0").split()[2]) > PHONE:
-        found.append("too wide for a phone")
     width = float(root.get("viewBox", "0 0 9999 0").split()[2])
+    if width > PHONE:
+        found.append("too wide for a phone")
     values = [e for e in root.iter(f"{SVG}text") if "value" in e.get("class", "")]
     # In a wide font a character of 14 pixels takes 9.
     if any(float(e.get("x", 0)) + 9 * len(e.text or "") > width for e in values):
