@@ -23,6 +23,7 @@ import time
 from typing import Any, Callable, NamedTuple, Optional
 
 from tornado_unblock._loop.lease import running_loop
+from tornado_unblock._stalls.evidence import Reading, ThreadCounts
 from tornado_unblock._stalls.owner import Owner, latest
 
 now = time.perf_counter
@@ -42,6 +43,8 @@ class LongTurn(NamedTuple):
     collecting: float
     # The request whose handler was made in it last.
     owner: Optional[Owner]
+    # What the loop's thread last read of itself before it.
+    before: Optional[Reading] = None
 
 
 class LoopClock:
@@ -59,9 +62,11 @@ class LoopClock:
         *("_beat", "_limit", "_remove", "_wake", "loop", "measured_by", "since"),
         # Written on the loop's thread.
         *("bound", "busy", "collecting_since", "collections", "ended", "longest"),
-        *("previous", "run", "squares", "started", "turns", "_beating"),
+        *("baseline", "previous", "run", "squares", "started", "turns", "_beating"),
         # Written by the watcher.
-        *("name", "paused", "_removed"),
+        *("counts", "lateness", "name", "paused", "_removed"),
+        # Set by the watcher, and taken back on the loop's thread.
+        "_is_baseline_wanted",
         # As given; below zero to have the next turn told of, whatever it takes.
         "threshold",
     )
@@ -87,6 +92,12 @@ class LoopClock:
         self.run: Optional[int] = None
         self.turns = 0
         self.busy = self.squares = self.longest = 0.0
+        # What the system has counted of that thread, read at the end of some turn.
+        self.baseline: Optional[Reading] = None
+        self.counts: Optional[ThreadCounts] = None
+        # How long the watcher has stood, and was kept from the interpreter.
+        self.lateness = (0.0, 0.0)
+        self._is_baseline_wanted = False
         self.ended: collections.deque[LongTurn] = collections.deque()
         self.collections: collections.deque[tuple[float, float]] = collections.deque(
             maxlen=_COLLECTIONS
@@ -130,8 +141,32 @@ class LoopClock:
         if began and now() - began >= self.threshold:
             self._tell(began, now())
 
+    def ask_for_baseline(self) -> None:
+        """Have the loop's thread read its counts when its turn ends; the watcher.
+
+        To read them gives up the interpreter. That is dear for a thread that has to
+        fight for it, as the watcher has while the loop is busy, and cheap for the loop.
+        """
+        self._is_baseline_wanted = True
+        self.bound = -1.0
+
+    def read_on(self, counts: Optional[ThreadCounts]) -> None:
+        """Use these counts of the thread that runs the loop; the watcher."""
+        self.baseline = None
+        self.counts = counts
+
+    def _counts_of_run(self) -> Optional[ThreadCounts]:
+        counts = self.counts
+        return counts if counts is not None and counts.thread == self.run else None
+
+    def _read_baseline(self) -> None:
+        self._is_baseline_wanted = False
+        counts = self._counts_of_run()
+        self.baseline = None if counts is None else counts.read(*self.lateness)
+
     def after_fork(self) -> None:
         """Begin anew in a forked child: the end of its first turn wakes the watcher."""
+        self.read_on(None)
         self.started = self.collecting_since = 0.0
         self.turns = 0
         self.busy = self.squares = self.longest = 0.0
@@ -201,7 +236,10 @@ class LoopClock:
         selector.select, self._remove, self.measured_by = look, remove, "selector"
 
     def _end_unusual(self, ended: float) -> None:
-        """End a turn that is longer than all before it; or there was none."""
+        """End a turn that is longer than all before it, or is to be noted.
+
+        Or there was none.
+        """
         began, run = self.started, self.loop._thread_id  # type: ignore[attr-defined]
         if not began or self.run is not run or self._removed:
             self.run = run
@@ -213,6 +251,8 @@ class LoopClock:
         self.longest = max(self.longest, turn)
         if turn >= self.threshold:
             self._tell(began, ended)
+        if self._is_baseline_wanted:
+            self._read_baseline()
         self.bound = min(self.longest, self.threshold)
         self.previous = began
 
@@ -236,7 +276,8 @@ class LoopClock:
         # A handler is made in one turn, and begins to run in the next.
         since = time.time() - (now() - (self.previous or began))
         owner = self._latest_owner(since)
-        self.ended.append(LongTurn(began, ended, collecting, owner))
+        before = self.baseline if self._counts_of_run() is not None else None
+        self.ended.append(LongTurn(began, ended, collecting, owner, before))
         self._wake()
 
     def _latest_owner(self, since: float) -> Optional[Owner]:
@@ -269,6 +310,8 @@ class LoopClock:
             self.longest = max(self.longest, at - due)
             if at - began >= self.threshold:
                 self._tell(began, at)
+        if self._is_baseline_wanted:
+            self._read_baseline()
         self._schedule()
 
     def _stop_beating(self) -> None:

@@ -23,6 +23,9 @@ from typing import NamedTuple, Optional
 
 # So late a timer is in any case, in seconds.
 _UNUSUAL = 0.01
+# The watcher is on time if it is later by no more than this, in seconds; so often in a
+# row it does not look why.
+_PUNCTUAL, _UNREAD = 0.001, 20
 _PROC = "/proc/self/task"
 
 
@@ -65,7 +68,10 @@ class Verdict(NamedTuple):
 
 
 class ThreadCounts:
-    """Reads the system's counts of one thread.
+    """Reads the system's counts of one thread. Any thread, several at a time.
+
+    The file is closed when nobody has it any more: whoever reads it may be another
+    thread than the one that lets go of it.
 
     Args:
         thread: Its number in this process, as `threading.get_ident` has it.
@@ -81,12 +87,13 @@ class ThreadCounts:
 
     def read(self, stood: float, kept: float = 0.0) -> Reading:
         """Return the counts as they are now, with what the watcher says of itself."""
+        # First: another thread may take the interpreter while the file is read.
+        at, process = time.perf_counter(), time.process_time()
         numbers = [int(number) for number in _read(self._file).split()]
         if any(numbers):
             computed, queued, waits = numbers[0] / 1e9, numbers[1] / 1e9, numbers[2]
         else:  # no Linux, or one that does not count
             computed, queued, waits = self._processor_time(), 0.0, -1
-        at, process = time.perf_counter(), time.process_time()
         return Reading(at, computed, queued, waits, process, stood, kept)
 
     def _processor_time(self) -> float:
@@ -106,11 +113,9 @@ class ThreadCounts:
         except (OSError, IndexError):  # no Linux, or the thread has ended
             return False
 
-    def close(self) -> None:
-        """Let go of the file."""
+    def __del__(self) -> None:
         if self._file is not None:
             os.close(self._file)
-            self._file = None
 
 
 def _clock_of(thread: int) -> Optional[int]:
@@ -147,6 +152,8 @@ class OwnCounts:
         self._counts = ThreadCounts(threading.get_ident(), threading.get_native_id())
         self._before = self._counts.read(0.0)
         self._sleeps_at = 0.0
+        # Since the counts were read.
+        self._sleeps = 0
         self.stood = self.kept = 0.0
 
     def begin(self) -> None:
@@ -155,21 +162,20 @@ class OwnCounts:
 
     def end(self, seconds: float) -> None:
         """Call after a sleep that was to take ``seconds``, unless it was cut short."""
-        before, after = self._before, self._counts.read(0.0)
-        self._before = after
-        late = after.at - self._sleeps_at - seconds
+        late = time.perf_counter() - self._sleeps_at - seconds
+        self._sleeps += 1
+        if late <= _PUNCTUAL and self._sleeps <= _UNREAD:
+            return  # to read is to give up the interpreter once more
+        before, after, sleeps = self._before, self._counts.read(0.0), self._sleeps
+        self._before, self._sleeps = after, 0
         queued = after.queued - before.queued
         # Its first wait is the sleep itself.
-        waits = max(0, after.waits - before.waits - 1)
+        waits = max(0, after.waits - before.waits - sleeps)
         asked = waits * sys.getswitchinterval() if before.waits >= 0 else late
         self.kept += max(0.0, min(asked, late - queued))
         stood = late - queued - asked
         if stood >= _UNUSUAL:
             self.stood += stood
-
-    def close(self) -> None:
-        """Let go of the files."""
-        self._counts.close()
 
 
 def judge(seconds: float, before: Reading, after: Reading) -> Verdict:

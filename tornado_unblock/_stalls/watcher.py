@@ -2,7 +2,8 @@
 
 # Threads: `look` runs on the watcher's thread; loops come and go on any, under `_lock`.
 # Guarantees:
-# - while no loop stands, a look reads a few numbers of each, and no stack;
+# - while no loop stands, a look reads a few numbers of each, and no stack; of a loop
+#   that is busy none that would give up the interpreter;
 # - what fails in here is logged once, and ends neither the program nor the watch;
 # - it waits for no lock that a loop thread holds while it runs the program's code;
 # - in a forked child the thread starts again when the child's loop first turns.
@@ -15,6 +16,7 @@ import contextlib
 import math
 import os
 import threading
+import time
 from typing import Any, Callable, NamedTuple, Optional, TypeVar, Union
 
 from tornado_unblock._errors import ConfigurationError
@@ -60,8 +62,12 @@ class Settings(NamedTuple):
 
     @property
     def rest(self) -> float:
-        """Seconds between two looks else: most of what a watch costs is waking up."""
-        return 2 * self.look
+        """Seconds between two looks else: most of what a watch costs is waking up.
+
+        A turn that is younger than half a look is left alone for so long; it is looked
+        at again before it is a stall.
+        """
+        return 3 * self.look
 
 
 def check_seconds(where: str, name: str, value: Any, *, zero: bool = False) -> float:
@@ -121,50 +127,69 @@ class _Watched:
 
     def __init__(self, clock: LoopClock) -> None:
         self.clock = clock
-        self.counts: Optional[ThreadCounts] = None
         self.before: Optional[Reading] = None
+        # How many turns there had been then.
+        self.turns = -1
         self.story: Optional[Story] = None
         self.stall: Optional[Stall] = None
         self.stalled = self.starved = 0.0
         self.stalls = 0
 
+    def knows(self, thread: Optional[int]) -> bool:
+        """Whether it has the counts of ``thread``."""
+        counts = self.clock.counts
+        return counts is not None and counts.thread == thread
+
     def read(self, stood: float, kept: float = 0.0) -> Optional[Reading]:
         """Read what the system has counted of its thread."""
         thread = self.clock.thread
-        if thread is None:  # nobody runs the loop now; its last thread may be there
-            return self.counts.read(stood, kept) if self.counts is not None else None
-        if self.counts is None or self.counts.thread != thread:
-            if self.counts is not None:
-                self.counts.close()
-            native = next(
-                (t.native_id for t in threading.enumerate() if t.ident == thread), None
-            )
-            self.counts = ThreadCounts(thread, native)
+        # If nobody runs the loop now, its last thread may be there.
+        if thread is not None and not self.knows(thread):
+            found = next((t for t in threading.enumerate() if t.ident == thread), None)
+            self.clock.name = found.name if found is not None else "?"
+            native = found.native_id if found is not None else None
+            self.clock.read_on(ThreadCounts(thread, native))
             self.before = None
-        return self.counts.read(stood, kept)
+        counts = self.clock.counts
+        return None if counts is None else counts.read(stood, kept)
+
+    def note_rest(self, own: OwnCounts) -> bool:
+        """Note that nothing is the matter; False if counts have to be read for that."""
+        clock = self.clock
+        if not self.knows(clock.thread):
+            return False
+        if clock.started:
+            clock.ask_for_baseline()
+            return True
+        if self.before is None or self.turns != clock.turns:
+            return False
+        # It has not turned since: its thread has done nothing.
+        at, process = now(), time.process_time()
+        self.before = self.before._replace(
+            at=at, process=process, stood=own.stood, kept=own.kept
+        )
+        return True
+
+    def latest_before(
+        self, other: Optional[Reading], until: float
+    ) -> Optional[Reading]:
+        """Return the later one of what was read before a turn; not after ``until``."""
+        known = [one for one in (self.before, other) if one is not None]
+        known = [one for one in known if one.at <= until] or known[:1]
+        return max(known, key=lambda one: one.at, default=None)
 
     def waits_for_processor(self) -> bool:
         """Whether its thread may be in the line for a processor this moment."""
-        return self.counts is not None and self.counts.waits_for_processor()
+        counts = self.clock.counts
+        return counts is not None and counts.waits_for_processor()
 
     def after_fork(self) -> None:
         """Begin anew in a forked child."""
-        self.close_counts()
         self.before = self.story = self.stall = None
+        self.turns = -1
         self.stalled = self.starved = 0.0
         self.stalls = 0
         self.clock.after_fork()
-
-    def close(self) -> None:
-        """Let go of what it holds."""
-        self.clock.remove()
-        self.close_counts()
-
-    def close_counts(self) -> None:
-        """Let go of the files."""
-        if self.counts is not None:
-            self.counts.close()
-            self.counts = None
 
 
 class Watcher:
@@ -268,7 +293,7 @@ class Watcher:
             self._watched.clear()
         for one in watched:
             clocks.remove(one.clock)
-            one.close()
+            one.clock.remove()
 
     def statistics(self) -> tuple[LoopStatistics, ...]:
         """Return what is known of each loop; any thread."""
@@ -293,10 +318,9 @@ class Watcher:
             samples = self._samples()
             own.end(pause)
             self._look_at_all(samples, own)
-            pause = self.settings.look if samples else self.settings.rest
+            pause = self._pause()
             if self._unwritten and (now() >= self._next_write or not going):
                 self._safely(self._write)
-        own.close()
         if self._held is not None:
             self._held.close()
             self._held = None
@@ -324,6 +348,13 @@ class Watcher:
                 if sample is not None:
                     samples[key] = (began, now(), sample, collecting)
         return samples
+
+    def _pause(self) -> float:
+        """Return how long to sleep, in seconds."""
+        look = self.settings.look
+        turns = [one.clock.stalled_since() for one in list(self._watched.values())]
+        since = now() - look / 2
+        return look if any(0 < began < since for began in turns) else self.settings.rest
 
     def _look_at_all(self, samples: Samples, own: OwnCounts) -> None:
         with self._lock:
@@ -354,19 +385,22 @@ class Watcher:
             if self._watched.pop(id(one.clock.loop), None) is None:
                 return
             clocks.remove(one.clock)
-        one.close()
+        one.clock.remove()
 
     def _look(
         self, one: _Watched, own: OwnCounts, samples: Samples, dumps: Dumps
     ) -> None:
         clock = one.clock
+        clock.lateness = (own.stood, own.kept)
+        seen = samples.get(id(clock.loop))
+        at_rest = seen is None and one.story is None and not clock.ended
+        if at_rest and one.note_rest(own):
+            return
+        turns = clock.turns
         reading = one.read(own.stood, own.kept)
-        if reading is not None:  # before anything is told of it
-            clock.name = _thread_name(clock)
         if one.before is None:
             one.before = reading
         held = dumps.get(clock.run or 0)
-        seen = samples.get(id(clock.loop))
         if seen is not None and (one.story is None or one.story.began != seen[0]):
             # What it was in before has ended.
             self._finish_ended(one, reading, held, before=seen[0])
@@ -382,7 +416,7 @@ class Watcher:
         elif story is not None and reading is not None:
             self._go_on(one, story, reading)
         if reading is not None and one.story is None and not clock.ended:
-            one.before = reading
+            one.before, one.turns = reading, turns
 
     def _finish_ended(
         self,
@@ -403,7 +437,7 @@ class Watcher:
         seconds = reading.at - story.began
         if seconds < self.settings.threshold:
             return
-        before = one.before or reading
+        before = one.latest_before(one.clock.baseline, reading.at) or reading
         verdict = self._judge(story.began, reading.at, before, reading)
         if verdict.active < self.settings.threshold:
             return
@@ -442,8 +476,9 @@ class Watcher:
         if held is not None and not story.seen:
             story.add(frames.from_dump(held, turn.owner), turn.ended, False)
         verdict = evidence.Verdict(seconds, 0.0, False)
-        if one.before is not None and reading is not None:
-            verdict = self._judge(turn.began, turn.ended, one.before, reading)
+        before = one.latest_before(turn.before, turn.ended)
+        if before is not None and reading is not None:
+            verdict = self._judge(turn.began, turn.ended, before, reading)
         if verdict.active < self.settings.threshold and not story.is_stall:
             one.starved += seconds
             return
@@ -469,10 +504,10 @@ class Watcher:
     ) -> evidence.Verdict:
         """Judge as much of a turn as there are counts for.
 
-        What came before the first of them is taken for the program's doing. It is as
-        long as the time between two looks, or the watcher was late.
+        What came before the first of them is taken for the program's doing, if it is no
+        longer than two looks: else the watcher was late.
         """
-        unseen = min(max(0.0, before.at - began), self.settings.rest)
+        unseen = min(max(0.0, before.at - began), 2 * self.settings.look)
         seen = max(0.0, ended - max(began, before.at))
         verdict = evidence.judge(seen, before, after)
         return verdict._replace(active=verdict.active + unseen)
@@ -489,12 +524,6 @@ def _sample(clock: LoopClock, began: float) -> Optional[Sample]:
     if thread is None:
         return None
     return frames.take(thread, clock.loop, lambda: clock.stalled_since() == began)
-
-
-def _thread_name(clock: LoopClock) -> str:
-    thread = clock.thread
-    names = (t.name for t in threading.enumerate() if t.ident == thread)
-    return next(names, clock.name or "?")
 
 
 def _statistics(one: _Watched) -> LoopStatistics:

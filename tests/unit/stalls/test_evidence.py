@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 import threading
+import types
 from pathlib import Path
 from typing import Any
 
@@ -71,10 +72,6 @@ def test_a_thread_that_computes() -> None:
     assert now.at > before.at
     assert now.process >= before.process
     assert now.stood == 0.5
-    counts.close()
-    closed = counts.read(0.0)
-    assert closed.waits == -1
-    assert closed.queued == 0.0
 
 
 def test_a_thread_that_is_gone() -> None:
@@ -83,17 +80,26 @@ def test_a_thread_that_is_gone() -> None:
     assert not counts.waits_for_processor()
     assert counts.read(0.0).waits == -1
     counts._clock = None
-    assert counts.read(0.0).computed == -1.0
-    counts.close()
+    gone = counts.read(0.0)
+    assert (gone.computed, gone.queued) == (-1.0, 0.0)
 
 
 def test_a_thread_that_ends(tmp_path: Path) -> None:
     """A file that was there and cannot be read any more is no error."""
-    counts = ThreadCounts(threading.get_ident(), threading.get_native_id())
-    counts.close()
+    counts = ThreadCounts(threading.get_ident(), None)
     counts._file = evidence.os.open(tmp_path, evidence.os.O_RDONLY)
     assert counts.read(0.0).waits == -1
-    counts.close()
+
+
+def test_the_file_is_closed() -> None:
+    """It is when nobody can read it any more, and not before."""
+    counts = ThreadCounts(threading.get_ident(), threading.get_native_id())
+    file = counts._file
+    assert file is not None
+    assert evidence.os.fstat(file)
+    del counts
+    with pytest.raises(OSError, match="Bad file descriptor"):
+        evidence.os.fstat(file)
 
 
 class _Counts:
@@ -116,12 +122,41 @@ class _Counts:
         (after(at=0.02, waits=1), 0.0, 0.0),  # cut short: a turn has ended
     ],
 )
-def test_own_lateness(reading: Reading, stood: float, kept: float) -> None:
+def test_own_lateness(
+    monkeypatch: pytest.MonkeyPatch, reading: Reading, stood: float, kept: float
+) -> None:
     """The watcher is late for different reasons; one is that everything stood."""
-    own = OwnCounts()
-    own.close()
-    own._counts = _Counts(reading)  # type: ignore[assignment]
-    own._before, own._sleeps_at = BEFORE, 0.0
-    own.end(0.025)
+    own = _own(reading)
+    _sleep(monkeypatch, own, reading.at)
     assert own.stood == pytest.approx(stood)
     assert own.kept == pytest.approx(kept)
+
+
+def _own(*readings: Reading) -> OwnCounts:
+    own = OwnCounts()
+    own._counts = _Counts(*readings)  # type: ignore[assignment]
+    own._before = BEFORE
+    return own
+
+
+def _sleep(monkeypatch: pytest.MonkeyPatch, own: OwnCounts, ended: float) -> None:
+    """Have it sleep for 25 ms, from 0 until ``ended``."""
+    own._sleeps_at = 0.0
+    clock = types.SimpleNamespace(perf_counter=lambda: ended)
+    monkeypatch.setattr(evidence, "time", clock)
+    own.end(0.025)
+
+
+def test_sleeps_that_end_in_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Their counts are read now and then only; each of them is one wait."""
+    late = BEFORE._replace(at=1.025, waits=41 + 0.5 / INTERVAL, queued=0.5)
+    own = _own(BEFORE._replace(waits=21), late)
+    for _ in range(21):
+        _sleep(monkeypatch, own, 0.0251)
+    assert own._before.waits == 21
+    for _ in range(19):
+        _sleep(monkeypatch, own, 0.0251)
+    assert (own.stood, own.kept) == (0.0, 0.0)
+    _sleep(monkeypatch, own, late.at)
+    assert own.stood == 0.0
+    assert own.kept == pytest.approx(0.5)

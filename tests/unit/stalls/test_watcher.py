@@ -37,7 +37,7 @@ def test_looks() -> None:
     """A short stall is looked at several times, a long one no oftener than needed."""
     assert Settings(0.04, 0.0, False, None).look == pytest.approx(0.01)
     assert Settings(9.0, 0.0, False, None).look == pytest.approx(0.025)
-    assert Settings(0.04, 0.0, False, None).rest == pytest.approx(0.02)
+    assert Settings(0.04, 0.0, False, None).rest == pytest.approx(0.03)
 
 
 def test_seconds() -> None:
@@ -97,6 +97,7 @@ def told() -> Iterator[Told]:
 
 # The watcher was never late.
 PUNCTUAL: Any = types.SimpleNamespace(stood=0.0, kept=0.0)
+LATE: Any = types.SimpleNamespace(stood=1.0, kept=2.0)
 IDLE = Reading(0.0, 0.0, 0.0, 0, 0.0, 0.0)
 
 
@@ -144,6 +145,64 @@ def test_turns_that_end_after_the_reading(told: Told) -> None:
     assert len(told.one.clock.ended) == 1
 
 
+class Noted:
+    """Counts of this thread; how often they were read."""
+
+    def __init__(self) -> None:
+        self.thread = threading.get_ident()
+        self.readings = 0
+
+    def read(self, stood: float, kept: float) -> Reading:
+        self.readings += 1
+        return IDLE._replace(at=now(), stood=stood, kept=kept)
+
+
+def test_a_loop_at_work(told: Told) -> None:
+    """Its own thread reads its counts, when its turn ends: the watcher reads none."""
+    counts = told.one.clock.counts = Noted()
+
+    async def main() -> None:
+        await asyncio.sleep(0)
+        told.watcher._look(told.one, LATE, {}, {})
+        assert counts.readings == 0
+        await asyncio.sleep(0)
+        await asyncio.sleep(0)
+        assert counts.readings == 1
+
+    told.loop.run_until_complete(main())
+    baseline = told.one.clock.baseline
+    assert (baseline.stood, baseline.kept) == (1.0, 2.0)
+
+
+def test_what_its_own_thread_has_read(told: Told) -> None:
+    """It is what a long turn is judged by, if it is later than what the watcher has."""
+    told.one.before = IDLE
+    before = IDLE._replace(at=1.0, queued=5.0)
+    told.one.clock.ended.append(LongTurn(1.0, 2.0, 0.0, None, before))
+    told.watcher._finish_ended(told.one, before._replace(at=2.0, waits=1), None)
+    assert [stall.seconds for stall in told.stalls] == [1.0]
+
+
+def test_a_loop_at_rest(told: Told) -> None:
+    """Of one that has not turned since, nothing is read; what was known is for now."""
+    counts = told.one.clock.counts = Noted()
+
+    async def main() -> None:
+        told.one.clock.started = 0.0  # as if it waited for events
+        told.watcher._look(told.one, PUNCTUAL, {}, {})
+        first = told.one.before
+        assert counts.readings == 1
+        told.watcher._look(told.one, LATE, {}, {})
+        assert counts.readings == 1
+        assert told.one.before.at > first.at
+        assert told.one.before.stood == 1.0
+        told.one.clock.turns += 1
+        told.watcher._look(told.one, PUNCTUAL, {}, {})
+        assert counts.readings == 2
+
+    told.loop.run_until_complete(main())
+
+
 def test_what_was_seen_from_c(told: Told) -> None:
     """A stall that only the timer in C saw is told by what that saw."""
     told.one.clock.ended.append(LongTurn(0.0, 1.0, 0.0, None))
@@ -162,9 +221,6 @@ class Queued:
     def waits_for_processor(self) -> bool:
         return True
 
-    def close(self) -> None:
-        """Is not open."""
-
 
 class Idle(Queued):
     """Counts of a thread that does nothing."""
@@ -175,13 +231,13 @@ class Idle(Queued):
 
 def test_no_warning_while_it_may_be_in_line(told: Told) -> None:
     """What a thread has waited for a processor is counted only once it has got one."""
-    told.one.before, told.one.counts = IDLE, Queued()
+    told.one.before, told.one.clock.counts = IDLE, Queued()
     story = Story(0.0)
     story.add(sample(step(OWN)), 1.0, False)
     blocked = IDLE._replace(at=1.0, waits=1)
     told.watcher._go_on(told.one, story, blocked)
     assert told.stalls == []
-    told.one.counts = None
+    told.one.clock.counts = None
     told.watcher._go_on(told.one, story, blocked._replace(at=0.01))  # too short
     told.watcher._go_on(told.one, story, blocked._replace(queued=1.0))  # was in line
     assert told.stalls == []
@@ -192,7 +248,9 @@ def test_no_warning_while_it_may_be_in_line(told: Told) -> None:
 
 
 class Blocked(Idle):
-    """Counts of a thread that waits for something else."""
+    """Counts of this thread, which waits for something else than a processor."""
+
+    thread = threading.get_ident()
 
     def waits_for_processor(self) -> bool:
         return False
@@ -205,14 +263,16 @@ def test_a_loop_that_stalls_at_once(
     told: Told, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """It has its name when it is told of, though it was never seen at rest."""
-    told.one.before, told.one.counts = IDLE, Blocked()
     names: list[str] = []
     told.watcher._tell = lambda stall: names.append(told.one.clock.name)
     monkeypatch.setattr(LoopClock, "stalled_since", lambda clock: 1.0)
-    monkeypatch.setattr(module, "_thread_name", lambda clock: "main")
+    monkeypatch.setattr(LoopClock, "thread", threading.get_ident())
+    monkeypatch.setattr(module, "ThreadCounts", lambda *_: Blocked())
+    assert told.one.read(0.0) is not None  # as when a loop is watched that runs
+    told.one.before = IDLE
     seen = {id(told.loop): (1.0, 1.05, sample(step(OWN)), False)}
     told.watcher._look(told.one, PUNCTUAL, seen, {})
-    assert names == ["main"]
+    assert names == ["MainThread"]
 
 
 def test_a_stall_that_was_shorter(told: Told) -> None:
@@ -267,12 +327,31 @@ def test_a_thread_that_went_on(told: Told, monkeypatch: pytest.MonkeyPatch) -> N
     assert told.watcher._samples() == {}
 
 
+@pytest.mark.parametrize(("age", "pause"), [(0.0, 30.0), (6.0, 10.0), (20.0, 10.0)])
+def test_the_next_look(
+    monkeypatch: pytest.MonkeyPatch, age: float, pause: float
+) -> None:
+    """A turn that may become a stall is looked at again before it is one."""
+    made = Told(SETTINGS)
+    made.watcher.settings = Slow(100.0, 0.0, False, None)
+    assert made.watcher._pause() == 30.0
+    monkeypatch.setattr(LoopClock, "stalled_since", lambda clock: now() - age)
+    assert made.watcher._pause() == pause
+    made.close()
+
+
+class Slow(Settings):
+    """Looks that are far apart, so that a slow machine sees the same."""
+
+    look = 10.0  # type: ignore[assignment]
+
+
 def test_a_turn_that_ended_after_the_reading(told: Told) -> None:
     """What was seen of it is kept for the next look, which will report it."""
     told.one.story = story = Story(1.0)
     story.add(sample(step(OWN)), 1.5, False)
     told.one.clock.ended.append(LongTurn(1.0, float("inf"), 0.0, None))
-    told.one.counts = Idle()
+    told.one.clock.counts = Idle()
     told.one.before = IDLE
     told.one.clock.run = None
     told.watcher._look(told.one, PUNCTUAL, {}, {})
@@ -414,7 +493,7 @@ def test_a_loop_on_another_thread() -> None:
             await asyncio.sleep(0)
         await asyncio.sleep(0)
         assert one.read(0.0) is not None
-        assert one.counts.thread == threading.get_ident()
+        assert one.clock.counts.thread == threading.get_ident()
 
     loop.run_until_complete(turn())
     gone = one.read(0.0)
@@ -422,6 +501,6 @@ def test_a_loop_on_another_thread() -> None:
     other = threading.Thread(target=loop.run_until_complete, args=(turn(),))
     other.start()
     other.join(WAIT)
-    assert one.counts.thread == other.ident
+    assert one.clock.counts.thread == other.ident
     watcher.stop()
     loop.close()
