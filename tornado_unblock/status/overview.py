@@ -30,6 +30,7 @@ from tornado_unblock.status.tables import (
     short,
     stalled_alarm,
     time_cell,
+    waiting_alarm,
 )
 
 _COLUMNS = (
@@ -50,24 +51,26 @@ def alarms(processes: Iterable[Process]) -> tuple[Alarm, ...]:
     """Return what stands at the head of the page."""
     processes = tuple(processes)
     found = [a for one in processes for a in _alarms(one)]
-    if found:
-        return tuple(found)
+    if any(alarm.kind == "stalled" for alarm in found):
+        return tuple(sorted(found, key=lambda alarm: alarm.kind != "stalled"))
+    return (*found, _of_loops_that_answer(processes))
+
+
+def _of_loops_that_answer(processes: tuple[Process, ...]) -> Alarm:
     if any(one.known and not one.watched for one in processes):
-        return (
-            Alarm(
-                "unwatched",
-                "Nobody watches the event loop in some of the processes",
-                text="Whether they are stalled, and by what, is not known.",
-                advice="call tornado_unblock.watch() when the program starts",
-            ),
+        return Alarm(
+            "unwatched",
+            "Nobody watches the event loop in some of the processes",
+            text="Whether they are stalled, and by what, is not known.",
+            advice="call tornado_unblock.watch() when the program starts",
         )
     number = sum(one.loops for one in processes)
     if not number:
-        return (Alarm("unwatched", "No process runs an event loop that is watched"),)
+        return Alarm("unwatched", "No process runs an event loop that is watched")
     which = (
         "The event loop answers" if number == 1 else f"All {number} event loops answer"
     )
-    return (Alarm("fine", f"{which}, in {len(processes)} processes"),)
+    return Alarm("fine", f"{which}, in {len(processes)} processes")
 
 
 def _alarms(one: Process) -> Iterable[Alarm]:
@@ -79,6 +82,12 @@ def _alarms(one: Process) -> Iterable[Alarm]:
         alarm = stalled_alarm(stalled)
         title = f"Process {one.process}: {alarm.title}"
         yield dataclasses.replace(alarm, title=title, href=href)
+    waits = waiting_alarm(
+        one.waiting, one.oldest_waiter, one.borrowed_tokens, one.total_tokens
+    )
+    if waits is not None:
+        title = f"Process {one.process}: {waits.title}"
+        yield dataclasses.replace(waits, title=title, href=href)
 
 
 def silent_alarm(process: int, silent: Optional[float]) -> Alarm:

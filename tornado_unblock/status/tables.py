@@ -26,6 +26,8 @@ _WIDTH, _HEIGHT = 120, 24
 # From these on a figure is drawn to the reader's attention.
 BUSY = 0.8
 LATE = 0.05
+# So long a wait for a worker is said at the head of the page, in seconds.
+LONG = 0.5
 
 
 @dataclasses.dataclass(frozen=True)
@@ -177,22 +179,53 @@ def chart(series: Series, label: str, top: float = 0.0) -> Optional[Chart]:
 
 def alarms(snapshot: Snapshot) -> tuple[Alarm, ...]:
     """Return what stands at the head of the page."""
+    waiting = (_waiting(one, snapshot.abandoned) for one in snapshot.executors)
+    waits = [alarm for alarm in waiting if alarm is not None]
     if snapshot.stalled:
-        return tuple(map(stalled_alarm, snapshot.stalled))
+        return (*map(stalled_alarm, snapshot.stalled), *waits)
+    return (*waits, _of_loops_that_answer(snapshot))
+
+
+def _of_loops_that_answer(snapshot: Snapshot) -> Alarm:
     if not snapshot.watched:
-        return (
-            Alarm(
-                "unwatched",
-                "Nobody watches the event loop",
-                text="Whether it is stalled, and by what, is not known.",
-                advice="call tornado_unblock.watch() when the program starts",
-            ),
+        return Alarm(
+            "unwatched",
+            "Nobody watches the event loop",
+            text="Whether it is stalled, and by what, is not known.",
+            advice="call tornado_unblock.watch() when the program starts",
         )
     number = len(snapshot.loops)
     which = "The event loop answers" if number == 1 else f"{number} event loops answer"
     if not number:
-        return (Alarm("unwatched", "No event loop runs that is watched"),)
-    return (Alarm("fine", which),)
+        return Alarm("unwatched", "No event loop runs that is watched")
+    return Alarm("fine", which)
+
+
+def _waiting(one: Executor, abandoned: Iterable[Body]) -> Optional[Alarm]:
+    alarm = waiting_alarm(
+        one.waiting, one.oldest_waiter, one.borrowed_tokens, one.total_tokens
+    )
+    if alarm is None:
+        return None
+    lost = sum(body.executor == one.name for body in abandoned)
+    text = f"{alarm.text[:-1]}, {lost} with abandoned bodies." if lost else alarm.text
+    return dataclasses.replace(
+        alarm, title=f"{one.name}: {alarm.title}", text=text, href="#bodies"
+    )
+
+
+def waiting_alarm(
+    waiting: int, oldest: Optional[float], busy: int, workers: int
+) -> Optional[Alarm]:
+    """Return what to say of requests that wait for a worker; None if it is not long."""
+    if (oldest or 0.0) < LONG:
+        return None
+    who = "1 request waits" if waiting == 1 else f"{waiting} requests wait"
+    return Alarm(
+        "waiting",
+        f"{who} for a worker, the oldest for {seconds(oldest or 0.0)}",
+        text=f"{busy} of {workers} workers busy.",
+    )
 
 
 def stalled_alarm(stalled: Stalled) -> Alarm:

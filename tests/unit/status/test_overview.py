@@ -136,11 +136,24 @@ def test_what_is_the_matter_comes_first(monkeypatch):
     assert overview.silent_alarm(9, None).title == "Process 9 has not answered"
 
 
+def test_requests_that_wait():
+    """They come after loops that stand, and before what answers."""
+    busy = {"borrowed_tokens": 7, "total_tokens": 8}
+    full = dataclasses.replace(WELL, waiting=11, oldest_waiter=1.5, **busy)
+    waits, fine = overview.alarms([full])
+    assert waits.title == (
+        "Process 7: 11 requests wait for a worker, the oldest for 1.50 s"
+    )
+    assert (waits.href, waits.text) == ("p/7/", "7 of 8 workers busy.")
+    assert fine.kind == "fine"
+    assert [a.kind for a in overview.alarms([full, STUCK])] == ["stalled", "waiting"]
+
+
 @pytest.mark.parametrize(
     ("processes", "kind", "title"),
     [
         ([PARENT, WELL], "fine", "The event loop answers, in 2 processes"),
-        ([WELL, BUSY], "fine", "All 2 event loops answer, in 2 processes"),
+        ([WELL, WELL], "fine", "All 2 event loops answer, in 2 processes"),
         ([WELL, BLIND], "unwatched", "Nobody watches the event loop in some"),
         ([PARENT], "unwatched", "No process runs an event loop"),
     ],

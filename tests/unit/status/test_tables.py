@@ -10,6 +10,7 @@ from tests.unit.status.test_history import LOOP
 from tornado_unblock.status import tables
 from tornado_unblock.status.history import History
 from tornado_unblock.status.snapshot import (
+    Body,
     Executor,
     Line,
     Route,
@@ -88,6 +89,33 @@ def test_alarms():
     assert first.path == "carrier (shop/orders.py:7)"
     assert second.title.startswith("A loop has been stalled")
     assert second.at == ""
+
+
+def test_requests_that_wait():
+    """They are told of at the head of the page, once they have waited for long."""
+    full = Executor("db", 8, 7, 11, 1.28, 8)
+    soon = Executor("default", 50, 50, 1, 0.4, 50)
+    lost = Body("db", "Orders.get", 3.0, True, True, None, ())
+    seen = dataclasses.replace(
+        take(),
+        watched=True,
+        loops=(LOOP,),
+        executors=(full, soon),
+        abandoned=(lost, dataclasses.replace(lost, executor="default")),
+    )
+    first, second = tables.alarms(seen)
+    assert first.kind == "waiting"
+    assert first.title == "db: 11 requests wait for a worker, the oldest for 1.28 s"
+    assert first.text == "7 of 8 workers busy, 1 with abandoned bodies."
+    assert first.href == "#bodies"
+    assert second.title == "The event loop answers"
+    one = dataclasses.replace(full, waiting=1)
+    first, second = tables.alarms(
+        dataclasses.replace(seen, executors=(one,), abandoned=(), stalled=(stalled(),))
+    )
+    assert first.kind == "stalled"
+    assert second.title == "db: 1 request waits for a worker, the oldest for 1.28 s"
+    assert second.text == "7 of 8 workers busy."
 
 
 def cells(section):
