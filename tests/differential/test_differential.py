@@ -31,6 +31,7 @@ from tests.differential.by_design import BY_DESIGN
 from tests.differential.harness import run
 from tests.differential.modes import MODES
 from tests.differential.table import Case, Method
+from tests.patience import PROGRAM
 
 # All of it is compared; none of it is unexpected.
 pytestmark = pytest.mark.allow_log("", "")
@@ -96,7 +97,12 @@ def test_faults_are_found(name: str, child_env: dict[str, str], tmp_path: Path) 
     """A body merely put on some thread does not pass; nothing is guarded there."""
     command = [sys.executable, "-c", NAIVE, name]
     done = subprocess.run(
-        command, env=child_env, cwd=tmp_path, capture_output=True, text=True, timeout=50
+        command,
+        env=child_env,
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        timeout=PROGRAM,
     )
     assert done.returncode == 0, done.stderr
 

@@ -41,8 +41,7 @@ from tornado.netutil import bind_sockets
 from tornado.web import Application
 
 from tests.docs.pages import Block, blocks
-
-WAIT = 30.0
+from tests.patience import WAIT
 
 
 class Response:

@@ -15,7 +15,8 @@ import pytest
 from tornado.web import Application, RequestHandler
 
 from tests.docs.pages import DOCS, ROOT
-from tests.docs.runner import WAIT, serve
+from tests.docs.runner import serve
+from tests.patience import WAIT
 from tornado_unblock import report, unblock, unblock_application
 from tornado_unblock._loop.lease import innermost_lease
 

@@ -13,8 +13,8 @@ import pytest
 
 from tests.docs.pages import DOCS, blocks
 from tests.docs.runner import serve
+from tests.patience import WAIT
 
-WAIT = 60.0
 PAGE = DOCS / "jobs-elsewhere.md"
 #: What the page calls them, and what they are here.
 URLS = {

@@ -31,6 +31,7 @@ from benchmarks.stories.order_service.runner import (
 )
 from benchmarks.stories.order_service.settings import STAGES
 from examples.order_service.stages import as_written, unblocked
+from tests.patience import WAIT
 from tornado_unblock.__main__ import main as scan
 
 LAST_ORDER = schema.FIRST_ORDER + schema.ORDERS - 1
@@ -40,7 +41,7 @@ Tables = Callable[[Database], list[str]]
 
 def get(url: str) -> tuple[int, bytes]:
     try:
-        with urllib.request.urlopen(url, timeout=30) as response:
+        with urllib.request.urlopen(url, timeout=WAIT) as response:
             return response.status, response.read()
     except urllib.error.HTTPError as error:
         with error:

@@ -14,6 +14,7 @@ from benchmarks.harness.interrupts import Interrupts
 from benchmarks.harness.processes import Child, Children, address
 from benchmarks.harness.turnstile import Turnstile
 from benchmarks.stories.order_service.runner import start_logistics
+from tests.patience import WAIT
 
 # -- the logistics API -------------------------------------------------------------
 
@@ -132,7 +133,7 @@ def test_output_is_read_line_by_line(tmp_path: Path) -> None:
         child = children.start("talker", python(TALKER))
         assert child.next_line() == "one"
         assert child.new_lines() == []
-        child.finish(timeout=30)
+        child.finish(timeout=WAIT)
         assert child.new_lines() == ["two"]
 
 
@@ -140,7 +141,7 @@ def test_lines_that_come_at_once(tmp_path: Path) -> None:
     """Each is there for the next who asks, whichever way."""
     with Children(tmp_path) as children:
         child = children.start("quick", python("print(1); print(2); print(3)"))
-        child.finish(timeout=30)
+        child.finish(timeout=WAIT)
         assert child.next_line() == "1"
         assert child.next_line() == "2"
         assert child.new_lines() == ["3"]
@@ -155,5 +156,5 @@ def test_servers_leave_with_their_parent(
     with Children(tmp_path) as children:
         logistics = start_logistics(children, delay=0.0)
         assert address(logistics)
-        logistics.finish(timeout=30)
+        logistics.finish(timeout=WAIT)
         assert not logistics.running()

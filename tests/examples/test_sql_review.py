@@ -38,6 +38,7 @@ from benchmarks.stories.sql_review.settings import (
 )
 from benchmarks.stories.sql_review.telling import tell
 from examples.sql_review.variants import forked, inline, unblocked
+from tests.patience import WAIT
 
 SMALL = Settings(checker="stand-in", scale=0.001)
 Connect = Callable[[], "pymysql.Connection[Any]"]
@@ -147,7 +148,7 @@ def test_stand_in_survives_clients_that_vanish(connect: Connect, stand_in: str) 
     """Before the login, and with half a packet sent."""
     port = int(stand_in.split(":")[-1].split("/")[0])
     for sent in (b"", b"\x05\x00"):
-        with socket.create_connection(("127.0.0.1", port), timeout=30) as client:
+        with socket.create_connection(("127.0.0.1", port), timeout=WAIT) as client:
             client.sendall(sent)
     assert connect().open
 

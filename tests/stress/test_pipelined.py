@@ -24,10 +24,10 @@ import pytest
 from tornado.ioloop import IOLoop
 from tornado.web import Application, Finish, HTTPError, RequestHandler
 
+from tests.patience import WAIT
 from tests.unit.conftest import Server
 from tornado_unblock import AbandonedError, configure, run_in_executor, unblock
 
-WAIT = 30.0
 CLIENTS = 6
 PIECE = re.compile(rb"<(\d+):\w+>")
 STEPS = "wwwwfffFtttTdncrpkLexs"

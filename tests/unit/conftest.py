@@ -21,6 +21,7 @@ from tornado.netutil import bind_sockets
 from tornado.web import Application
 
 from tests.conftest import SLOW_TURN
+from tests.patience import PROGRAM, WAIT
 from tests.unit.gates import Gate, executors_of_workers
 from tornado_unblock import run_in_executor
 from tornado_unblock._executors.registry import get_executor
@@ -29,9 +30,6 @@ from tornado_unblock._limits.limiter import Limiter
 from tornado_unblock._limits.placement import limiter_of
 from tornado_unblock._loop.portal import current_portal
 
-WAIT = 10.0
-# Short of pytest's own limit, so that what the program printed is shown.
-PROGRAM_SECONDS = 55.0
 # What a program prints under asyncio's debug mode, and is not its own.
 REMARK = re.compile(f"{SLOW_TURN}\n", re.MULTILINE)
 
@@ -255,7 +253,7 @@ def run_program(child_env: dict[str, str], tmp_path: Path) -> Callable[..., str]
             # What a noisy program logs is not part of it.
             stderr=subprocess.PIPE if noisy else subprocess.STDOUT,
             text=True,
-            timeout=PROGRAM_SECONDS,
+            timeout=PROGRAM,
         )
         assert done.returncode == 0, f"{done.stdout}{done.stderr or ''}"
         return REMARK.sub("", done.stdout)

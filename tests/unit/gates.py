@@ -8,10 +8,9 @@ import threading
 from collections.abc import Iterator
 from typing import Any, Callable
 
+from tests.patience import WAIT
 from tornado_unblock import run_in_executor
 from tornado_unblock._executors.threads import WorkerExecutor
-
-WAIT = 10.0
 
 
 class IdleList(list):  # type: ignore[type-arg]

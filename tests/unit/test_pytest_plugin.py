@@ -12,6 +12,7 @@ import pytest
 import tornado
 
 import tornado_unblock_pytest
+from tests.patience import PROGRAM
 
 STALLS = """
 import asyncio, threading
@@ -65,7 +66,7 @@ def run(tmp_path: Path, child_env: dict[str, str]) -> Callable[..., str]:
             env={**child_env, "PYTHONPATH": path},
             capture_output=True,
             text=True,
-            timeout=50,
+            timeout=PROGRAM,
         )
         return ended.stdout + ended.stderr
 

@@ -17,6 +17,8 @@ from selenium.webdriver.chrome.service import Service
 from selenium.webdriver.common.by import By
 from selenium.webdriver.support.ui import WebDriverWait
 
+from tests.patience import WAIT
+
 FLAGS = (
     "--headless=new",
     "--no-sandbox",
@@ -29,7 +31,6 @@ FLAGS = (
     "--disable-sync",
     "--window-size=1000,800",
 )
-WAIT = 20
 
 
 class Browser:

@@ -21,9 +21,9 @@ from tornado.websocket import WebSocketClientConnection, websocket_connect
 from examples.legacy_app import models
 from examples.legacy_app.app import make_app
 from examples.legacy_app.chat import ChatSocketHandler
+from tests.patience import WAIT
 from tornado_unblock import unblock_application
 
-WAIT = 20.0
 HELLO = "Hello"
 
 

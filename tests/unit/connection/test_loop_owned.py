@@ -20,7 +20,8 @@ from tornado.iostream import IOStream, StreamBufferFullError, StreamClosedError
 from tornado.web import RequestHandler
 from tornado.websocket import WebSocketClosedError, WebSocketHandler, websocket_connect
 
-from tests.unit.conftest import WAIT, Server, read, uvloop
+from tests.patience import WAIT
+from tests.unit.conftest import Server, read, uvloop
 from tornado_unblock import (
     LoopThreadError,
     run_in_executor,

@@ -14,7 +14,8 @@ import pytest
 from tornado.web import RequestHandler
 from tornado.websocket import WebSocketHandler
 
-from tests.unit.conftest import WAIT, Server, uvloop
+from tests.patience import WAIT
+from tests.unit.conftest import Server, uvloop
 from tornado_unblock import unblock, unblock_application
 
 WORKERS, SOCKETS, MESSAGES = 8, 6, 30

@@ -12,6 +12,7 @@ from tornado.httputil import HTTPHeaders, ResponseStartLine
 from tornado.iostream import StreamClosedError
 from tornado.web import RequestHandler
 
+from tests.patience import WAIT
 from tests.unit.conftest import Response, read, uvloop
 from tornado_unblock import AbandonedError, unblock
 from tornado_unblock._connection import loop_owned
@@ -25,7 +26,6 @@ from tornado_unblock._connection.response import (
 from tornado_unblock._loop.lease import current_lease
 from tornado_unblock._loop.portal import Portal, current_portal
 
-WAIT = 10.0
 LINE = ResponseStartLine("", 200, "OK")
 pytestmark = pytest.mark.parametrize(
     "new_loop", [asyncio.new_event_loop, uvloop], ids=["asyncio", "uvloop"]

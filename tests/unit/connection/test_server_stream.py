@@ -12,7 +12,8 @@ from tornado.iostream import IOStream
 from tornado.web import RequestHandler, stream_request_body
 from tornado.websocket import WebSocketHandler, websocket_connect
 
-from tests.unit.conftest import WAIT, read, uvloop
+from tests.patience import WAIT
+from tests.unit.conftest import read, uvloop
 from tornado_unblock import AbandonedError, unblock
 from tornado_unblock._connection.server_stream import take_stream
 

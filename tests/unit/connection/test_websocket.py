@@ -10,7 +10,8 @@ import pytest
 import tornado
 from tornado.websocket import WebSocketHandler, websocket_connect
 
-from tests.unit.conftest import WAIT, Server, uvloop
+from tests.patience import WAIT
+from tests.unit.conftest import Server, uvloop
 from tornado_unblock import unblock
 from tornado_unblock._connection.websocket import READ_AHEAD
 

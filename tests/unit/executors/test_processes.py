@@ -15,6 +15,7 @@ from typing import Any
 import pytest
 from tornado.web import RequestHandler
 
+from tests.patience import WAIT
 from tornado_unblock import (
     ConfigurationError,
     LoopThreadError,
@@ -31,8 +32,6 @@ from tornado_unblock._executors.registry import (
     kill_processes,
     resolve_executor,
 )
-
-WAIT = 30.0
 
 
 def die() -> None:

@@ -14,6 +14,7 @@ from typing import Any
 import pytest
 from tornado.web import Application, RequestHandler
 
+from tests.patience import WAIT
 from tornado_unblock import (
     ConfigurationError,
     configure,
@@ -34,8 +35,6 @@ from tornado_unblock._executors.registry import (
     thread_count,
 )
 from tornado_unblock._executors.threads import WorkerExecutor
-
-WAIT = 10.0
 
 
 def options(name: str = "default") -> Options:

@@ -9,10 +9,9 @@ from typing import Any
 
 import pytest
 
+from tests.patience import WAIT
 from tests.unit.gates import Gate, lending, wait_idle
 from tornado_unblock._executors import threads as _workers
-
-WAIT = 10.0
 
 
 class HighWater:

@@ -10,10 +10,9 @@ from typing import Any, Callable
 
 import pytest
 
+from tests.patience import WAIT
 from tests.unit.gates import Gate
 from tornado_unblock._executors.threads import WorkerExecutor
-
-WAIT = 10.0
 
 
 @pytest.fixture

@@ -12,9 +12,8 @@ import weakref
 
 import pytest
 
+from tests.patience import WAIT
 from tests.unit.gates import Gate, wait_idle
-
-WAIT = 10.0
 
 
 def raise_(error: BaseException) -> None:

@@ -9,7 +9,8 @@ from typing import Any
 
 import pytest
 
-from tests.unit.gates import WAIT, Gate, lending, wait_idle
+from tests.patience import WAIT
+from tests.unit.gates import Gate, lending, wait_idle
 from tornado_unblock._executors.threads import (
     ReservedWorker,
     Worker,

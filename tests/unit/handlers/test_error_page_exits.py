@@ -8,7 +8,8 @@ from typing import Any
 import pytest
 from tornado.web import HTTPError, RequestHandler
 
-from tests.unit.conftest import WAIT, all_quiet
+from tests.patience import WAIT
+from tests.unit.conftest import all_quiet
 from tests.unit.test_errors import RudeExit
 from tornado_unblock import AbandonedError, unblock, unblock_application
 from tornado_unblock._handlers.error_page import answer_error

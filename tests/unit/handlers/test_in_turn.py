@@ -16,6 +16,7 @@ from tornado.web import (
 )
 from tornado.websocket import WebSocketHandler, websocket_connect
 
+from tests.patience import WAIT
 from tests.unit.conftest import all_quiet, read
 from tests.unit.gates import here
 from tornado_unblock import (
@@ -29,8 +30,6 @@ from tornado_unblock import (
 from tornado_unblock._executors.registry import get_executor
 from tornado_unblock._limits.placement import placement
 from tornado_unblock._loop.portal import current_portal
-
-WAIT = 10.0
 
 
 class Session(RequestHandler):

@@ -10,10 +10,9 @@ import pytest
 from tornado.web import RequestHandler
 from tornado.websocket import WebSocketHandler
 
+from tests.patience import WAIT
 from tornado_unblock._handlers import methods
 from tornado_unblock._handlers.methods import base_of, is_socket, is_socket_class
-
-WAIT = 60
 
 DECIDE = (
     "{cls}.{name} is not in the table of tornado_unblock/_handlers/methods.py: add a "

@@ -12,7 +12,8 @@ from typing import Any
 import pytest
 from tornado.web import RequestHandler, authenticated
 
-from tests.unit.conftest import WAIT, all_quiet
+from tests.patience import WAIT
+from tests.unit.conftest import all_quiet
 from tornado_unblock import RunTimeoutError, unblock
 from tornado_unblock._handlers import one_context
 

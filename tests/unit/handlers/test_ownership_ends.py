@@ -15,6 +15,7 @@ from tornado.netutil import bind_sockets
 from tornado.web import Application, HTTPError, RequestHandler, StaticFileHandler
 from tornado.websocket import WebSocketHandler, websocket_connect
 
+from tests.patience import WAIT
 from tests.unit.conftest import all_quiet
 from tests.unit.gates import Gate
 from tornado_unblock import AbandonedError, unblock, unblock_application
@@ -22,8 +23,6 @@ from tornado_unblock._connection.request_connection import RequestConnection
 from tornado_unblock._connection.response import ResponseWriter
 from tornado_unblock._handlers.ownership import Ownership
 from tornado_unblock._loop.portal import current_portal
-
-WAIT = 10.0
 
 
 def cancel_requests() -> None:

@@ -13,6 +13,7 @@ from tornado.ioloop import IOLoop
 from tornado.web import RequestHandler, stream_request_body
 from tornado.websocket import WebSocketHandler, websocket_connect
 
+from tests.patience import WAIT
 from tests.unit.conftest import Server, read, uvloop
 from tests.unit.gates import Gate
 from tests.unit.handlers.conftest import TIMEOUT
@@ -21,7 +22,6 @@ from tornado_unblock._executors.registry import get_executor
 from tornado_unblock._handlers.methods import ANSWERS
 from tornado_unblock._loop.lease import current_lease
 
-WAIT = 10.0
 LOOPS = pytest.mark.parametrize(
     "new_loop", [asyncio.new_event_loop, uvloop], ids=["asyncio", "uvloop"]
 )

@@ -13,13 +13,12 @@ from tornado.http1connection import HTTP1Connection
 from tornado.log import LogFormatter
 from tornado.web import Application, RequestHandler
 
+from tests.patience import WAIT
 from tornado_unblock import shutdown, unblock, unblock_application
 from tornado_unblock._connection.request_connection import RequestConnection
 from tornado_unblock._handlers import results
 from tornado_unblock._handlers.results import _LONG, _MANY
 from tornado_unblock._limits.limiter import Limiter
-
-WAIT = 10.0
 
 
 @pytest.fixture

@@ -10,6 +10,7 @@ import pytest
 from tornado.web import authenticated
 from tornado.websocket import WebSocketClosedError, WebSocketHandler, websocket_connect
 
+from tests.patience import WAIT
 from tests.unit.gates import here
 from tornado_unblock import (
     cancelled,
@@ -452,7 +453,7 @@ def test_messages_on_a_full_executor(make_server, expect_log):
 
     server.call(run)
     for _ in range(2):
-        assert closed.acquire(timeout=10)
+        assert closed.acquire(timeout=WAIT)
 
 
 def test_hooks_of_a_socket_called_by_its_body(make_server):

@@ -12,6 +12,7 @@ from tornado.routing import Router
 from tornado.web import HTTPError, RequestHandler, stream_request_body
 from tornado.websocket import WebSocketHandler
 
+from tests.patience import WAIT
 from tests.unit.handlers.test_websocket import talk
 from tornado_unblock import report, unblock, unblock_application
 from tornado_unblock._executors.registry import get_executor
@@ -114,7 +115,7 @@ def test_method_that_nobody_knows_twice(make_server, allow_log):
     server = make_server(("/", Handler))
     for number in range(2):
         assert server.get("/", method=f"BREW{number}").status == 405
-        assert ended.acquire(timeout=10)
+        assert ended.acquire(timeout=WAIT)
 
 
 def test_on_finish_that_is_no_function(make_server):

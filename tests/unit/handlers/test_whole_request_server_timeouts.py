@@ -11,7 +11,8 @@ from tornado.httpserver import HTTPServer
 from tornado.netutil import bind_sockets
 from tornado.web import Application, RequestHandler, stream_request_body
 
-from tests.unit.conftest import WAIT, Server, all_quiet
+from tests.patience import WAIT
+from tests.unit.conftest import Server, all_quiet
 from tornado_unblock import unblock, unblock_application
 
 SHORT = 0.05

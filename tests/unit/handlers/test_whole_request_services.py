@@ -11,6 +11,7 @@ from typing import Any, Callable
 import pytest
 from tornado.web import Application, HTTPError, RequestHandler
 
+from tests.patience import WAIT
 from tornado_unblock import unblock, unblock_application
 
 
@@ -77,7 +78,7 @@ def test_sqlalchemy_session_of_a_context_around_methods(make_server, tmp_path, n
     server = serve(make_server, Handler, "method")
     assert many(server, 20) == [b"42"] * 20
     for _ in range(20):
-        assert finished.acquire(timeout=10)
+        assert finished.acquire(timeout=WAIT)
     assert not Session.registry.registry
     engine.dispose()
 
@@ -120,7 +121,7 @@ def test_sqlalchemy_session_per_request(make_server, tmp_path, mode, scope):
     server = serve(make_server, Handler, mode)
     assert many(server, 20) == [b"42 for ann"] * 20
     for _ in range(20):
-        assert finished.acquire(timeout=10)
+        assert finished.acquire(timeout=WAIT)
     assert len(sessions) == 20
     engine.dispose()
 
@@ -156,7 +157,7 @@ def test_peewee_connection_per_request(make_server, tmp_path, mode):
     server = serve(make_server, Handler, mode)
     assert many(server, 10) == [b'{"orders": [7]}'] * 10
     for _ in range(10):
-        assert finished.acquire(timeout=10)
+        assert finished.acquire(timeout=WAIT)
 
 
 def dispatched(cls: Any) -> Any:

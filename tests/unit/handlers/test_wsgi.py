@@ -11,7 +11,8 @@ import pytest
 from tornado.web import FallbackHandler, RequestHandler
 from tornado.wsgi import WSGIContainer
 
-from tests.unit.conftest import WAIT, Response, Server, all_quiet, read
+from tests.patience import WAIT
+from tests.unit.conftest import Response, Server, all_quiet, read
 from tornado_unblock import configure, report, unblock_application
 
 

@@ -17,11 +17,10 @@ from typing import Any, Callable, Optional
 import psycopg
 import pytest
 
+from tests.patience import WAIT
 from tornado_unblock.jobs import Jobs
 from tornado_unblock.jobs.postgresql import PostgresStore
 from tornado_unblock.jobs.sqlite import SqliteStore
-
-WAIT = 30.0
 
 #: Runs the workers as the command does.
 CONSUMER = """

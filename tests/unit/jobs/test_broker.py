@@ -13,7 +13,7 @@ from unittest.mock import ANY
 
 import pytest
 
-from tests.unit.jobs.conftest import WAIT
+from tests.patience import WAIT
 from tests.unit.jobs.test_server import Gate, drained, ended, serving
 from tornado_unblock import (
     ConfigurationError,

@@ -8,7 +8,7 @@ import sys
 
 import pytest
 
-from tests.unit.jobs.conftest import WAIT
+from tests.patience import WAIT
 from tornado_unblock.jobs import Jobs, cli
 
 WORKED = """

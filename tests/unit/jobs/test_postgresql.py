@@ -13,6 +13,7 @@ import psycopg2.extras
 import pytest
 from psycopg.rows import dict_row
 
+from tests.patience import WAIT
 from tornado_unblock import ConfigurationError
 from tornado_unblock._errors import JobStoreError
 from tornado_unblock.jobs import Jobs
@@ -20,7 +21,6 @@ from tornado_unblock.jobs.postgresql import PostgresStore, _session_of
 from tornado_unblock.jobs.records import NewJob, Outcome
 
 JOB = NewJob("a", "f", "{}", 3)
-WAIT = 10.0
 
 
 @pytest.fixture

@@ -8,6 +8,7 @@ import threading
 
 import pytest
 
+from tests.patience import WAIT
 from tests.unit.jobs import computed
 from tornado_unblock import (
     ConfigurationError,
@@ -19,8 +20,6 @@ from tornado_unblock import (
 )
 from tornado_unblock._errors import JobStoreError
 from tornado_unblock.jobs import server as server_module
-
-WAIT = 20.0
 
 
 class Gate:

@@ -7,13 +7,13 @@ import time
 
 import pytest
 
+from tests.patience import WAIT
 from tests.unit.jobs.stores import job, state_of
 from tornado_unblock._errors import JobStoreError
 from tornado_unblock.jobs import owners, storage
 from tornado_unblock.jobs.database import Asked
 from tornado_unblock.jobs.records import Counts, Outcome
 
-WAIT = 10.0
 #: A process that is gone, by its name: of this boot, with an id that never was.
 GONE = "{}:{}:4194999:1"
 

@@ -11,8 +11,9 @@ from typing import Any, Callable
 
 import pytest
 
+from tests.patience import WAIT
 from tests.unit.conftest import quiet
-from tests.unit.gates import WAIT, Gate
+from tests.unit.gates import Gate
 from tornado_unblock import (
     RejectedError,
     RunTimeoutError,

@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 from tornado.web import Finish, HTTPError, RequestHandler
 
+from tests.patience import PROGRAM, WAIT
 from tests.unit.limits.conftest import counts, endpoint
 from tornado_unblock import (
     RejectedError,
@@ -26,8 +27,6 @@ from tornado_unblock import (
 from tornado_unblock._executors.threads import WorkerExecutor
 from tornado_unblock._limits.placement import limiters
 from tornado_unblock._loop.portal import current_portal
-
-WAIT = 10.0
 
 
 def body(gate: threading.Event) -> None:
@@ -265,7 +264,7 @@ def test_forked_child_counts_for_itself(child_env, tmp_path):
         command,
         env=child_env,
         cwd=tmp_path,
-        timeout=50,
+        timeout=PROGRAM,
         check=True,
         capture_output=True,
     )

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import threading
 
+from tests.patience import WAIT
 from tests.unit.gates import Gate
 from tornado_unblock._loop import frames
 from tornado_unblock._loop.frames import frame_of
-
-WAIT = 10.0
 
 
 def test_a_thread_that_runs(gate: Gate) -> None:

@@ -12,9 +12,8 @@ from typing import Any, Callable
 import pytest
 from tornado.ioloop import IOLoop, PeriodicCallback
 
+from tests.patience import WAIT
 from tornado_unblock import run_in_executor
-
-WAIT = 10.0
 
 variable: contextvars.ContextVar[str] = contextvars.ContextVar("variable")
 

@@ -9,9 +9,8 @@ from typing import Any
 import pytest
 from tornado.ioloop import IOLoop
 
+from tests.patience import WAIT
 from tornado_unblock import run_in_executor
-
-WAIT = 10.0
 
 
 class Sleeper:

@@ -12,11 +12,10 @@ from typing import Any, Callable
 
 import pytest
 
+from tests.patience import WAIT
 from tornado_unblock import LoopClosedError
 from tornado_unblock._loop import latch as _latch
 from tornado_unblock._loop.latch import Answer, Latch, interpreter_is_ending
-
-WAIT = 10.0
 
 
 @pytest.fixture

@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from tests.patience import WAIT
 from tornado_unblock import AbandonedError, run_in_executor
 from tornado_unblock._loop.lease import (
     Lease,
@@ -18,8 +19,6 @@ from tornado_unblock._loop.lease import (
     set_current_lease,
 )
 from tornado_unblock._loop.portal import current_portal
-
-WAIT = 10.0
 
 
 def test_each_thread_has_its_own():

@@ -18,6 +18,7 @@ from tornado.netutil import bind_sockets
 from tornado.testing import AsyncHTTPTestCase, gen_test
 from tornado.web import Application, RequestHandler
 
+from tests.patience import PROGRAM
 from tornado_unblock import LoopThreadError, run_in_executor, shutdown, unblock
 from tornado_unblock._loop.per_loop import ClosedPerLoop, PerLoop
 from tornado_unblock._loop.portal import current_portal
@@ -316,7 +317,7 @@ def run_script(script: str, env: dict[str, str], where: Any) -> Any:
         cwd=where,
         capture_output=True,
         text=True,
-        timeout=50,
+        timeout=PROGRAM,
         start_new_session=True,
     )
 

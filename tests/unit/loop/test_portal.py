@@ -12,6 +12,7 @@ from typing import Any, Callable
 
 import pytest
 
+from tests.patience import WAIT
 from tests.unit.conftest import uvloop
 from tornado_unblock import LoopThreadError
 from tornado_unblock._loop import latch as _latch
@@ -22,8 +23,6 @@ from tornado_unblock._loop.lease import (
     set_current_lease,
 )
 from tornado_unblock._loop.portal import Portal, current_portal, forget_locals
-
-WAIT = 10.0
 
 variable: contextvars.ContextVar[str] = contextvars.ContextVar("variable")
 

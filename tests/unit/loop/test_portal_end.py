@@ -12,12 +12,11 @@ from collections.abc import Iterator
 
 import pytest
 
+from tests.patience import WAIT
 from tests.unit.conftest import uvloop
 from tornado_unblock import LoopClosedError
 from tornado_unblock._loop import latch as _latch
 from tornado_unblock._loop.portal import Portal, current_portal
-
-WAIT = 10.0
 
 
 async def make_portal() -> Portal:

@@ -11,10 +11,9 @@ import pytest
 from tornado import util
 from tornado.ioloop import IOLoop
 
+from tests.patience import WAIT
 from tests.unit.conftest import all_quiet
 from tornado_unblock import AbandonedError, configure, run_in_executor, unblock
-
-WAIT = 10.0
 
 variable: contextvars.ContextVar[str] = contextvars.ContextVar("variable", default="")
 

@@ -12,7 +12,7 @@ from typing import Any, Callable
 
 import pytest
 
-from tests.unit.conftest import WAIT
+from tests.patience import WAIT
 from tornado_unblock import RunTimeoutError, run_in_executor
 from tornado_unblock._loop.portal import Portal, current_portal
 from tornado_unblock._loop.shared_context import Place, SharedContext, in_one_context

@@ -12,11 +12,10 @@ from tornado.httpclient import HTTPClient
 from tornado.ioloop import IOLoop
 from tornado.web import RequestHandler
 
+from tests.patience import WAIT
 from tornado_unblock import run_in_executor, unblock
 from tornado_unblock._loop import thread_loop
 from tornado_unblock._loop.thread_loop import enter, leave, running_loop
-
-WAIT = 10.0
 
 
 async def nothing() -> int:

@@ -5,9 +5,8 @@ from __future__ import annotations
 import threading
 import weakref
 
+from tests.patience import WAIT
 from tornado_unblock._loop.weak import members
-
-WAIT = 10.0
 
 
 class Thing:

@@ -6,6 +6,7 @@ import threading
 
 from tornado.web import RequestHandler
 
+from tests.patience import WAIT
 from tornado_unblock import (
     Hop,
     cancelled,
@@ -14,8 +15,6 @@ from tornado_unblock import (
     run_in_executor,
     unblock,
 )
-
-WAIT = 10.0
 
 
 def test_no_hop_elsewhere():

@@ -15,6 +15,7 @@ import pytest
 from tornado.ioloop import IOLoop
 from tornado.web import RequestHandler
 
+from tests.patience import WAIT
 from tests.unit.conftest import all_quiet
 from tornado_unblock import (
     BodyExitError,
@@ -92,7 +93,7 @@ def test_contexts_of_requests_stay_apart(make_server):
     for client in clients:
         while client.recv(4096):
             pass
-        assert finished.acquire(timeout=10)
+        assert finished.acquire(timeout=WAIT)
     assert seen == {i: f"user of {i}" for i in "abcd"}
 
 

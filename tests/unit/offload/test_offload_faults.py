@@ -11,6 +11,7 @@ import pytest
 from tornado.web import RequestHandler, stream_request_body
 
 from tests.chaos import Chaos
+from tests.patience import WAIT
 from tornado_unblock import (
     AbandonedError,
     BodyExitError,
@@ -20,8 +21,6 @@ from tornado_unblock import (
     statistics,
     unblock,
 )
-
-WAIT = 10.0
 
 
 @pytest.mark.parametrize("seed", [1, 2])

@@ -18,7 +18,8 @@ import pytest
 from tornado.web import RequestHandler
 
 import tornado_unblock
-from tests.unit.conftest import WAIT, Response, Server, all_quiet
+from tests.patience import WAIT
+from tests.unit.conftest import Response, Server, all_quiet
 from tests.unit.test_errors import OfRudeType, Rude, RudeExit, slotted
 from tornado_unblock import configure, run_in_executor, unblock, unblock_application
 from tornado_unblock._executors.registry import get_executor

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.patience import PROGRAM
 from tests.unit.scan.conftest import WriteFiles
 from tornado_unblock._scan.cli import BLOCKING, CLEAN, UNREAD, WRONG, main
 
@@ -131,7 +132,7 @@ def test_as_a_program(code_base: WriteFiles, child_env: dict[str, str]) -> None:
     """`python -m tornado_unblock scan` is that command."""
     command = [sys.executable, "-m", "tornado_unblock", "scan", str(code_base(BLOCKS))]
     done = subprocess.run(
-        command, env=child_env, capture_output=True, text=True, timeout=50
+        command, env=child_env, capture_output=True, text=True, timeout=PROGRAM
     )
     assert done.returncode == BLOCKING
     assert "A.get" in done.stdout

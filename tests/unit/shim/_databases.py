@@ -13,9 +13,9 @@ from typing import Any, NamedTuple, Optional
 
 import pytest
 
+from tests.patience import WAIT
 from tornado_unblock.shim.db import Database
 
-WAIT = 20.0
 _numbers = itertools.count(1)
 
 

@@ -9,9 +9,8 @@ from typing import Any, Callable
 
 from tornado.web import Application, RequestHandler
 
+from tests.patience import WAIT
 from tornado_unblock import run_in_executor, unblock, unblock_application
-
-WAIT = 10.0
 
 Call = Callable[[], Any]
 

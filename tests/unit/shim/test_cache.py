@@ -16,8 +16,8 @@ import pytest
 from cachetools import TTLCache
 from tornado.web import Application, RequestHandler
 
+from tests.patience import WAIT
 from tests.unit.shim.conftest import (
-    WAIT,
     in_coroutine,
     in_foreign_thread,
     in_script,

@@ -11,9 +11,9 @@ from typing import Any
 import pytest
 from tornado.web import Application, RequestHandler
 
+from tests.patience import WAIT
 from tests.unit.gates import Gate
 from tests.unit.shim.conftest import (
-    WAIT,
     in_coroutine,
     in_foreign_thread,
     in_script,

@@ -18,11 +18,11 @@ from urllib.parse import urlsplit
 import pytest
 import sqlalchemy
 
+from tests.patience import WAIT
 from tests.unit.shim import conftest as places
 from tests.unit.shim._databases import (
     CASES,
     SERVERS,
-    WAIT,
     Proxy,
     block_until_waiting,
     each_case,

@@ -16,7 +16,8 @@ import pytest
 import sqlalchemy
 from tornado.web import Application, RequestHandler
 
-from tests.unit.shim._databases import CASES, SERVERS, WAIT, each_case, making
+from tests.patience import WAIT
+from tests.unit.shim._databases import CASES, SERVERS, each_case, making
 from tests.unit.shim.conftest import in_foreign_thread
 from tornado_unblock import (
     AbandonedError,

@@ -8,13 +8,12 @@ from typing import Any
 
 import pytest
 
+from tests.patience import WAIT
 from tests.unit.conftest import all_quiet
 from tornado_unblock import RejectedError, configure, run_in_executor, statistics
 from tornado_unblock.shim._crossing.held import held_lane
 from tornado_unblock.shim._crossing.lane import Lane
 from tornado_unblock.shim._crossing.wait import call_on
-
-WAIT = 10.0
 
 
 async def ident_on(lane: Lane) -> int:

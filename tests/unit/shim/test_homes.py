@@ -13,8 +13,6 @@ from tornado_unblock import run_in_executor
 from tornado_unblock.shim._crossing.held import held_lane
 from tornado_unblock.shim._crossing.homes import TaskHome, ThreadHome
 
-WAIT = 10.0
-
 inside: contextvars.ContextVar[str] = contextvars.ContextVar("inside", default="-")
 outside: contextvars.ContextVar[str] = contextvars.ContextVar("outside", default="-")
 

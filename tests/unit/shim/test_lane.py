@@ -11,12 +11,11 @@ from typing import Any
 
 import pytest
 
+from tests.patience import WAIT
 from tornado_unblock import LoopClosedError, configure, run_in_executor
 from tornado_unblock._loop.portal import current_portal
 from tornado_unblock._offload.offload import helper
 from tornado_unblock.shim._crossing.lane import Lane, _Turn, current_lane
-
-WAIT = 10.0
 
 
 def serving(lane: Lane) -> tuple[threading.Thread, list[Any]]:

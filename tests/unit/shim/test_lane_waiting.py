@@ -12,8 +12,9 @@ from hypothesis import strategies as st
 from tornado.ioloop import IOLoop
 from tornado.web import Application, RequestHandler
 
+from tests.patience import WAIT
 from tests.unit.conftest import Server, all_quiet, read
-from tests.unit.shim.conftest import WAIT, application
+from tests.unit.shim.conftest import application
 from tornado_unblock import (
     LoopThreadError,
     RejectedError,

@@ -21,13 +21,12 @@ from tornado.tcpserver import TCPServer
 from tornado.web import Application, RequestHandler
 from tornado.websocket import WebSocketHandler
 
+from tests.patience import WAIT
 from tornado_unblock import LoopThreadError, run_in_executor, unblock
 from tornado_unblock._handlers.ownership import refuse_abandoned_bodies
 from tornado_unblock.shim import legacy
 from tornado_unblock.shim.legacy import _callbacks
 from tornado_unblock.shim.legacy._classes import initialized, instance
-
-WAIT = 10.0
 
 
 class Calls:

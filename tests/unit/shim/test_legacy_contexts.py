@@ -13,11 +13,10 @@ import pytest
 from tornado import gen
 from tornado.ioloop import IOLoop
 
+from tests.patience import WAIT
 from tornado_unblock import run_in_executor
 from tornado_unblock.shim import legacy
 from tornado_unblock.shim.legacy import ExceptionStackContext, NullContext, StackContext
-
-WAIT = 10.0
 
 
 class Story:

@@ -13,11 +13,10 @@ from tornado import gen
 from tornado.concurrent import ReturnValueIgnoredError, dummy_executor
 from tornado.ioloop import IOLoop
 
+from tests.patience import WAIT
 from tornado_unblock import RejectedError, configure, run_in_executor
 from tornado_unblock.shim import legacy
 from tornado_unblock.shim.legacy import _futures
-
-WAIT = 10.0
 
 
 def run(fn: Callable[[], Any]) -> Any:

@@ -37,10 +37,10 @@ from tornado import (
 from tornado.ioloop import IOLoop
 from tornado.web import RequestHandler
 
+from tests.patience import WAIT
 from tornado_unblock import unblock
 from tornado_unblock.shim import legacy
 
-WAIT = 10.0
 DOCS = Path(__file__).resolve().parents[3] / "docs" / "legacy.md"
 BLOCKS = re.findall(r"^```python\n(.*?)^```", DOCS.read_text(), re.M | re.S)
 PATCHED = [

@@ -16,12 +16,12 @@ from tornado.httpclient import HTTPRequest
 from tornado.ioloop import IOLoop
 from tornado.web import Application, Finish, HTTPError, RequestHandler
 
+from tests.patience import WAIT
 from tests.unit.conftest import read
 from tornado_unblock import run_in_executor, statistics, unblock, unblock_application
 from tornado_unblock._executors.functions import is_async
 from tornado_unblock.shim import legacy
 
-WAIT = 10.0
 pytestmark = [
     pytest.mark.allow_log("tornado.access", "^(404|409|418|499) GET"),
     pytest.mark.allow_log("tornado.general", "^(409|418|504) GET"),

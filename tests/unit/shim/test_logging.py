@@ -16,13 +16,13 @@ from typing import Any, Callable
 
 import pytest
 
+from tests.patience import WAIT
 from tests.unit.shim.conftest import in_coroutine, in_foreign_thread, in_worker
 from tornado_unblock import ConfigurationError, LoopThreadError
 from tornado_unblock._loop.portal import current_portal
 from tornado_unblock.shim import logging
 from tornado_unblock.shim.logging import LoggingStatistics, _listener
 
-WAIT = 10.0
 var: contextvars.ContextVar[str] = contextvars.ContextVar("var", default="unset")
 
 

@@ -23,6 +23,7 @@ import requests as real
 from tornado.web import Application, RequestHandler
 from urllib3.util import Timeout
 
+from tests.patience import WAIT
 from tests.unit.shim.conftest import in_coroutine, in_foreign_thread, in_worker
 from tests.unit.shim.requests_peer import Peer, peer
 from tornado_unblock import LoopThreadError, shim, testing, unblock
@@ -32,8 +33,6 @@ from tornado_unblock.shim.requests import _client
 from tornado_unblock.shim.requests._errors import body_error, exchange_error
 
 pytestmark = pytest.mark.allow_threads("peer-", "asyncio_")
-
-WAIT = 10.0
 
 
 async def happened(semaphore: threading.Semaphore) -> bool:
@@ -280,7 +279,7 @@ def test_fork(server, child_env, tmp_path):
         check=False,
         env=child_env,
         cwd=tmp_path,
-        timeout=WAIT * 3,
+        timeout=WAIT,
     )
     assert (done.stdout, done.stderr) == ("status 0\n", "")
     assert server.connections == 6

@@ -13,7 +13,8 @@ from sqlalchemy.orm import sessionmaker
 from tornado import gen
 from tornado.web import Application, RequestHandler
 
-from tests.unit.shim.conftest import WAIT, in_foreign_thread
+from tests.patience import WAIT
+from tests.unit.shim.conftest import in_foreign_thread
 from tornado_unblock import run_in_executor, shim, unblock, unblock_application
 from tornado_unblock.shim.session import scoped_session
 

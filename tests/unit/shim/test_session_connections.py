@@ -13,7 +13,8 @@ from urllib.parse import unquote, urlsplit
 
 import pytest
 
-from tests.unit.shim.conftest import WAIT, in_foreign_thread, in_worker
+from tests.patience import WAIT
+from tests.unit.shim.conftest import in_foreign_thread, in_worker
 from tornado_unblock import testing
 from tornado_unblock.shim.session import guard, per_thread
 

@@ -17,12 +17,11 @@ from typing import Any, Optional
 import aiosmtplib
 import pytest
 
+from tests.patience import WAIT
 from tests.unit.shim.conftest import in_coroutine, in_foreign_thread, in_worker
 from tests.unit.shim.requests_peer import CERTIFICATE, KEY
 from tornado_unblock import LoopThreadError
 from tornado_unblock.shim import smtplib
-
-WAIT = 10.0
 
 # aiosmtplib 4, the last one for Python 3.9, forgets a Future when it cannot connect.
 if int(aiosmtplib.__version__.partition(".")[0]) < 5:

@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 
+from tests.patience import WAIT
 from tests.unit.shim.conftest import in_coroutine, in_worker
 from tornado_unblock import LoopThreadError, run_in_executor
 from tornado_unblock.shim import subprocess
@@ -131,8 +132,8 @@ def test_popen():
 
     def body() -> Any:
         with subprocess.Popen(ECHO, stdin=PIPE, stdout=PIPE) as process:
-            out, _ = process.communicate(b"abc", timeout=60)
-            return out, process.wait(timeout=60)
+            out, _ = process.communicate(b"abc", timeout=WAIT)
+            return out, process.wait(timeout=WAIT)
 
     async def main() -> Any:
         process = subprocess.Popen(ECHO, stdin=PIPE, stdout=PIPE)

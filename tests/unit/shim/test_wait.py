@@ -21,8 +21,9 @@ from tornado.ioloop import IOLoop
 from tornado.web import Application, RequestHandler
 
 from tests.conftest import ROOT
+from tests.patience import WAIT
 from tests.unit.conftest import REMARK
-from tests.unit.shim.conftest import WAIT, in_foreign_thread, in_script, in_worker
+from tests.unit.shim.conftest import in_foreign_thread, in_script, in_worker
 from tornado_unblock import (
     AbandonedError,
     LoopClosedError,

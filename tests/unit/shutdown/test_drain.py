@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 from tornado.web import RequestHandler, stream_request_body
 
+from tests.patience import WAIT
 from tornado_unblock import (
     AbandonedError,
     ConfigurationError,
@@ -22,8 +23,6 @@ from tornado_unblock import (
     statistics,
     unblock,
 )
-
-WAIT = 10.0
 
 
 async def begin(deadline: Any) -> asyncio.Future[Any]:

@@ -20,6 +20,7 @@ from tornado.netutil import bind_sockets
 from tornado.web import Application, RequestHandler, stream_request_body
 from tornado.websocket import WebSocketHandler
 
+from tests.patience import PROGRAM, WAIT
 from tests.unit.gates import Gate
 from tornado_unblock import (
     ConfigurationError,
@@ -29,8 +30,6 @@ from tornado_unblock import (
     unblock,
 )
 from tornado_unblock._shutdown import signals
-
-WAIT = 10.0
 
 
 class Service:
@@ -496,5 +495,7 @@ def test_signal_after_the_loop_was_closed(start, child_env, tmp_path):
     os.kill(os.getpid(), signal.SIGTERM)
     """
     command = [sys.executable, "-W", "ignore", "-c", textwrap.dedent(script)]
-    done = subprocess.run(command, env=child_env, cwd=tmp_path, timeout=50, check=False)
+    done = subprocess.run(
+        command, env=child_env, cwd=tmp_path, timeout=PROGRAM, check=False
+    )
     assert done.returncode == -signal.SIGTERM

@@ -11,9 +11,9 @@ from typing import Any, Callable
 import pytest
 
 import tornado_unblock
+from tests.patience import WAIT
 from tornado_unblock import Stall
 
-WAIT = 20.0
 LOGGER = "tornado_unblock.stalls"
 
 

@@ -15,8 +15,9 @@ from typing import Any, Callable, Optional
 import pytest
 import tornado
 
+from tests.patience import WAIT
 from tests.unit.conftest import Server
-from tests.unit.stalls.conftest import WAIT, Block, Reports
+from tests.unit.stalls.conftest import Block, Reports
 from tests.unit.stalls.test_watching import serve
 from tornado_unblock.__main__ import main as command
 from tornado_unblock._stalls import attach

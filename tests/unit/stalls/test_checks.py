@@ -11,8 +11,9 @@ from typing import Any, Callable
 import pytest
 from tornado.web import RequestHandler
 
+from tests.patience import WAIT
 from tests.unit.conftest import Server, uvloop
-from tests.unit.stalls.conftest import WAIT, Block
+from tests.unit.stalls.conftest import Block
 from tests.unit.stalls.test_counts import STALL
 from tornado_unblock import ConfigurationError, Place, StallError, UnblockError
 from tornado_unblock._stalls import checks

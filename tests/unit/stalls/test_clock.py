@@ -15,7 +15,7 @@ from typing import Any, Callable
 
 import pytest
 
-from tests.unit.stalls.conftest import WAIT
+from tests.patience import WAIT
 from tests.unit.stalls.samples import Delegate
 from tornado_unblock._stalls import clock as module
 from tornado_unblock._stalls.clock import (

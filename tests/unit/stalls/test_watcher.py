@@ -14,7 +14,7 @@ from typing import Any
 
 import pytest
 
-from tests.unit.stalls.conftest import WAIT
+from tests.patience import WAIT
 from tests.unit.stalls.samples import OWN, sample, step
 from tornado_unblock import ConfigurationError, Stall
 from tornado_unblock._stalls import watcher as module

@@ -16,8 +16,9 @@ from tornado.web import Application, RequestHandler, _HandlerDelegate
 from tornado.websocket import WebSocketHandler, websocket_connect
 
 import tornado_unblock
+from tests.patience import WAIT
 from tests.unit.conftest import Server, uvloop
-from tests.unit.stalls.conftest import WAIT, Block
+from tests.unit.stalls.conftest import Block
 from tests.unit.stalls.test_counts import STALL
 from tornado_unblock import ConfigurationError, loop_statistics, stalls, testing
 from tornado_unblock.__main__ import main

@@ -15,7 +15,8 @@ from typing import Any, Callable
 
 import pytest
 
-from tests.unit.conftest import WAIT, Response, read
+from tests.patience import WAIT
+from tests.unit.conftest import Response, read
 from tornado_unblock import status
 
 

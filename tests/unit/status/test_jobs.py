@@ -7,7 +7,7 @@ import types
 
 import pytest
 
-from tests.unit.conftest import WAIT
+from tests.patience import WAIT
 from tornado_unblock import ConfigurationError, JobStoreError
 from tornado_unblock.jobs.records import Counts
 from tornado_unblock.status import jobs

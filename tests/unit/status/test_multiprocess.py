@@ -50,7 +50,7 @@ async def serve(sockets):
 
 
 def ask(port, path):
-    return urlopen(f"http://127.0.0.1:{port}{path}", timeout=30).read().decode()
+    return urlopen(f"http://127.0.0.1:{port}{path}", timeout=60).read().decode()
 
 
 def until(port, *wanted):

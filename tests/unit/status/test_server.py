@@ -9,7 +9,7 @@ import threading
 import pytest
 from tornado.web import Application, RequestHandler
 
-from tests.unit.conftest import WAIT
+from tests.patience import WAIT
 from tests.unit.status.conftest import Client
 from tornado_unblock import ConfigurationError, status, testing, unblock, watch
 from tornado_unblock._stalls.watching import current_watch
@@ -201,7 +201,7 @@ def test_forked_children_serve_one_page(run_program):
 
         def ask(path):
             address = f"http://127.0.0.1:{server.port}{path}"
-            return json.loads(urlopen(address, timeout=30).read())
+            return json.loads(urlopen(address, timeout=60).read())
 
         def numbers():
             return {one["process"] for one in ask("/processes.json")["processes"]}
