@@ -41,7 +41,8 @@ class Reading(NamedTuple):
         process: Seconds of all the process's threads on processors.
         stood: Seconds by which the watcher woke too late though it waited neither for
             the interpreter nor for a processor, added up: all of the process stood.
-        kept: Seconds for which the watcher itself waited for the interpreter, added up.
+        kept: Seconds for which the watcher itself waited for the interpreter, and slept
+            before that, added up.
     """
 
     at: float
@@ -171,8 +172,11 @@ class OwnCounts:
         queued = after.queued - before.queued
         # Its first wait is the sleep itself.
         waits = max(0, after.waits - before.waits - sleeps)
-        asked = waits * sys.getswitchinterval() if before.waits >= 0 else late
-        self.kept += max(0.0, min(asked, late - queued))
+        interval = sys.getswitchinterval()
+        asked = waits * interval if before.waits >= 0 else late
+        kept = max(0.0, min(asked, late - queued))
+        # Who had the interpreter then has most likely had it during the sleep, too.
+        self.kept += kept + seconds if kept >= interval else kept
         stood = late - queued - asked
         if stood >= _UNUSUAL:
             self.stood += stood
