@@ -8,7 +8,6 @@ import os
 import sys
 import tempfile
 from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Optional
 
@@ -18,7 +17,7 @@ from tornado_unblock._scan.formats import many
 from tornado_unblock._scan.project import Class
 from tornado_unblock._scan.scan import Entry, Scan, room
 from tornado_unblock._scan.settings import SettingsError, read_settings, with_bases
-from tornado_unblock._scan.source import Source, python_files, read
+from tornado_unblock._scan.source import Source, parse, python_files, read
 
 UNCHANGED, CHANGES, WRONG, UNREAD = 0, 1, 2, 3
 DEFAULT = "application"
@@ -40,13 +39,24 @@ def main(arguments: Sequence[str]) -> int:
         return WRONG
 
 
-@dataclass
 class Change:
-    """What the rules made of one file."""
+    """What the rules make of one file.
 
-    source: Source
-    text: str
-    left: list[tuple[str, Left]] = field(default_factory=list)
+    Args:
+        source: The file, as it is.
+    """
+
+    def __init__(self, source: Source) -> None:
+        self.source = self.changed = source
+        self.left: list[tuple[str, Left]] = []
+
+    def use(self, name: str, facts: Facts) -> None:
+        """Use one more rule."""
+        before = self.changed.text
+        result = RULES[name](before, facts)
+        self.left += [(name, left) for left in result.left]
+        if result.text != before:
+            self.changed = parse(self.source.path, result.text)
 
     @property
     def diff(self) -> str:
@@ -54,7 +64,7 @@ class Change:
         name = str(self.source.path)
         lines = difflib.unified_diff(
             lines_of(self.source.text),
-            lines_of(self.text),
+            lines_of(self.changed.text),
             name,
             name,
         )
@@ -66,24 +76,29 @@ def _fix(options: Any) -> int:
         if not path.exists():
             raise SettingsError(f"there is no {path}")
     names = [name for name in RULES if name in (options.rule or [DEFAULT])]
-    facts, stays = _facts(options, names)
+    changes = [Change(read(path)) for path in python_files(options.paths)]
     failed = changed = False
-    for path in python_files(options.paths):
-        source = read(path)
-        if source.problem is not None or source.tree is None:
-            print(source.problem, file=sys.stderr)
+    stays: Sequence[str] = ()
+    for name in names:
+        # Anew for each: the rule before it has moved lines, and what runs where.
+        facts, stays = _facts(options, name, [one.changed for one in changes])
+        for one in changes:
+            if one.source.problem is None:
+                one.use(name, facts.get(str(one.source.path), Facts()))
+    for one in changes:
+        path = one.source.path
+        if one.source.problem is not None:
+            print(one.source.problem, file=sys.stderr)
             failed = True
-            continue
-        change = fixed(source, names, facts.get(str(path), Facts()))
-        for name, left in change.left:
+        for name, left in one.left:
             print(
                 f"{path}:{left.line}: {name}: not changed: {left.why}", file=sys.stderr
             )
-        if change.text != source.text:
+        if one.changed is not one.source:
             changed = True
-            print(change.diff, end="")
+            print(one.diff, end="")
             if options.write:
-                write(path, change.text)
+                write(path, one.changed.text)
     if stays and {"application", "class"} & set(names):
         print(_still_blocks(stays), file=sys.stderr)
     if failed:
@@ -98,19 +113,6 @@ def _still_blocks(stays: Sequence[str]) -> str:
         f"coroutines stay on the loop thread: {shown}. Await what blocks in them, with "
         "run_in_executor or a shim; `scan` shows it"
     )
-
-
-def fixed(source: Source, names: Sequence[str], facts: Facts) -> Change:
-    """Use rules on one file, one after the other."""
-    change = Change(source, source.text)
-    for name in names:
-        if change.text != source.text:
-            # Lines have moved: what is known by line is known no more.
-            facts = replace(facts, classes=frozenset(), leaves=())
-        result = RULES[name](change.text, facts)
-        change.text = result.text
-        change.left += [(name, left) for left in result.left]
-    return change
 
 
 def write(path: Path, text: str) -> None:
@@ -141,15 +143,16 @@ def _encoding(data: bytes) -> str:
 
 
 def _facts(
-    options: Any, names: Sequence[str]
+    options: Any, name: str, sources: Sequence[Source]
 ) -> tuple[dict[str, Facts], Sequence[str]]:
-    """Scan, where a rule needs it; return facts by file, and coroutines that block."""
-    if set(names) <= {"legacy"}:
+    """Scan, if the rule needs it; return facts by file, and coroutines that block."""
+    if name == "legacy":
         return {}, ()
     first = options.paths[0]
     settings = read_settings(first if first.is_dir() else first.parent)
     with room():
-        scan = Scan(list(options.paths), with_bases(settings, options.handler_base))
+        bases = with_bases(settings, options.handler_base)
+        scan = Scan(list(options.paths), bases, sources)
         entries = scan.entries()
         facts = {
             module.path: Facts(

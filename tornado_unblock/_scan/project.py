@@ -10,7 +10,7 @@ from typing import Any, Optional
 
 from tornado_unblock._scan.frames import Frame
 from tornado_unblock._scan.scopes import Scope, scope_of
-from tornado_unblock._scan.source import Problem, Source, python_files, read
+from tornado_unblock._scan.source import Problem, Source
 from tornado_unblock._scan.values import FunctionNode
 
 
@@ -111,10 +111,9 @@ class Project:
         self._found: dict[tuple[str, str, bool], Optional[Module]] = {}
         self._packages: dict[str, bool] = {}
 
-    def load(self, paths: Iterable[Path]) -> None:
-        """Read the files."""
-        for path in python_files(paths):
-            source = read(path)
+    def load(self, sources: Iterable[Source]) -> None:
+        """Add files that have been read, as far as they could be."""
+        for source in sources:
             if source.problem is not None:
                 self.problems.append(source.problem)
             if source.tree is not None:

@@ -26,6 +26,7 @@ from tornado_unblock._scan.routes import (
     read_routes,
 )
 from tornado_unblock._scan.settings import Settings
+from tornado_unblock._scan.source import Source, python_files, read
 from tornado_unblock._scan.table import default_table
 from tornado_unblock._scan.values import (
     CONFIDENCE,
@@ -110,12 +111,24 @@ class Entry:
 
 
 class Scan:
-    """One scan."""
+    """One scan.
 
-    def __init__(self, paths: list[Path], settings: Settings) -> None:
+    Args:
+        paths: Files and folders.
+        settings: Of the project.
+        sources: The files, where they have been read already.
+    """
+
+    def __init__(
+        self,
+        paths: list[Path],
+        settings: Settings,
+        sources: Optional[Iterable[Source]] = None,
+    ) -> None:
         self.settings = settings
         self.project = Project(paths)
-        self.project.load(paths)
+        found = map(read, python_files(paths)) if sources is None else sources
+        self.project.load(found)
         table = default_table(settings.rules)
         self.interpreter = Interpreter(self.project, table)
         self.handlers = Handlers(self.interpreter, settings.handler_bases)

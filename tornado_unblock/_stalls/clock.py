@@ -109,12 +109,6 @@ class LoopClock:
         self._remove: Optional[Callable[[], None]] = None
         self.measured_by = ""
         self._install()
-        if self.measured_by == "selector":
-            if running_loop() is loop:
-                self._begin()
-            elif loop.is_running():
-                # It may wait in the selector's own `select`, once more.
-                loop.call_soon_threadsafe(self._begin)
 
     @property
     def thread(self) -> Optional[int]:
@@ -188,9 +182,15 @@ class LoopClock:
         if hasattr(selector, "select") and hasattr(self.loop, "_thread_id"):
             try:
                 self._wrap(selector)
-                return
             except AttributeError:  # it takes no attributes
                 pass
+            else:
+                if running_loop() is self.loop:
+                    self._begin()
+                elif self.loop.is_running():
+                    # It may wait in the selector's own `select`, once more.
+                    self.loop.call_soon_threadsafe(self._begin)
+                return
         self.measured_by = "heartbeat"
         self.loop.call_soon_threadsafe(self._first_beat)
 

@@ -9,7 +9,10 @@ from pathlib import Path
 import pytest
 
 from tests.unit.scan.conftest import WriteFiles
+from tests.unit.scan.corpus_runner import CORPUS
 from tornado_unblock._scan.fix_cli import CHANGES, UNCHANGED, UNREAD, WRONG, main, write
+from tornado_unblock._scan.fixes import RULES
+from tornado_unblock._scan.source import read
 
 APP = """
 #: file app.py
@@ -153,6 +156,46 @@ def test_lines_that_moved(
     rules = ["--rule", "application", "--rule", "class"]
     assert main([str(folder), *rules]) == CHANGES
     assert "+@unblock" not in capsys.readouterr().out
+
+
+ALL_RULES = [word for name in RULES for word in ("--rule", name)]
+
+
+def test_a_rule_sees_what_the_one_before_has_made(
+    code_base: WriteFiles, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Several rules at once are the same as one after the other."""
+    old = "class Old(Base):\n    @tornado.web.asynchronous\n    def get(self):\n"
+    text = APP.replace("class Quick", f"{old}        pass\nclass Quick")
+    folder = code_base(text)
+    rules = ["--rule", "legacy", "--rule", "class", "--rule", "dual-leaves"]
+    assert main([str(folder), *rules, "--write"]) == UNCHANGED
+    at_once = (folder / "app.py").read_text()
+    assert "@unblock\nclass Slow(Base)" in at_once
+    assert "shim.legacy" in at_once
+    assert "@shim.dual\n    def read(" in (folder / "models.py").read_text()
+    code_base(text)
+    for number in range(0, len(rules), 2):
+        main([str(folder), *rules[number : number + 2], "--write"])
+    assert (folder / "app.py").read_text() == at_once
+
+
+@pytest.mark.parametrize("text", sorted(CORPUS.rglob("*.txt")), ids=lambda p: p.stem)
+def test_nothing_is_left_for_a_second_time(
+    code_base: WriteFiles, capsys: pytest.CaptureFixture[str], text: Path
+) -> None:
+    """All rules, on every code base of the corpus: it is Python, and stays as it is."""
+    folder = code_base(text.read_text())
+    parsed = [p for p in folder.rglob("*.py") if parses(p)]
+    main([str(folder), *ALL_RULES, "--write"])
+    assert [p for p in folder.rglob("*.py") if parses(p)] == parsed
+    capsys.readouterr()
+    main([str(folder), *ALL_RULES])
+    assert capsys.readouterr().out == ""
+
+
+def parses(path: Path) -> bool:
+    return read(path).problem is None
 
 
 def test_application_elsewhere(

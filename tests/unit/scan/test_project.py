@@ -8,6 +8,7 @@ import pytest
 
 from tests.unit.scan.conftest import WriteFiles
 from tornado_unblock._scan.project import Project
+from tornado_unblock._scan.source import python_files, read
 
 FILES = """
 #: file top.py
@@ -28,7 +29,7 @@ FILES = """
 def project(code_base: WriteFiles) -> Project:
     folder = code_base(FILES)
     made = Project([folder])
-    made.load([folder])
+    made.load(map(read, python_files([folder])))
     return made
 
 
@@ -90,7 +91,7 @@ def test_one_file_of_a_package(code_base: WriteFiles) -> None:
     folder = code_base(FILES)
     path = folder / "app" / "sub" / "b.py"
     project = Project([path])
-    project.load([path, Path("nowhere.py")])
+    project.load(map(read, [path, Path("nowhere.py")]))
     assert [module.name for module in project.modules] == ["app.sub.b"]
     assert [problem.kind for problem in project.problems] == ["missing"]
 
