@@ -288,10 +288,21 @@ class _Legacy:
 
     def _instance(self, node: ast.Call) -> None:
         func = node.func
-        if isinstance(func, ast.Attribute) and self.names.dotted(func) == _INSTANCE:
-            if id(func) not in self.done:
-                _, end = self.text.span(func)
-                self.text.replace(end - len("instance"), end, "current")
+        if not isinstance(func, ast.Attribute):
+            return
+        inner = func.value
+        if func.attr == "add_callback" and isinstance(inner, ast.Call):
+            if self.names.dotted(inner.func) == _INSTANCE:
+                # What other threads may call; there `current` is another one.
+                self.done.add(id(inner.func))
+                self.text.leave(
+                    node,
+                    f"{ast.unparse(func)}: on another thread it is another loop today; "
+                    f"IOLoop of {_SHIM} finds the one that runs",
+                )
+        elif self.names.dotted(func) == _INSTANCE and id(func) not in self.done:
+            _, end = self.text.span(func)
+            self.text.replace(end - len("instance"), end, "current")
 
     # --- what stays, by way of the shim --------------------------------------------
 

@@ -71,11 +71,12 @@ ENGINE = pair(
             raise gen.Return(1)
 
         def old(self, what, callback):
-            IOLoop.current().add_callback(callback, what)
+            IOLoop.instance().add_callback(callback, what)
 
     def make_app():
         return tornado.web.Application([("/", A)])
     """,
+    "IOLoop.instance().add_callback: on another thread it is another loop",
 )
 CALLBACK = pair(
     """
@@ -251,6 +252,13 @@ SMALL = {
     "instance": pair(
         "import tornado.ioloop\ntornado.ioloop.IOLoop.instance().start()\n",
         "import tornado.ioloop\ntornado.ioloop.IOLoop.current().start()\n",
+    ),
+    "an instance for other threads": pair(
+        "from tornado.ioloop import IOLoop as L\nL.instance().add_callback(f)\n"
+        "L.instance().call_later(1, f)\n",
+        "from tornado.ioloop import IOLoop as L\nL.instance().add_callback(f)\n"
+        "L.current().call_later(1, f)\n",
+        "L.instance().add_callback: on another thread it is another loop",
     ),
     "another instance": pair("from mine import IOLoop\nIOLoop.instance()\n"),
     "return_future": pair(
