@@ -74,6 +74,11 @@ TEMPLATE = Cause(
     "load it once at start, and keep compiled_template_cache on",
 )
 IMPORT = Cause("import", "an import", "import it at start")
+THREAD_START = Cause(
+    "thread-start",
+    "the start of a thread, which did not come to run",
+    "the machine has more to do than it can: give it less, or more processors",
+)
 COMPUTING = Cause(
     "cpu",
     "computation",
@@ -289,6 +294,8 @@ def _special(sample: Sample, inner: list[tuple[str, str]]) -> Cause:
         return DNS
     if any(name in _TLS_FUNCTIONS for _, name in inner):
         return TLS
+    if ("threading", "start") in inner:
+        return THREAD_START
     for (package, name), step in zip(inner, inner_steps(sample)):
         file, functions = _COMPILERS.get(package, ("", frozenset()))
         if name in functions and step.file.endswith(file):
@@ -307,7 +314,7 @@ def _logs(file: str, name: str) -> bool:
 
 def advice_for(sample: Sample, cause: Cause, home: str = "") -> str:
     """Return what to do about it."""
-    if cause in (GC, LOGGING, IMPORT, TEMPLATE, MANY):
+    if cause in (GC, LOGGING, IMPORT, TEMPLATE, THREAD_START, MANY):
         return cause.advice
     if cause.computes:
         return COMPUTING.advice

@@ -35,6 +35,7 @@ from tornado_unblock._stalls.frames import Sample
         ([library("subprocess")], "subprocess"),
         ([library("threading", "wait")], "lock"),
         ([library("concurrent"), library("threading", "wait")], "future"),
+        ([library("threading", "start"), library("threading", "wait")], "thread-start"),
         ([library("re", "match")], "regex"),
         ([library("json")], "parsing"),
         ([library("smtplib"), library("socket")], "mail"),
@@ -114,6 +115,10 @@ def served(*steps: object, called: tuple[str, ...] = ()) -> Sample:
         (
             served(step(OWN), library("paramiko")),
             "put @unblock on class Orders",
+        ),
+        (
+            served(step(OWN), library("threading", "start")),
+            "the machine has more to do than it can: give it less, or more processors",
         ),
         (
             served(step(OWN, coroutine=True), library("pymysql")),

@@ -292,7 +292,15 @@ def test_unblocked_handlers_do_not_stall(make_server, watch, block):
             entered.set()
             block.wait()
 
-    server = make_server(("/", Free))
+    class Warm(RequestHandler):
+        @tornado_unblock.unblock
+        def get(self) -> None:
+            self.write("its worker runs")
+
+    server = make_server(("/", Free), ("/warm", Warm))
+    server.send("/warm").recv(
+        65536
+    )  # on a busy machine a thread may take long to start
     watch()
     client = server.send("/")
     assert entered.wait(WAIT)
