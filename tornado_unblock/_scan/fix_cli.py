@@ -50,13 +50,15 @@ class Change:
         self.source = self.changed = source
         self.left: list[tuple[str, Left]] = []
 
-    def use(self, name: str, facts: Facts) -> None:
-        """Use one more rule."""
+    def use(self, name: str, facts: Facts) -> bool:
+        """Use one more rule; return whether it has changed the text."""
         before = self.changed.text
         result = RULES[name](before, facts)
         self.left += [(name, left) for left in result.left]
-        if result.text != before:
-            self.changed = parse(self.source.path, result.text)
+        if result.text == before:
+            return False
+        self.changed = parse(self.source.path, result.text)
+        return True
 
     @property
     def diff(self) -> str:
@@ -79,12 +81,18 @@ def _fix(options: Any) -> int:
     changes = [Change(read(path)) for path in python_files(options.paths)]
     failed = changed = False
     stays: Sequence[str] = ()
+    readable = [one for one in changes if one.source.problem is None]
+    facts: Optional[dict[str, Facts]] = None
     for name in names:
-        # Anew for each: the rule before it has moved lines, and what runs where.
-        facts, stays = _facts(options, name, [one.changed for one in changes])
-        for one in changes:
-            if one.source.problem is None:
-                one.use(name, facts.get(str(one.source.path), Facts()))
+        # Anew where a rule has moved lines, and what runs where; `legacy` asks nothing.
+        if facts is None and name != "legacy":
+            facts, stays = _facts(options, [one.changed for one in changes])
+        used = [
+            one.use(name, (facts or {}).get(str(one.source.path), Facts()))
+            for one in readable
+        ]
+        if any(used):
+            facts = None
     for one in changes:
         path = one.source.path
         if one.source.problem is not None:
@@ -143,11 +151,9 @@ def _encoding(data: bytes) -> str:
 
 
 def _facts(
-    options: Any, name: str, sources: Sequence[Source]
+    options: Any, sources: Sequence[Source]
 ) -> tuple[dict[str, Facts], Sequence[str]]:
-    """Scan, if the rule needs it; return facts by file, and coroutines that block."""
-    if name == "legacy":
-        return {}, ()
+    """Scan; return facts by file, and coroutines that block."""
     first = options.paths[0]
     settings = read_settings(first if first.is_dir() else first.parent)
     with room():
