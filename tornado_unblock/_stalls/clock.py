@@ -149,13 +149,14 @@ class LoopClock:
         self.baseline = None
         self.counts = counts
 
-    def _counts_of_run(self) -> Optional[ThreadCounts]:
+    def counts_of(self, thread: Optional[int]) -> Optional[ThreadCounts]:
+        """Return its counts, if they are those of ``thread``; any thread."""
         counts = self.counts
-        return counts if counts is not None and counts.thread == self.run else None
+        return counts if counts is not None and counts.thread == thread else None
 
     def _read_baseline(self) -> None:
         self._is_baseline_wanted = False
-        counts = self._counts_of_run()
+        counts = self.counts_of(self.run)
         self.baseline = None if counts is None else counts.read(*self.lateness)
 
     def after_fork(self) -> None:
@@ -276,7 +277,7 @@ class LoopClock:
         # A handler is made in one turn, and begins to run in the next.
         since = time.time() - (now() - (self.previous or began))
         owner = self._latest_owner(since)
-        before = self.baseline if self._counts_of_run() is not None else None
+        before = self.baseline if self.counts_of(self.run) is not None else None
         self.ended.append(LongTurn(began, ended, collecting, owner, before))
         self._wake()
 

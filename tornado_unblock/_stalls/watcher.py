@@ -135,16 +135,11 @@ class _Watched:
         self.stalled = self.starved = 0.0
         self.stalls = 0
 
-    def knows(self, thread: Optional[int]) -> bool:
-        """Whether it has the counts of ``thread``."""
-        counts = self.clock.counts
-        return counts is not None and counts.thread == thread
-
     def read(self, stood: float, kept: float = 0.0) -> Optional[Reading]:
         """Read what the system has counted of its thread."""
         thread = self.clock.thread
         # If nobody runs the loop now, its last thread may be there.
-        if thread is not None and not self.knows(thread):
+        if thread is not None and self.clock.counts_of(thread) is None:
             found = next((t for t in threading.enumerate() if t.ident == thread), None)
             self.clock.name = found.name if found is not None else "?"
             native = found.native_id if found is not None else None
@@ -156,7 +151,7 @@ class _Watched:
     def note_rest(self, own: OwnCounts) -> bool:
         """Note that nothing is the matter; False if counts have to be read for that."""
         clock = self.clock
-        if not self.knows(clock.thread):
+        if clock.counts_of(clock.thread) is None:
             return False
         if clock.started:
             clock.ask_for_baseline()
