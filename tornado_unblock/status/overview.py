@@ -31,6 +31,7 @@ from tornado_unblock.status.tables import (
     stalled_alarm,
     time_cell,
     waiting_alarm,
+    waits_long,
 )
 
 _COLUMNS = (
@@ -82,12 +83,8 @@ def _alarms(one: Process) -> Iterable[Alarm]:
         alarm = stalled_alarm(stalled)
         title = f"Process {one.process}: {alarm.title}"
         yield dataclasses.replace(alarm, title=title, href=href)
-    waits = waiting_alarm(
-        one.waiting, one.oldest_waiter, one.borrowed_tokens, one.total_tokens
-    )
-    if waits is not None:
-        title = f"Process {one.process}: {waits.title}"
-        yield dataclasses.replace(waits, title=title, href=href)
+    if waits_long(one):
+        yield waiting_alarm(f"Process {one.process}", one, href=href)
 
 
 def silent_alarm(process: int, silent: Optional[float]) -> Alarm:

@@ -8,7 +8,7 @@ from __future__ import annotations
 import dataclasses
 import os
 from collections.abc import Iterable, Mapping
-from typing import Any, Optional
+from typing import Any, Optional, Protocol
 
 from tornado_unblock.status.history import History, Series
 from tornado_unblock.status.snapshot import (
@@ -179,8 +179,13 @@ def chart(series: Series, label: str, top: float = 0.0) -> Optional[Chart]:
 
 def alarms(snapshot: Snapshot) -> tuple[Alarm, ...]:
     """Return what stands at the head of the page."""
-    waiting = (_waiting(one, snapshot.abandoned) for one in snapshot.executors)
-    waits = [alarm for alarm in waiting if alarm is not None]
+    waits = [
+        waiting_alarm(
+            one.name, one, sum(b.executor == one.name for b in snapshot.abandoned)
+        )
+        for one in snapshot.executors
+        if waits_long(one)
+    ]
     if snapshot.stalled:
         return (*map(stalled_alarm, snapshot.stalled), *waits)
     return (*waits, _of_loops_that_answer(snapshot))
@@ -201,30 +206,50 @@ def _of_loops_that_answer(snapshot: Snapshot) -> Alarm:
     return Alarm("fine", which)
 
 
-def _waiting(one: Executor, abandoned: Iterable[Body]) -> Optional[Alarm]:
-    alarm = waiting_alarm(
-        one.waiting, one.oldest_waiter, one.borrowed_tokens, one.total_tokens
-    )
-    if alarm is None:
-        return None
-    lost = sum(body.executor == one.name for body in abandoned)
-    text = f"{alarm.text[:-1]}, {lost} with abandoned bodies." if lost else alarm.text
-    return dataclasses.replace(
-        alarm, title=f"{one.name}: {alarm.title}", text=text, href="#bodies"
-    )
+class Workers(Protocol):
+    """Workers, and who waits for one: of an executor, or of a process."""
+
+    @property
+    def waiting(self) -> int:
+        """How many requests do."""
+
+    @property
+    def oldest_waiter(self) -> Optional[float]:
+        """For how long the first of them does, in seconds."""
+
+    @property
+    def borrowed_tokens(self) -> int:
+        """Workers that are busy."""
+
+    @property
+    def total_tokens(self) -> int:
+        """Workers there may be."""
+
+
+def waits_long(one: Workers) -> bool:
+    """Whether somebody has waited for so long that it is said."""
+    return (one.oldest_waiter or 0.0) >= LONG
 
 
 def waiting_alarm(
-    waiting: int, oldest: Optional[float], busy: int, workers: int
-) -> Optional[Alarm]:
-    """Return what to say of requests that wait for a worker; None if it is not long."""
-    if (oldest or 0.0) < LONG:
-        return None
-    who = "1 request waits" if waiting == 1 else f"{waiting} requests wait"
+    whose: str, one: Workers, lost: int = 0, href: str = "#bodies"
+) -> Alarm:
+    """Return what to say of requests that wait for a worker.
+
+    Args:
+        whose: The executor, or the process.
+        one: Its workers.
+        lost: How many of them are with abandoned bodies.
+        href: Where there is more.
+    """
+    who = "1 request waits" if one.waiting == 1 else f"{one.waiting} requests wait"
+    busy = f"{one.borrowed_tokens} of {one.total_tokens} workers busy"
     return Alarm(
         "waiting",
-        f"{who} for a worker, the oldest for {seconds(oldest or 0.0)}",
-        text=f"{busy} of {workers} workers busy.",
+        f"{whose}: {who} for a worker, the oldest for "
+        f"{seconds(one.oldest_waiter or 0.0)}",
+        text=f"{busy}, {lost} with abandoned bodies." if lost else f"{busy}.",
+        href=href,
     )
 
 
