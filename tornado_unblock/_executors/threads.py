@@ -5,8 +5,7 @@ workers start on demand; the one that went idle last is reused first.
 
 Workers are woken one at a time, each by the one before it. Short jobs are then all
 done by the first few, where waking one for each job would set them all fighting for
-the interpreter; a job that blocks lets the next worker run at once. A job known to
-block has a worker woken for it alone: it is to begin before the loop thread rests.
+the interpreter; a job that blocks lets the next worker run at once.
 
 # Threads: any thread may submit; state is guarded by `_lock`.
 # Guarantees:
@@ -73,13 +72,12 @@ class WorkerExecutor(concurrent.futures.ThreadPoolExecutor):
         self._waking = False
         self._closed = False
 
-    def put(self, job: Job, *, wake: bool = True, alone: bool = False) -> None:
+    def put(self, job: Job, *, wake: bool = True) -> None:
         """Run ``job`` on a worker; any thread.
 
         Args:
             job: Of no arguments; what it raises is logged.
             wake: Whether to wake a worker for it; if not, call `wake` soon.
-            alone: Whether to wake one for just this, though another is waking.
 
         Raises:
             RuntimeError: The executor is shut down, or the system refuses a
@@ -90,7 +88,7 @@ class WorkerExecutor(concurrent.futures.ThreadPoolExecutor):
                 raise RuntimeError(f"executor {self.name!r} is shut down")
             self._jobs.append(job)
             # The first worker is started at once, to learn whether it can be.
-            if alone or (not self._waking and (wake or not self._workers)):
+            if not self._waking and (wake or not self._workers):
                 try:
                     self._wake_one()
                 except RuntimeError:

@@ -18,13 +18,6 @@ REASONS = ("full", "queue_timeout", "shutdown", "no_thread", "client_gone", "can
 """Why a request that asked for a worker got none."""
 
 
-# From so many seconds on, a body is one that waits for something: a thread may hold
-# the interpreter for as long (`sys.getswitchinterval`).
-_LONG = 0.005
-# What the latest body counts for in the average of late.
-_LATEST = 0.1
-
-
 class Times:
     """A histogram of seconds that is being filled."""
 
@@ -47,7 +40,6 @@ class Counts:
         "abandoned",
         "completed",
         "failed",
-        "of_late",
         "queue_time",
         "rejected",
         "run_time",
@@ -59,8 +51,6 @@ class Counts:
         self.failed = 0
         self.abandoned = 0
         self.timed_out = 0
-        # Seconds that a body takes, an average in which the latest count most.
-        self.of_late = 0.0
         self.rejected: collections.Counter[str] = collections.Counter()
         self.queue_time = Times()
         self.run_time = Times()
@@ -75,11 +65,6 @@ class Counts:
         times = self.run_time
         times.counts[bisect_left(BOUNDS, ran)] += 1
         times.seconds += ran
-        self.of_late += _LATEST * (ran - self.of_late)
-
-    def takes_long(self) -> bool:
-        """Whether its bodies are of the kind that wait for something."""
-        return self.of_late > _LONG
 
     def merge(self, other: Counts) -> None:
         """Add what ``other`` holds."""

@@ -337,9 +337,9 @@ class Offload(Lease):
                 remote.send(self)
         elif self.reserved_worker is not None:
             return executor.put_on(self.reserved_worker, self.run, self._run_late)
-        elif self.owner is None or self.endpoint.takes_long():
+        elif self.owner is None:
             # It starts at once, whatever this thread does next.
-            executor.put(self.run, alone=self.endpoint.takes_long())
+            executor.put(self.run)
         else:
             # Later: a worker that wakes now would contend with this thread.
             executor.put(self.run, wake=False)

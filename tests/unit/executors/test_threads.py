@@ -107,17 +107,6 @@ def test_last_idle_worker_is_reused_first(make):
         assert thread is gates[-1].thread
 
 
-def test_a_job_that_has_a_worker_woken_for_it_alone(make):
-    """It does not wait for one that was woken for others and has not come yet."""
-    executor, gate = make(2), Gate()
-    executor.submit(int).result(WAIT)
-    wait_idle(executor)
-    executor._waking = True  # as when a woken worker waits for the interpreter
-    executor.put(gate, alone=True)
-    assert gate.wait()
-    gate.open.set()
-
-
 def test_idle_workers_end(make):
     """A worker that has idled long enough is gone; the next job gets a new one."""
     executor = make(2, idle_seconds=0.001)

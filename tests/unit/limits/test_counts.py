@@ -34,19 +34,6 @@ def test_histogram():
     assert sorted(reached) == list(reached)
 
 
-def test_what_takes_long_of_late():
-    """What has become slow is told soon, and what was slow is forgotten."""
-    tally = Counts()
-    for _ in range(1000):
-        tally.count(0.0, 0.0001)
-    assert not tally.takes_long()
-    tally.count(0.0, 0.1)
-    assert tally.takes_long()
-    for _ in range(100):
-        tally.count(0.0, 0.0001)
-    assert not tally.takes_long()
-
-
 def test_bodies_are_counted():
     """Each in the bucket that it fits, its seconds added up."""
     counted = Counts()

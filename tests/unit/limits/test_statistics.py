@@ -24,9 +24,6 @@ from tornado_unblock import (
     testing,
     unblock,
 )
-from tornado_unblock._executors.threads import WorkerExecutor
-from tornado_unblock._limits.placement import limiters
-from tornado_unblock._loop.portal import current_portal
 
 
 def body(gate: threading.Event) -> None:
@@ -269,28 +266,3 @@ def test_forked_child_counts_for_itself(child_env, tmp_path):
         capture_output=True,
     )
     assert done.stdout == b"0 1\n"
-
-
-def test_each_slow_body_has_a_worker_at_once(make_server, monkeypatch):
-    """Where bodies take long, the next one does not wait for the turn's end."""
-    asked: list[bool] = []
-    own = WorkerExecutor.put
-
-    def put(self: Any, job: Any, *, wake: bool = True, alone: bool = False) -> None:
-        asked.append(alone)
-        own(self, job, wake=wake, alone=alone)
-
-    class Handler(RequestHandler):
-        @unblock
-        def get(self) -> None:
-            pass
-
-    server = make_server(("/", Handler))
-    assert server.get("/").status == 200
-    (limiter,) = server.call(lambda: limiters(current_portal()))
-    (endpoint,) = limiter.endpoints.values()
-    monkeypatch.setattr(WorkerExecutor, "put", put)
-    for seconds in (0.0, 1.0):
-        endpoint.of_late = seconds
-        assert server.get("/").status == 200
-    assert asked == [False, True]
