@@ -105,8 +105,10 @@ class _RedisBroker(RedisBroker):
         init: Any = super().__init__
         init(client=records.client, **kwargs)
         self._consumed: set[str] = set()
-        self._records, self._new = records, threading.local()
-        self._script = self.scripts["dispatch"]
+        self._new = threading.local()
+        self._script = dispatch = self.scripts["dispatch"]
+        text: Any = dispatch.script  # bytes, as dramatiq has read them
+        self._with_record = records.with_record(text.decode())
         self.scripts["dispatch"] = self._call
 
     def enqueue_new(self, message: Any, record: dict[str, Any], **kwargs: Any) -> None:
@@ -121,7 +123,7 @@ class _RedisBroker(RedisBroker):
         record = getattr(self._new, "record", None)
         if record is None or args[0] != "enqueue":
             return self._script(keys=keys, args=args)
-        return self._records.asked_for_with(record, self._script, keys, args)
+        return self._with_record(record, keys, args)
 
     def consume(self, queue_name: str, prefetch: int = 1, timeout: int = 5000) -> Any:
         """Begin to fetch, or do so again."""

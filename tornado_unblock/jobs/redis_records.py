@@ -266,6 +266,20 @@ end
 return do_[command](unpack(ARGV, 3))
 """
 
+# Each finds its own keys and values under the names that it asks for.
+_BOTH = """
+local function other(KEYS, ARGV)
+%s
+end
+local function record(KEYS, ARGV)
+%s
+end
+local count = tonumber(ARGV[1])
+local answer = other({KEYS[1]}, {unpack(ARGV, 2, count + 1)})
+record({KEYS[2]}, {unpack(ARGV, count + 2)})
+return answer
+"""
+
 
 class Records:
     """The records of the jobs of one application.
@@ -312,24 +326,25 @@ class Records:
                 keys=[self._prefix], args=[command, repr(time.time()), *values]
             )
 
-    def asked_for_with(
-        self, record: dict[str, Any], script: Any, keys: list[str], values: list[Any]
-    ) -> Any:
-        """Do the same and call a script of somebody else's, at once; return its answer.
+    def with_record(self, other: str) -> Callable[..., Any]:
+        """Return a script that does what ``other`` does, and writes down a job.
 
-        Where Redis has forgotten the scripts, both are called again: neither minds.
+        It is one command, so both or neither; and each command is dear to its caller.
+
+        Args:
+            other: The text of a script of one key.
+
+        Returns:
+            Called with a record, and the key and the values of ``other``: returns
+            what that returns.
         """
-        ask = ["ask", repr(time.time()), json.dumps(record)]
-        for _ in range(2):
-            both = self.client.pipeline(transaction=True)
-            both.evalsha(script.sha, len(keys), *keys, *values)
-            both.evalsha(self._script.sha, 1, self._prefix, *ask)
-            try:
-                return both.execute()[0]
-            except redis.exceptions.NoScriptError:
-                for each in (script, self._script):
-                    self.client.script_load(each.script)
-        raise JobStoreError(f"jobs in {self.place}: Redis forgets its scripts")
+        both = self.client.register_script(_BOTH % (other, _SCRIPT))
+
+        def call(record: dict[str, Any], keys: list[str], values: list[Any]) -> Any:
+            ask = ["ask", repr(time.time()), json.dumps(record)]
+            return both(keys=[*keys, self._prefix], args=[len(values), *values, *ask])
+
+        return call
 
     def newer(self) -> Optional[str]:
         """Return what is wrong if a newer version has written here; else None.
