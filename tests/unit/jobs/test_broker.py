@@ -439,9 +439,10 @@ def test_scripts_that_are_always_forgotten(app, monkeypatch):
     if store.on_rabbitmq:
         return
     store.ping()
-    monkeypatch.setattr(store.records.client, "script_load", lambda text: None)
-    monkeypatch.setattr(store.records._script, "sha", "0" * 40)
-    with pytest.raises(JobStoreError, match="forgets its scripts"):
+    client = store.records.client
+    monkeypatch.setattr(client, "script_load", lambda text: "0" * 40)
+    client.script_flush()
+    with pytest.raises(JobStoreError, match="NoScriptError"):
         ask(app, "f")
 
 
