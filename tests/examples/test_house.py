@@ -1,8 +1,11 @@
-"""Who may import whom: examples stand alone, and the harness knows none of them."""
+"""Who may import what: examples stand alone, and what they import is installed."""
 
 from __future__ import annotations
 
 import ast
+import configparser
+import re
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -60,3 +63,41 @@ def test_the_harness_knows_nobody(path: Path) -> None:
     own = ("benchmarks.harness.", "benchmarks.harness")
     ours = [name for name in imported(path) if name.startswith(("examples", "bench"))]
     assert [name for name in ours if not name.startswith(own)] == []
+
+
+# What of the library needs the extra of its own name.
+WITH_EXTRA = {"jobs", "opentelemetry", "prometheus", "shim"}
+NAMES = {"psycopg2": "psycopg2-binary"}
+
+
+def installed(extra: str) -> tuple[set[str], set[str]]:
+    """Return all extras that one brings, itself included, and the distributions."""
+    parser = configparser.ConfigParser()
+    parser.read(ROOT / "setup.cfg", encoding="utf-8")
+    known = parser["options.extras_require"]
+    names, found, left = {extra}, set(), [extra]
+    while left:
+        for line in known[left.pop()].split():
+            name, _, own = line.rstrip("]").partition("[")
+            if name == "tornado-unblock":
+                left += set(own.split(",")) - names
+                names |= set(own.split(","))
+            else:
+                found.add(re.split("[<>=;]", name)[0])
+    return names, found
+
+
+@pytest.mark.skipif(sys.version_info < (3, 10), reason="it does not list its modules")
+def test_what_is_imported_is_installed() -> None:
+    """By the extra `examples`: the stories run in the same environment."""
+    names, found = installed("examples")
+    folders = ("examples", "benchmarks/stories", "benchmarks/harness")
+    files = [path for folder in folders for path in (ROOT / folder).rglob("*.py")]
+    wanted = {name for path in files for name in imported(path)}
+    own = {"benchmarks", "examples", "tornado_unblock", "tornado"}
+    others = {name.split(".")[0] for name in wanted} - own - sys.stdlib_module_names
+    assert {NAMES.get(name, name) for name in others} - found == set()
+    parts = {
+        name.split(".")[1] for name in wanted if name.startswith("tornado_unblock.")
+    }
+    assert (parts & WITH_EXTRA) - names == set()
