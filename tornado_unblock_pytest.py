@@ -110,8 +110,12 @@ def _checker(item: pytest.Item) -> Optional[NoStalls]:
 
     options: dict[str, Any] = dict(marker.kwargs) if marker is not None else {}
     patterns = [*config.getoption("--allow-stalls"), *config.getini("allow_stalls")]
-    patterns += [*options.pop("allow", ()), *(p for a in allowed for p in a.args)]
-    threshold = options.pop("threshold", None) or _threshold(config)
+    own, threshold = options.pop("allow", ()), options.pop("threshold", None)
+    if not isinstance(own, (list, tuple, set, frozenset)):
+        raise pytest.UsageError(f"no_stalls: allow is a list of patterns, not {own!r}")
+    patterns += [*own, *(pattern for each in allowed for pattern in each.args)]
+    if threshold is None:
+        threshold = _threshold(config)
     if options or (marker is not None and marker.args):
         raise pytest.UsageError(f"no_stalls takes threshold= and allow=: {marker!r}")
     checker = NoStalls(threshold, allow=patterns)

@@ -151,6 +151,9 @@ def test_fails_anyway():
     ("text", "options", "ini", "said"),
     [
         ("@pytest.mark.no_stalls(limit=1)", [], "", "no_stalls takes threshold="),
+        ("@pytest.mark.no_stalls(allow='*.py')", [], "", "a list of patterns"),
+        ("@pytest.mark.no_stalls(allow=None)", [], "", "a list of patterns"),
+        ("@pytest.mark.no_stalls(threshold=0)", [], "", "more than 0"),
         ("", ["--no-stalls"], "stall_threshold = soon", "is a number of seconds"),
         ("", ["--no-stalls", "--stall-threshold=0"], "", "more than 0"),
     ],

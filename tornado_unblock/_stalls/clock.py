@@ -135,6 +135,12 @@ class LoopClock:
         if began and now() - began >= self.threshold:
             self._tell(began, now())
 
+    def end_run(self) -> None:
+        """Have the turn end here in which the loop was stopped; its thread."""
+        began, self.started = self.started, 0.0
+        if began and self.measured_by == "selector" and not self._removed:
+            self._end(began, now())
+
     def ask_for_baseline(self) -> None:
         """Have the loop's thread read its counts when its turn ends; the watcher.
 
@@ -241,10 +247,19 @@ class LoopClock:
 
         Or there was none.
         """
-        began, run = self.started, self.loop._thread_id  # type: ignore[attr-defined]
+        # Nobody is to see what is done here.
+        began, self.started = self.started, 0.0
+        run = self.loop._thread_id  # type: ignore[attr-defined]
         if not began or self.run is not run or self._removed:
             self.run = run
             return
+        self._end(began, ended)
+        if self._is_baseline_wanted:
+            self._read_baseline()
+        self.bound = min(self.longest, self.threshold)
+        self.previous = began
+
+    def _end(self, began: float, ended: float) -> None:
         turn = ended - began
         self.turns += 1
         self.busy += turn
@@ -252,10 +267,6 @@ class LoopClock:
         self.longest = max(self.longest, turn)
         if turn >= self.threshold:
             self._tell(began, ended)
-        if self._is_baseline_wanted:
-            self._read_baseline()
-        self.bound = min(self.longest, self.threshold)
-        self.previous = began
 
     def _begin(self) -> None:
         """Measure the turn that is under way."""

@@ -21,6 +21,9 @@ import threading
 import time
 from typing import NamedTuple, Optional
 
+# Taken here: a test may have put others into `time`.
+now, process_time = time.perf_counter, time.process_time
+
 # So late a timer is in any case, in seconds.
 _UNUSUAL = 0.01
 # The watcher is on time if it is later by no more than this, in seconds; so often in a
@@ -89,7 +92,7 @@ class ThreadCounts:
     def read(self, stood: float, kept: float = 0.0) -> Reading:
         """Return the counts as they are now, with what the watcher says of itself."""
         # First: another thread may take the interpreter while the file is read.
-        at, process = time.perf_counter(), time.process_time()
+        at, process = now(), process_time()
         numbers = [int(number) for number in _read(self._file).split()]
         if any(numbers):
             computed, queued, waits = numbers[0] / 1e9, numbers[1] / 1e9, numbers[2]
@@ -159,7 +162,7 @@ class OwnCounts:
 
     def begin(self) -> None:
         """Call before the sleep."""
-        self._sleeps_at = time.perf_counter()
+        self._sleeps_at = now()
 
     def end(self, seconds: float, *, exact: bool = True) -> None:
         """Call after a sleep that was to take ``seconds``, unless it was cut short.
@@ -170,7 +173,7 @@ class OwnCounts:
                 what is less than unusual passes unread: a busy loop has the interpreter
                 for `sys.getswitchinterval()`, and to read is to give it up once more.
         """
-        late = time.perf_counter() - self._sleeps_at - seconds
+        late = now() - self._sleeps_at - seconds
         self._sleeps += 1
         unusual = _PUNCTUAL if exact else _UNUSUAL
         if late <= unusual and self._sleeps <= _UNREAD:

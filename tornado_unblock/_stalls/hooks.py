@@ -17,7 +17,7 @@ from tornado.platform.asyncio import BaseAsyncIOLoop
 
 from tornado_unblock._loop.fork import Step, at_fork
 from tornado_unblock._loop.lease import running_loop
-from tornado_unblock._stalls.clock import leave_collector, watch_collector
+from tornado_unblock._stalls.clock import clocks, leave_collector, watch_collector
 from tornado_unblock._stalls.owner import mark_requests, stop_marking
 
 
@@ -93,7 +93,12 @@ def _set_run_forever(method: Any) -> None:
 def _run_forever(self: asyncio.BaseEventLoop) -> None:
     # A loop of asyncio's own, of which Tornado may not know yet.
     _tell(self)
-    _own_run_forever(self)
+    try:
+        _own_run_forever(self)
+    finally:
+        for clock in list(clocks):
+            if clock.loop is self:
+                clock.end_run()
 
 
 def _known_loops() -> list[asyncio.AbstractEventLoop]:

@@ -16,7 +16,6 @@ import contextlib
 import math
 import os
 import threading
-import time
 from typing import Any, Callable, NamedTuple, Optional, TypeVar, Union
 
 from tornado_unblock._errors import ConfigurationError
@@ -162,7 +161,7 @@ class _Watched:
         if self.before is None or self.turns != clock.turns:
             return False
         # It has not turned since: its thread has done nothing.
-        at, process = now(), time.process_time()
+        at, process = now(), evidence.process_time()
         self.before = self.before._replace(
             at=at, process=process, stood=own.stood, kept=own.kept
         )
@@ -369,18 +368,18 @@ class Watcher:
         dumps = (self._safely(held.rearm) if held is not None else None) or {}
         for one in watched:
             self._safely(self._look, one, own, samples, dumps)
-            if one.clock.loop.is_closed():
+            if one.clock.loop.is_closed() and not one.clock.ended:
                 self._forget(one)
 
     def _safely(self, fn: Callable[..., _Result], *args: Any) -> Optional[_Result]:
-        """Call ``fn``; what it raises is logged, once."""
+        """Call ``fn``; what it raises is logged, once: a log handler may raise all."""
         try:
             return fn(*args)
-        except Exception:
+        except BaseException:
             if not self._failed:
                 self._failed = True
                 # What is logged to may be what has failed.
-                with contextlib.suppress(Exception):
+                with contextlib.suppress(BaseException):
                     logger.error(
                         "Watching for stalls failed; it goes on", exc_info=True
                     )

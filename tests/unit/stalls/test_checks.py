@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import threading
+import time
 from collections.abc import Iterator
 from typing import Any, Callable
 
@@ -180,3 +181,45 @@ _OF_STALL = {
     *("orders.py", "orders.py:7", "orders.py:load"),
     *("*.py:load", "Orders.get", "Orders.*"),
 }
+
+
+def _stop(loop: asyncio.AbstractEventLoop) -> None:
+    loop.stop()
+
+
+def _exit(loop: asyncio.AbstractEventLoop) -> None:
+    raise SystemExit
+
+
+@pytest.mark.parametrize("end", [_stop, _exit])
+def test_the_turn_in_which_the_loop_ends(end: Callable[[Any], None]) -> None:
+    """It is told of, as `AsyncTestCase.stop` in a handler that blocks has it."""
+    found, loop = Watched(0.05), asyncio.new_event_loop()
+
+    def stall() -> None:
+        assert found.warned.wait(WAIT)
+        end(loop)
+
+    loop.call_soon(stall)
+    with pytest.raises(StallError, match=r"in (.*[.])?stall: assert found[.]warned"):
+        with found, contextlib.suppress(SystemExit):
+            loop.run_forever()
+    loop.close()
+    assert [stall.over for stall in found.stalls] == [True]
+
+
+def test_a_clock_of_the_tests_own(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What a test puts into `time` is for the program, and not for the watch."""
+    found, loop = Watched(0.05), asyncio.new_event_loop()
+    for name in ("perf_counter", "process_time"):
+        monkeypatch.setattr(time, name, lambda: 0.0)
+
+    def stall() -> None:
+        assert found.warned.wait(WAIT)
+        loop.stop()
+
+    loop.call_soon(stall)
+    with pytest.raises(StallError):
+        with found:
+            loop.run_forever()
+    loop.close()

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import sys
 import threading
-import types
 from pathlib import Path
 from typing import Any
 
@@ -142,8 +141,7 @@ def _own(*readings: Reading) -> OwnCounts:
 def _sleep(monkeypatch: pytest.MonkeyPatch, own: OwnCounts, ended: float) -> None:
     """Have it sleep for 25 ms, from 0 until ``ended``."""
     own._sleeps_at = 0.0
-    clock = types.SimpleNamespace(perf_counter=lambda: ended)
-    monkeypatch.setattr(evidence, "time", clock)
+    monkeypatch.setattr(evidence, "now", lambda: ended)
     own.end(0.025)
 
 

@@ -378,6 +378,17 @@ def test_loops_that_are_closed(told: Told) -> None:
     told.watcher._forget(told.one)
 
 
+def test_a_loop_that_is_closed_after_a_stall(told: Told) -> None:
+    """It is forgotten when its last stall was told."""
+    told.one.clock.ended.append(LongTurn(1.0, 2.0, 0.0, None))
+    told.loop.close()
+    for at, left in ((1.5, 1), (2.5, 0)):  # counts older than its end, and then not
+        told.one.read = lambda *_: IDLE._replace(at=at)  # noqa: B023 - called at once
+        told.watcher._look_at_all({}, PUNCTUAL)
+        assert len(told.watcher.statistics()) == left
+    assert [stall.seconds for stall in told.stalls] == [1.0]
+
+
 def test_no_loops_after_the_end(told: Told) -> None:
     """A watcher that has ended takes no more."""
     told.watcher.adopt(told.loop)  # known already
@@ -403,11 +414,14 @@ def test_what_fails_in_it(
     told.watcher._look_at_all({}, PUNCTUAL)
 
 
-def test_logs_that_fail(told: Told, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("error", [ZeroDivisionError, SystemExit])
+def test_logs_that_fail(
+    told: Told, monkeypatch: pytest.MonkeyPatch, error: type[BaseException]
+) -> None:
     """An error of what is logged to does not end the watch either."""
 
     def fail(*args: Any, **kwargs: Any) -> None:
-        raise ZeroDivisionError
+        raise error
 
     monkeypatch.setattr(module.logger, "error", fail)
     assert told.watcher._safely(fail) is None
