@@ -9,6 +9,8 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
+from tornado_unblock._executors.functions import is_async
+from tornado_unblock._handlers.methods import TABLE, Result
 from tornado_unblock._stalls.frames import (
     Sample,
     Step,
@@ -16,6 +18,7 @@ from tornado_unblock._stalls.frames import (
     module_kind,
     package_of,
 )
+from tornado_unblock._stalls.owner import Owner
 
 
 class Cause(NamedTuple):
@@ -173,9 +176,7 @@ _BY_PACKAGE = (
     Cause(
         "file",
         "a file",
-        packages=_set(
-            "pathlib shutil glob zipfile tarfile tempfile fileinput gzip bz2 lzma"
-        ),
+        packages=_set("pathlib shutil glob zipfile tarfile tempfile fileinput"),
         calls=(
             *("_io.", "io.", "builtins.open", "posix.", "nt.", "os.", "pathlib."),
             *("shutil.", "mmap.", "builtins.print"),
@@ -204,8 +205,21 @@ _BY_PACKAGE = (
     Cause(
         "cpu",
         "computation",
-        packages=_set("numpy pandas PIL cv2 bcrypt argon2 scipy sklearn"),
-        calls=("zlib.", "_hashlib.", "hashlib.", "_bcrypt.", "builtins.s", "numpy."),
+        packages=_set(
+            "numpy pandas PIL cv2 bcrypt argon2 scipy sklearn gzip bz2 lzma zlib "
+            "compression"
+        ),
+        calls=(
+            "zlib.",
+            "_bz2.",
+            "_lzma.",
+            "_zstd.",
+            "_hashlib.",
+            "hashlib.",
+            "_bcrypt.",
+            "builtins.s",
+            "numpy.",
+        ),
         computes=True,
     ),
     Cause(
@@ -235,6 +249,9 @@ _TLS_FUNCTIONS = _set(
     "create_default_context _do_ssl_handshake set_default_verify_paths _load_windows_"
     "store_certs ssl_wrap_socket"
 )
+_METHODS = {method.name: method for method in TABLE}
+# Tornado calls them on the loop thread, whatever is unblocked.
+_NEVER_MOVED = _set("__init__ initialize set_default_headers on_connection_close")
 _COMPILERS = {
     "tornado": ("template.py", _set("_parse __init__ _generate_python load")),
     "jinja2": ("", _set("compile _parse _generate _tokenize tokeniter parse generate")),
@@ -321,12 +338,36 @@ def advice_for(sample: Sample, cause: Cause, home: str = "") -> str:
     facade = _facade(sample, home)
     if sample.owner is None or not sample.serving:
         return _unserved(facade, cause)
-    cls = sample.owner.handler_class.__qualname__
-    if _in_coroutine(sample, home):
+    own = next((s for s in sample.steps[sample.begins :] if is_own(s, home)), None)
+    if own is not None and own.coroutine:
         first = "await run_in_executor(fn, ...) around what blocks"
         return f"{first}, or await the .aio of {facade}" if facade else first
-    first = f"put @unblock on class {cls}"
-    return f"{first}, or import {facade} in its place" if facade else first
+    elsewhere = _stays(sample.owner, own.name) if own is not None else ""
+    if elsewhere:
+        return elsewhere
+    first = f"put @unblock on class {sample.owner.handler_class.__qualname__}"
+    other = f"make it a coroutine that awaits the .aio of {facade}"
+    return f"{first}, or {other}" if facade else first
+
+
+def _stays(owner: Owner, method: str) -> str:
+    """Return what to do where a class may be unblocked, and this method stays.
+
+    "" where @unblock on the class moves it.
+    """
+    cls, verb = owner.handler_class, owner.verb.lower()
+    known = _METHODS.get(method)
+    if method in _NEVER_MOVED:
+        name = cls.__qualname__
+        return f"move it from {method} to prepare, and put @unblock on class {name}"
+    if known is None or known.verb or not is_async(getattr(cls, verb, None)):
+        return ""
+    if known.result is Result.AT_ONCE:
+        return (
+            f"do it in prepare, with @unblock on that: {method} stays on the loop "
+            f"thread, as {verb} is a coroutine"
+        )
+    return f"put @unblock on {cls.__qualname__}.{method}: {verb} is a coroutine"
 
 
 def _unserved(facade: str, cause: Cause) -> str:
@@ -345,9 +386,3 @@ def _facade(sample: Sample, home: str) -> str:
         if name is not None and (package != "time" or "time.sleep" in sample.called):
             return f"tornado_unblock.shim.{name or package}"
     return ""
-
-
-def _in_coroutine(sample: Sample, home: str) -> bool:
-    """Whether the handler's own code is a coroutine, which no worker can run."""
-    own = [s for s in sample.steps[sample.begins :] if is_own(s, home)]
-    return bool(own) and own[0].coroutine

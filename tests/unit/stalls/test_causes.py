@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import pytest
+import tornado.web
 
 from tests.unit.stalls.samples import (
     OWN,
     STDLIB,
     TORNADO,
+    Delegate,
+    Orders,
     library,
     owner,
     sample,
@@ -67,6 +70,7 @@ def test_by_frames(inner: list, cause: str) -> None:
         ("builtins.open", "file"),
         ("re.Pattern.search", "regex"),
         ("_json.scanner", "parsing"),
+        ("_bz2.BZ2Compressor.compress", "cpu"),
         ("_socket.socket.recv", "network"),
         ("_socket.gethostbyname", "dns"),
         ("_ssl._SSLSocket.do_handshake", "tls"),
@@ -109,8 +113,8 @@ def served(*steps: object, called: tuple[str, ...] = ()) -> Sample:
     [
         (
             served(step(OWN), library("requests")),
-            "put @unblock on class Orders, or import tornado_unblock.shim.requests in "
-            "its place",
+            "put @unblock on class Orders, or make it a coroutine that awaits the .aio "
+            "of tornado_unblock.shim.requests",
         ),
         (
             served(step(OWN), library("paramiko")),
@@ -131,8 +135,8 @@ def served(*steps: object, called: tuple[str, ...] = ()) -> Sample:
         ),
         (
             served(step(OWN), called=("time.sleep",)),
-            "put @unblock on class Orders, or import tornado_unblock.shim.time in its "
-            "place",
+            "put @unblock on class Orders, or make it a coroutine that awaits the .aio "
+            "of tornado_unblock.shim.time",
         ),
         (
             sample(step(OWN), library("redis")),
@@ -152,6 +156,31 @@ def served(*steps: object, called: tuple[str, ...] = ()) -> Sample:
 def test_advice(seen: Sample, advice: str) -> None:
     """It fits who runs, and names the facade for what is called."""
     assert advice_for(seen, cause_of(seen)) == advice
+
+
+class Coroutine(tornado.web.RequestHandler):
+    async def get(self) -> None:
+        """Is only named."""
+
+
+@pytest.mark.parametrize(
+    ("cls", "method", "advice"),
+    [
+        (Orders, "initialize", "move it from initialize to prepare, and put @unblock "),
+        (Coroutine, "set_default_headers", "move it from set_default_headers to prep"),
+        (Orders, "prepare", "put @unblock on class Orders"),
+        (Orders, "write_error", "put @unblock on class Orders"),
+        (Coroutine, "prepare", "put @unblock on Coroutine.prepare: get is a coroutine"),
+        (Coroutine, "on_finish", "put @unblock on Coroutine.on_finish"),
+        (Coroutine, "get_current_user", "do it in prepare, with @unblock on that"),
+        (Coroutine, "helper", "put @unblock on class Coroutine"),
+    ],
+)
+def test_advice_for_hooks(cls: type, method: str, advice: str) -> None:
+    """Not all methods move when their class is unblocked."""
+    steps = (step(OWN, method), library("requests"))
+    seen = sample(*steps, owner=owner(Delegate(cls)), serving=True)
+    assert advice_for(seen, cause_of(seen)).startswith(advice)
 
 
 def test_advice_that_needs_no_handler() -> None:
