@@ -49,6 +49,8 @@ _LOOP_METHODS = ("_run_once", "run_forever", "run_until_complete", "run", "_run"
 SOCKET_METHODS = frozenset(
     ["on_message", "on_close", "on_ping", "on_pong", "open", "on_connection_close"]
 )
+# Tornado calls it, and awaits it, from where it reads the request.
+STREAM_METHOD = "data_received"
 
 
 class Step(NamedTuple):
@@ -122,6 +124,8 @@ def take(
         return None
     # From here on the thread may go on: a file is read.
     steps, handle = walk.steps, walk.handle
+    # The loop itself calls a function of C: its callback.
+    called = handle._callback if innermost.code is _HANDLE_RUN else None
     task = _task(loop)
     # A frame of Tornado's has the request itself, a context what was noted of it.
     found = walk.request or owner_in(_context(handle, task))
@@ -133,7 +137,7 @@ def take(
         bool(walk.serving),
         _coroutine_name(task),
         id(handle) if handle is not None else id(task),
-        _called(innermost),
+        _called(innermost) if called is None else (_describe(None, called, "?"),),
     )
 
 
@@ -161,6 +165,9 @@ def _walk(frame: types.FrameType) -> _Walk:
         if code is _EXECUTE or code is _MAKE_HANDLER:
             request = request or _delegate_in(walked)
             serving = serving or (len(steps) if request is not None else 0)
+        elif code.co_name == STREAM_METHOD and request is None:
+            request = _handler_in(walked)
+            serving = len(steps) if request is not None else 0
         elif code is _HANDLE_RUN:
             handle = walked.f_locals.get("self")
             break  # below are the loop, and what runs it
@@ -202,6 +209,12 @@ def _delegate_in(frame: types.FrameType) -> Optional[Owner]:
     if isinstance(me, RequestHandler) and frame.f_code is _EXECUTE:
         return _owner_of(_Delegate(me))
     return None
+
+
+def _handler_in(frame: types.FrameType) -> Optional[Owner]:
+    """Return whose request a method of a handler is for, unless it is no such."""
+    me: Any = frame.f_locals.get("self")
+    return _owner_of(_Delegate(me)) if _is(me, RequestHandler) else None
 
 
 def _owner_of(delegate: Any) -> Owner:
@@ -410,6 +423,8 @@ def _look_up(name: str, at: _At) -> Any:
 
 
 def _describe(holder: Any, value: Any, name: str) -> str:
+    while _is(value, functools.partial):
+        value = value.func
     function = _is(value, types.FunctionType, types.BuiltinFunctionType)
     if _is(holder, types.ModuleType):
         module = value.__module__ if function or _is(value, type) else None
@@ -420,7 +435,9 @@ def _describe(holder: Any, value: Any, name: str) -> str:
         cls = holder if _is(holder, type) else type(holder)
         return f"{cls.__module__}.{cls.__qualname__}.{name}"
     if function or _is(value, type):
-        return f"{value.__module__}.{value.__qualname__}"
+        # A method of an object in C has its object, and no module.
+        of = value.__module__ or type(getattr(value, "__self__", None)).__module__
+        return f"{of}.{value.__qualname__}"
     if value is None:
         return f"?.{name}"
     return f"{type(value).__module__}.{type(value).__qualname__}"

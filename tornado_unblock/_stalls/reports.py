@@ -15,6 +15,7 @@ import logging
 import time
 from typing import Optional
 
+from tornado_unblock._handlers.methods import is_socket_class
 from tornado_unblock._stalls.causes import (
     GC,
     HELD,
@@ -27,6 +28,7 @@ from tornado_unblock._stalls.causes import (
 from tornado_unblock._stalls.counts import Key, key_of
 from tornado_unblock._stalls.frames import (
     SOCKET_METHODS,
+    STREAM_METHOD,
     Sample,
     Step,
     from_dump,
@@ -194,18 +196,29 @@ def _own_innermost(sample: Sample) -> Optional[Step]:
 
 
 def _kind(sample: Sample) -> str:
-    if sample.serving or _socket_method(sample):
+    if sample.serving or _hook(sample):
         return "handler"
     if sample.task:
-        return "task" if sample.owner is not None else "coroutine"
+        own = next((s for s in sample.steps[sample.begins :] if is_own(s)), None)
+        if sample.owner is not None:
+            return "task"
+        # A plain function may run in a coroutine of Tornado's.
+        return "coroutine" if own is None or own.coroutine else "callback"
     return "callback"
 
 
-def _socket_method(sample: Sample) -> str:
-    """Return the method of a socket's handler that runs, such as ``on_message``."""
+def _hook(sample: Sample) -> str:
+    """Return the method that runs, such as ``on_message``, if it is not the verb's."""
     if sample.owner is None:
         return ""
     steps = sample.steps[sample.begins :]
+    for first in steps[:1]:
+        if sample.serving and first.name == STREAM_METHOD:
+            return first.name
+        # A coroutine of a socket's is a task of its own.
+        own_task = first.coroutine and is_socket_class(sample.owner.handler_class)
+        if own_task and not sample.serving and first.name in SOCKET_METHODS:
+            return first.name
     for outer, step in zip(steps, steps[1:]):
         name, file = step.name, outer.file
         if name in SOCKET_METHODS and file.endswith("websocket.py"):
@@ -215,10 +228,12 @@ def _socket_method(sample: Sample) -> str:
 
 def _endpoint(sample: Sample, kind: str) -> str:
     if sample.owner is not None:
-        return sample.owner.endpoint(_socket_method(sample))
+        return sample.owner.endpoint(_hook(sample))
     own = next((s for s in sample.steps[sample.begins :] if is_own(s)), None)
     if own is None and kind == "coroutine":
         return sample.task
+    if own is None and sample.begins == len(sample.steps) and sample.called:
+        return sample.called[0]  # the loop itself calls a function of C
     step = own or sample.steps[min(sample.begins, len(sample.steps) - 1)]
     return step.function
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import functools
 import gc
 import json
 import logging
@@ -12,7 +13,12 @@ from typing import Any, Callable
 import pytest
 from tornado.ioloop import IOLoop
 from tornado.platform.asyncio import BaseAsyncIOLoop
-from tornado.web import Application, RequestHandler, _HandlerDelegate
+from tornado.web import (
+    Application,
+    RequestHandler,
+    _HandlerDelegate,
+    stream_request_body,
+)
 from tornado.websocket import WebSocketHandler, websocket_connect
 
 import tornado_unblock
@@ -237,13 +243,19 @@ def test_what_is_nobodys(make_server, watch, reports):
     assert coroutine.endpoint.endswith("poll")
 
 
-def test_web_sockets(make_server, watch, reports, block):
+@pytest.mark.parametrize("is_coroutine", [False, True], ids=["sync", "async"])
+def test_web_sockets(make_server, watch, reports, block, is_coroutine):
     """A message of a socket is named by the method that gets it."""
 
-    class Chat(WebSocketHandler):
+    class Sync(WebSocketHandler):
         def on_message(self, message: Any) -> None:
             block.wait()
 
+    class Async(WebSocketHandler):
+        async def on_message(self, message: Any) -> None:
+            block.wait()
+
+    Chat = Async if is_coroutine else Sync
     server = make_server(("/chat", Chat))
     watch()
 
@@ -256,9 +268,53 @@ def test_web_sockets(make_server, watch, reports, block):
     stall = reports.next()
     block.release()
     reports.ended()
-    assert stall.endpoint.endswith(".Chat.on_message")
+    assert stall.endpoint.endswith(f".{Chat.__name__}.on_message")
     assert stall.kind == "handler"
     assert stall.route == "/chat"
+
+
+@pytest.mark.parametrize("is_coroutine", [False, True], ids=["sync", "async"])
+def test_a_body_that_is_streamed(make_server, watch, reports, block, is_coroutine):
+    """Tornado awaits it where it reads, and not where it serves the request."""
+
+    @stream_request_body
+    class Sync(RequestHandler):
+        def data_received(self, chunk: bytes) -> None:
+            block.wait()
+
+        def put(self, number: str) -> None:
+            self.write("done")
+
+    class Async(Sync):
+        async def data_received(self, chunk: bytes) -> None:
+            await asyncio.sleep(0)
+            block.wait()
+
+    Upload = Async if is_coroutine else Sync
+    server = make_server((r"/upload/(\d+)", Upload))
+    watch()
+    head = "Content-Length: 3\r\n"
+    client = server.send("/upload/7", method="PUT", headers=head)
+    client.sendall(b"abc")
+    stall = reports.next()
+    block.release()
+    reports.ended()
+    client.recv(65536)
+    assert stall.endpoint.endswith(f".{Upload.__name__}.data_received")
+    assert (stall.kind, stall.verb, stall.path) == ("handler", "PUT", "/upload/7")
+    assert stall.route == r"/upload/(\d+)"
+
+
+def test_a_c_function_that_the_loop_calls(make_server, watch, reports, block):
+    """Its name is known, though no frame has it."""
+    server = serve(make_server, None)
+    watch()
+    lock = threading.Lock()
+    with lock:
+        run(server, functools.partial(lock.acquire, True, WAIT))
+        stall = reports.next()
+    reports.ended()
+    assert (stall.cause, stall.endpoint) == ("lock", "_thread.lock.acquire")
 
 
 def test_coroutine_handlers(make_server, watch, reports, block):
