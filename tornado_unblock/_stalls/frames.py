@@ -28,7 +28,7 @@ from tornado_unblock._loop.frames import frame_of
 from tornado_unblock._stalls.owner import Owner, mark_of, owner_in
 from tornado_unblock._stalls.records import Place
 
-# A deeper recursion tells nothing more.
+# A deeper recursion tells nothing more but whose it is.
 _DEEPEST = 3000
 # Of a line of source, in characters.
 _LONGEST_SOURCE = 160
@@ -159,9 +159,10 @@ def _walk(frame: types.FrameType) -> _Walk:
     request: Optional[Owner] = None
     serving = 0
     walked: Optional[types.FrameType] = frame
-    while walked is not None and len(steps) < _DEEPEST:
+    while walked is not None:
         code = walked.f_code
-        steps.append(_step(walked))
+        if len(steps) < _DEEPEST:
+            steps.append(_step(walked))
         if code is _EXECUTE or code is _MAKE_HANDLER:
             request = request or _delegate_in(walked)
             serving = serving or (len(steps) if request is not None else 0)

@@ -28,7 +28,7 @@ from tests.unit.stalls.conftest import Block
 from tests.unit.stalls.test_counts import STALL
 from tornado_unblock import ConfigurationError, loop_statistics, stalls, testing
 from tornado_unblock.__main__ import main
-from tornado_unblock._stalls import watching
+from tornado_unblock._stalls import frames, watching
 from tornado_unblock._stalls.clock import clocks
 from tornado_unblock._stalls.counts import StallCounts
 from tornado_unblock._stalls.watching import current_watch
@@ -303,6 +303,31 @@ def test_a_body_that_is_streamed(make_server, watch, reports, block, is_coroutin
     assert stall.endpoint.endswith(f".{Upload.__name__}.data_received")
     assert (stall.kind, stall.verb, stall.path) == ("handler", "PUT", "/upload/7")
     assert stall.route == r"/upload/(\d+)"
+
+
+def test_a_deep_recursion(make_server, watch, reports, block, monkeypatch):
+    """Whose it is is found however deep it is."""
+    monkeypatch.setattr(frames, "_DEEPEST", 10)
+
+    class Recursive(RequestHandler):
+        def get(self) -> None:
+            self.go_down(20)
+
+        def go_down(self, steps: int) -> None:
+            if steps:
+                self.go_down(steps - 1)
+            else:
+                block.wait()
+
+    server = make_server(("/", Recursive))
+    watch()
+    client = server.send("/")
+    stall = reports.next()
+    block.release()
+    reports.ended()
+    client.recv(65536)
+    assert (stall.kind, stall.verb) == ("handler", "GET")
+    assert "@unblock on class" in stall.advice
 
 
 def test_a_c_function_that_the_loop_calls(make_server, watch, reports, block):
