@@ -21,7 +21,7 @@ from tornado_unblock._scan.source import Source, parse, python_files, read
 
 UNCHANGED, CHANGES, WRONG, UNREAD = 0, 1, 2, 3
 DEFAULT = "application"
-# How many coroutines are named at most.
+# How many methods are named at most.
 _MOST = 8
 
 _EXIT_CODES = f"""exit codes: {UNCHANGED}: nothing to change, or written; {CHANGES}:
@@ -117,9 +117,10 @@ def _fix(options: Any) -> int:
 def _still_blocks(stays: Sequence[str]) -> str:
     shown = ", ".join(stays[:_MOST]) + (", ..." if len(stays) > _MOST else "")
     return (
-        f"fix: {many(len(stays), 'coroutine')} of handlers will still block, since "
-        f"coroutines stay on the loop thread: {shown}. Await what blocks in them, with "
-        "run_in_executor or a shim; `scan` shows it"
+        f"fix: {many(len(stays), 'method')} of handlers will still block, since "
+        f"coroutines, their hooks, and initialize stay on the loop thread: {shown}. "
+        "Await what blocks in coroutines, with run_in_executor or a shim; `scan` shows "
+        "it"
     )
 
 
@@ -153,7 +154,7 @@ def _encoding(data: bytes) -> str:
 def _facts(
     options: Any, sources: Sequence[Source]
 ) -> tuple[dict[str, Facts], Sequence[str]]:
-    """Scan; return facts by file, and coroutines that block."""
+    """Scan; return facts by file, and what blocks and will."""
     first = options.paths[0]
     settings = read_settings(first if first.is_dir() else first.parent)
     with room():
@@ -171,7 +172,7 @@ def _facts(
             )
             for module in scan.project.modules
         }
-        return facts, sorted({e.endpoint for e in entries if e.found and e.is_async})
+        return facts, sorted({e.endpoint for e in entries if e.found and e.stays})
 
 
 def _applications(scan: Scan) -> frozenset[str]:
@@ -189,7 +190,7 @@ def _classes(scan: Scan, entries: list[Entry], path: str) -> set[int]:
     blocking = {
         entry.cls
         for entry in entries
-        if entry.found and not entry.unblocked and not entry.is_async
+        if entry.found and not entry.unblocked and not entry.stays
         if scan.handlers.is_handler(entry.cls)  # and no UI module
     }
     return {

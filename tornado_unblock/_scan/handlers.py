@@ -14,14 +14,23 @@ from tornado_unblock._scan.project import Class, Module
 VERBS = ("get", "post", "put", "delete", "patch", "head", "options")
 SOCKET = ("open", "on_message", "on_close", "on_ping", "on_pong")
 HOOKS = (
-    "initialize", "prepare", "get_current_user", "get_user_locale",
+    "__init__", "initialize", "prepare", "get_current_user", "get_user_locale",
     "get_browser_locale", "set_default_headers", "check_xsrf_cookie", "data_received",
     "get_template_namespace", "get_template_path", "get_login_url", "compute_etag",
     "write_error", "log_exception", "on_finish", "on_connection_close", "check_origin",
     "select_subprotocol", "get_compression_options", "check_etag_header",
     "get_absolute_path", "get_content", "validate_absolute_path", "set_extra_headers",
+    "decode_argument",
 )  # fmt: skip
 ENTRIES = (*VERBS, *SOCKET, *HOOKS)
+#: Tornado calls them on the loop thread, whatever is unblocked.
+ON_LOOP = {
+    "initialize", "set_default_headers", "check_xsrf_cookie", "on_connection_close",
+    "get_compression_options", "__init__", "decode_argument",
+}  # fmt: skip
+BEFORE_VERB = {"prepare", "get_current_user", "get_login_url"}
+#: A WebSocket's worker answers them, if it has one that early.
+ASKED_AHEAD = {"check_origin", "select_subprotocol"}
 
 _BASES = re.compile(
     r"tornado\.web\.(RequestHandler|\w*Handler)|tornado\.websocket\.WebSocketHandler"

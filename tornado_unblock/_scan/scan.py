@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import contextlib
 import gc
 import sys
@@ -13,8 +14,16 @@ from typing import Any, Optional
 from tornado_unblock._scan.attention import notes_of
 from tornado_unblock._scan.findings import Finding, Handler, Note, Report
 from tornado_unblock._scan.frames import Frame
-from tornado_unblock._scan.handlers import ENTRIES, VERBS, Handlers, is_async
-from tornado_unblock._scan.interpret import UI_MODULE, Interpreter
+from tornado_unblock._scan.handlers import (
+    ASKED_AHEAD,
+    BEFORE_VERB,
+    ENTRIES,
+    ON_LOOP,
+    VERBS,
+    Handlers,
+    is_async,
+)
+from tornado_unblock._scan.interpret import UI_MODULE, Interpreter, decorator_names
 from tornado_unblock._scan.project import Class, Project
 from tornado_unblock._scan.reach import Found, Reach, renders
 from tornado_unblock._scan.routes import (
@@ -86,6 +95,7 @@ class Entry:
         frame: Its body.
         node: Its definition.
         unblocked: What moves it to a worker.
+        stays: Whether it is on the loop however its class is unblocked.
         found: What blocks in it.
         frames: All that it reaches.
     """
@@ -96,6 +106,7 @@ class Entry:
     frame: Frame
     node: Any
     unblocked: str
+    stays: bool
     found: list[Found]
     frames: list[Frame]
 
@@ -293,9 +304,12 @@ class Scan:
         if not frames:
             return None
         node = node if node is not None else frames[0].node
-        unblocked = self._unblocked(owner, cls, node, moved)
+        stays = is_async_entry(node) or self._stays(cls, name)
+        unblocked = self._unblocked(owner, cls, node, moved, stays)
         found, reached = self.reach.search(frames)
-        return Entry(name, owner, cls, frames[0], node, unblocked, found, reached)
+        return Entry(
+            name, owner, cls, frames[0], node, unblocked, stays, found, reached
+        )
 
     def _frames_of(self, atom: Atom, cls: Class, name: str) -> list[Frame]:
         interpreter = self.interpreter
@@ -309,12 +323,41 @@ class Scan:
             passed = interpreter.initial.get(cls) or passed
         return [interpreter.frame_for(atom, args) for args in passed]
 
-    def _unblocked(self, owner: Class, cls: Class, node: Any, moved: str) -> str:
+    def _stays(self, cls: Class, name: str) -> bool:
+        """Tell whether a sync method is on the loop though its class is unblocked.
+
+        As `tornado_unblock._handlers.plan` decides it, for any of the verbs.
+        """
+        bases = self.interpreter.mro(cls)
+        if name in ON_LOOP or "tornado.web.FallbackHandler" in bases:
+            return True
+        if "tornado.websocket.WebSocketHandler" in bases:
+            return name in ASKED_AHEAD and self._is_coroutine(cls, "prepare")
+        coroutines = [verb for verb in VERBS if self._is_coroutine(cls, verb)]
+        if name in BEFORE_VERB:
+            # What `authenticated` makes is no coroutine; it returns one.
+            coroutines = [v for v in coroutines if not self._is_wrapped(cls, v)]
+        return name not in VERBS and bool(coroutines)
+
+    def _is_coroutine(self, cls: Class, name: str) -> bool:
+        owner = self._owner(cls, name)
+        return owner is not None and is_async_entry(owner.methods.get(name))
+
+    def _is_wrapped(self, cls: Class, name: str) -> bool:
+        owner = self._owner(cls, name)
+        node = owner.methods.get(name) if owner is not None else None
+        return isinstance(node, ast.AsyncFunctionDef) and (
+            "authenticated" in decorator_names(node)
+        )
+
+    def _unblocked(
+        self, owner: Class, cls: Class, node: Any, moved: str, stays: bool
+    ) -> str:
         if is_async_entry(node):
             return ""
         if isinstance(node, FunctionNode) and self._is_unblocked(node, owner.frame):
             return "method"
-        if moved:
+        if moved or stays:
             return moved
         for base in self.interpreter.mro(cls):
             if isinstance(base, Class) and self._is_unblocked(base.node, base.parent):

@@ -70,7 +70,7 @@ def test_coroutines_still_block(
     folder = code_base(APP.replace("app = ", more + quick + "app = "))
     main([str(folder), "--rule", rule])
     err = capsys.readouterr().err
-    assert "9 coroutines of handlers will still block" in err
+    assert "9 methods of handlers will still block" in err
     assert ": Later.get, More0.post, " in err
     assert "More6.post, ...." in err
     assert "Quick2" not in err
