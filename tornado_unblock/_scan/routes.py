@@ -31,6 +31,10 @@ _RULES = re.compile(r"(?:.*\.)?(?:url|URLSpec|Rule|PathMatches|HostAndPath\w*)")
 _APPLICATION = re.compile(r"tornado\.web\.Application")
 
 
+#: An expression, and where its names have their values.
+Place = tuple[Any, Frame]
+
+
 class Route(NamedTuple):
     """One URL rule of one handler class."""
 
@@ -39,7 +43,8 @@ class Route(NamedTuple):
     #: What it passes to `initialize`.
     args: Optional[Args]
     path: str
-    line: int
+    #: The tuple, or the call.
+    node: Any
 
 
 class Places(NamedTuple):
@@ -49,18 +54,20 @@ class Places(NamedTuple):
     #: Calls that make an application, each with its frame.
     applications: list[tuple[ast.Call, Frame]]
     #: Calls of `unblock_application`.
-    unblocked: list[tuple[str, int]]
+    unblocked: list[tuple[ast.Call, Frame]]
+    #: Calls of `add_handlers`.
+    added: list[tuple[ast.Call, Frame]]
 
 
 def read_routes(interpreter: Interpreter, module: Module) -> Places:
     """Find the routes of one module."""
-    places = Places([], [], [])
+    places = Places([], [], [], [])
     if _WORTH.search(module.source.text) is None:
         return places
     for frame, scope in _frames(interpreter, module):
         for node in _own_nodes(scope):
             if isinstance(node, (ast.Tuple, ast.List)):
-                _tuple(interpreter, node.elts, frame, node.lineno, places)
+                _tuple(interpreter, node, node.elts, frame, places)
             elif isinstance(node, ast.Call):
                 _call(interpreter, node, frame, places)
     return places
@@ -89,9 +96,9 @@ def _own_nodes(scope: Scope) -> Iterator[Any]:
 
 def _tuple(
     interpreter: Interpreter,
+    node: ast.expr,
     parts: list[ast.expr],
     frame: Frame,
-    line: int,
     places: Places,
 ) -> None:
     if not 2 <= len(parts) <= 4 or not _may_be_text(parts[0]):
@@ -104,7 +111,7 @@ def _tuple(
         return
     passed = _passed(interpreter, parts[2] if len(parts) > 2 else None, frame)
     for cls in classes:
-        places.routes.append(Route(pattern, cls, passed, frame.module.path, line))
+        places.routes.append(Route(pattern, cls, passed, frame.module.path, node))
 
 
 def _may_be_class(node: ast.expr, after_text: bool) -> bool:
@@ -171,10 +178,12 @@ def _call(
 ) -> None:
     name = str(getattr(node.func, "attr", "") or getattr(node.func, "id", ""))
     if _RULES.fullmatch(name) and len(node.args) >= 2:
-        _tuple(interpreter, node.args, frame, node.lineno, places)
+        _tuple(interpreter, node, node.args, frame, places)
     elif name == "unblock_application":
-        places.unblocked.append((frame.module.path, node.lineno))
-    elif name.endswith("pplication") or name == "__init__":
+        places.unblocked.append((node, frame))
+    elif name == "add_handlers":
+        places.added.append((node, frame))
+    elif name[:1].isupper() or name.endswith("pplication") or name == "__init__":
         if makes_application(interpreter, node, frame):
             places.applications.append((node, frame))
 

@@ -30,10 +30,10 @@ from tornado_unblock._scan.routes import (
     Places,
     Route,
     class_routes,
-    imported_files,
     read_applications,
     read_routes,
 )
+from tornado_unblock._scan.served import Served
 from tornado_unblock._scan.settings import Settings
 from tornado_unblock._scan.source import Source, python_files, read
 from tornado_unblock._scan.table import default_table
@@ -147,8 +147,7 @@ class Scan:
         self.routes: dict[Class, list[Route]] = {}
         self.patterns: dict[Class, list[str]] = {}
         self.chosen: list[Class] = []
-        self.application_unblocked: list[tuple[str, int]] = []
-        self._unblocked_files: Optional[dict[str, str]] = None
+        self.served = Served(self.interpreter, ())
 
     def entries(self) -> list[Entry]:
         """Find the methods that Tornado calls, and what they reach."""
@@ -189,6 +188,7 @@ class Scan:
             for frame in entry.frames
             for place in self.reach.edges(frame).dark
         }
+        dark.update(self.served.dark)
         notes = notes_of(self.interpreter, entries) if self.settings.notes else []
         problems = sorted(self.project.problems)
         return Report(
@@ -221,11 +221,11 @@ class Scan:
         )
         # Again, now that it is known what `self.settings` may be.
         _forget(interpreter)
+        self.served = Served(interpreter, places)
         for place in places:
             self._add_places(place)
 
     def _add_places(self, places: Places) -> None:
-        self.application_unblocked += places.unblocked
         for route in places.routes:
             known = self.routes.setdefault(route.cls, [])
             if all(each.pattern != route.pattern for each in known):
@@ -362,21 +362,11 @@ class Scan:
         for base in self.interpreter.mro(cls):
             if isinstance(base, Class) and self._is_unblocked(base.node, base.parent):
                 return "class"
-        return "application" if self._in_unblocked_application(cls) else ""
-
-    def _in_unblocked_application(self, cls: Class) -> bool:
-        """Tell whether `unblock_application` is called where the class is used."""
-        routes = [route.path for route in self.routes.get(cls, ())]
-        return any(self.unblocked_by(path) for path in routes or [cls.module.path])
+        return "application" if self.served.unblocked(cls) else ""
 
     def unblocked_by(self, path: str) -> str:
-        """Return where `unblock_application` is called for a file's routes, or ""."""
-        if self._unblocked_files is None:
-            self._unblocked_files = {}
-            for caller, line in self.application_unblocked:
-                for file in imported_files(self.interpreter, {caller}):
-                    self._unblocked_files.setdefault(file, f"{caller}:{line}")
-        return self._unblocked_files.get(path, "")
+        """Return where a file's applications are unblocked, or ""."""
+        return self.served.unblocked_by(path)
 
     def _is_unblocked(self, node: Any, frame: Frame) -> bool:
         return any(
