@@ -234,7 +234,7 @@ class Scan:
                 self.interpreter.initial.setdefault(route.cls, []).append(route.args)
 
     def _chosen(self, every: list[Class]) -> list[Class]:
-        """Return the handlers requests may go to, not those that are only bases."""
+        """Return the handlers requests may go to, not what is only a base of others."""
         handlers = [
             cls
             for cls in dict.fromkeys([*every, *self.routes])
@@ -256,7 +256,24 @@ class Scan:
             for base in self.interpreter.mro(cls)[1:]
             if isinstance(base, Class)
         }
-        return [cls for cls in handlers if cls not in bases or self.patterns[cls]]
+        return [
+            cls
+            for cls in handlers
+            if cls not in bases or self.patterns[cls] or self._is_lost(cls, handlers)
+        ]
+
+    def _is_lost(self, cls: Class, handlers: list[Class]) -> bool:
+        """Tell whether a base has a verb that no other handler runs."""
+        others = [
+            each
+            for each in handlers
+            if each is not cls and cls in self.interpreter.mro(each)
+        ]
+        return any(
+            name in cls.methods
+            and not any(self._owner(each, name) is cls for each in others)
+            for name in (*VERBS, "on_message")
+        )
 
     def _methods(self, cls: Class) -> set[str]:
         found: set[str] = set()
