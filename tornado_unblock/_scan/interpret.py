@@ -77,14 +77,16 @@ _BUILTINS = set(dir(builtins)) | {"unicode", "xrange", "raw_input", "file", "red
 _BUILTINS |= {"basestring", "long", "unichr", "execfile"}
 #: They return what they are given first.
 _THROUGH = {
-    "functools.partial", "functools.lru_cache", "contextlib.closing", "iter", "list",
-    "tuple", "sorted", "reversed", "set", "frozenset", "copy.copy", "copy.deepcopy",
+    "functools.partial", "functools.lru_cache", "contextlib.closing", "iter",
+    "copy.copy", "copy.deepcopy",
     "tornado.gen.coroutine", "tornado.gen.engine", "tornado.web.asynchronous",
     "tornado.web.authenticated", "staticmethod", "classmethod", "next",
     "weakref.proxy", "asyncio.coroutine", "types.coroutine", "tornado.gen.Task",
     "weakref.ref", "asyncio.ensure_future", "asyncio.create_task", "asyncio.wait_for",
     "asyncio.shield", "typing.cast()",
 }  # fmt: skip
+#: They go through what they are given, and return what is in it.
+_COPIES = {"list", "tuple", "sorted", "reversed", "set", "frozenset"}
 _MOVING = re.compile(
     r"tornado\.concurrent\.run_on_executor(\(\))?|tornado_unblock\b.*"
     r"|asgiref\.sync\.sync_to_async(\(\))?|aiomisc\.threaded(\(\))?"
@@ -999,13 +1001,20 @@ class Interpreter:
         if path in ("importlib.import_module", "__import__"):
             names = [atom.text for atom in first if isinstance(atom, Text)]
             return union(*(self._import(name, frame) for name in names if name))
-        if path == "next" and any(isinstance(atom, Items) for atom in first):
+        if path == "next" and any(isinstance(atom, (Items, Ext)) for atom in first):
             return self.items_of(first)
+        if path in _COPIES and args.placed:
+            return union(*(self._copied(atom) for atom in first))
         if path in _THROUGH and args.placed:
             return first  # nobody knows what it is, if nobody knows what is passed
         if path.endswith((".run_in_executor", "to_thread")):
             return EMPTY
         return (self.ext(self.table.step(path, "()"), func.level),)
+
+    def _copied(self, atom: Atom) -> Value:
+        if isinstance(atom, Ext):
+            return (self.atoms.make(Items, (self.items_of((atom,)),), False),)
+        return (atom,)
 
     def _super(self, args: Args, frame: Frame) -> Value:
         place: Optional[Frame] = frame

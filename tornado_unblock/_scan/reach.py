@@ -30,6 +30,7 @@ from tornado_unblock._scan.values import (
     Moved,
     Obj,
     Super,
+    Value,
 )
 
 #: They call what they are given, there and then or in the loop's next turn.
@@ -39,6 +40,13 @@ _CALLERS = re.compile(
     r"|(.*\.)?(add_callback|spawn_callback|call_later|add_timeout|call_at"
     r"|add_future|call_soon|run_sync)"
 )
+#: They go through what they are given, or through all but the first of it.
+_ITERATING = re.compile(
+    r"list|tuple|sorted|reversed|set|frozenset|dict|enumerate|zip|iter|next|sum|min"
+    r"|max|any|all|collections\.(deque|OrderedDict|Counter)|itertools\.\w+"
+    r"|(heapq\.(nlargest|nsmallest)|map|filter|reduce|functools\.reduce)"
+)
+_STEPS = ("__iter__", "__next__")
 #: Too common to be followed by their name alone.
 _COMMON = re.compile(
     r"__\w+__|(get|set|add|put|pop|run|open|close|read|write|send|recv|load|dump|save"
@@ -145,7 +153,7 @@ class Reach:
         for node in scope.withs:
             self._protocol(node, ("__enter__", "__exit__"), frame, edges)
         for node in scope.iterated:
-            self._protocol(node, ("__iter__", "__next__"), frame, edges)
+            self._protocol(node, _STEPS, frame, edges)
         for item in scope.subscripts:
             for atom in self.interpreter.eval(item.value, frame):
                 if isinstance(atom, Obj):
@@ -163,6 +171,7 @@ class Reach:
         args = self.interpreter.args(call, frame)
         for atom in functions:
             self._called(atom, call, args, edges)
+        self._iterates(call, functions, frame, edges)
         outside = all(isinstance(a, Ext) and not self._known(a.path) for a in functions)
         if outside and isinstance(call.func, ast.Attribute):
             self._by_its_name(call, call.func, args, frame, edges)
@@ -173,6 +182,23 @@ class Reach:
         if any(atom.level == UNKNOWN for atom in functions):
             text = ast.unparse(call.func)
             edges.dark.append((call.lineno, f"{text}: the name is made as it runs"))
+
+    def _iterates(
+        self, call: ast.Call, functions: Value, frame: Frame, edges: Edges
+    ) -> None:
+        """Note what a builtin, or a container's method, goes through."""
+        nodes: list[ast.expr] = []
+        for atom in functions:
+            found = _ITERATING.fullmatch(atom.path) if isinstance(atom, Ext) else None
+            if found is not None:
+                nodes += call.args[1:] if found[2] else call.args
+        func = call.func
+        if not functions and isinstance(func, ast.Attribute):
+            nodes += call.args if func.attr in ("join", "extend") else ()
+        for node in nodes:
+            self._protocol(node, _STEPS, frame, edges)
+            if isinstance(func, ast.Name) and func.id == "next":
+                self._protocol(node, ("next",), frame, edges)
 
     def _known(self, path: str) -> bool:
         """Tell whether the table can be trusted about a path.

@@ -179,6 +179,11 @@ class Scope:
         self._target(node.target, Binding(ITEM, node.iter))
         return True
 
+    def _starred(self, node: ast.Starred) -> bool:
+        if isinstance(node.ctx, ast.Load):
+            self.iterated.append(node.value)
+        return True
+
     def _with(self, node: Any) -> bool:
         for item in node.items:
             if isinstance(node, ast.With):
@@ -243,6 +248,7 @@ _READERS: dict[type, Any] = {
     ast.For: Scope._for,
     ast.AsyncFor: Scope._for,
     ast.comprehension: Scope._for,
+    ast.Starred: Scope._starred,
     ast.With: Scope._with,
     ast.AsyncWith: Scope._with,
 }
