@@ -16,7 +16,14 @@ from tornado_unblock._scan.interpret import (
     is_session,
 )
 from tornado_unblock._scan.project import Class
-from tornado_unblock._scan.rules import HINTED, HINTS, TELLING
+from tornado_unblock._scan.rules import (
+    AT_ONCE,
+    HINTED,
+    HINTS,
+    PATIENCE,
+    PATIENT,
+    TELLING,
+)
 from tornado_unblock._scan.values import (
     LIKELY,
     SEEN,
@@ -215,7 +222,8 @@ class Reach:
         if isinstance(atom, Func):
             self._edge(atom, args, call.lineno, edges)
         elif isinstance(atom, Ext):
-            self._leaf(atom.path, call.func, atom.level, edges)
+            if not (PATIENT.fullmatch(atom.path) and _does_not_wait(call, atom.path)):
+                self._leaf(atom.path, call.func, atom.level, edges)
             if atom.path in ("eval", "exec", "execfile"):
                 edges.dark.append((call.lineno, atom.path))
             if _CALLERS.fullmatch(atom.path):
@@ -473,6 +481,21 @@ def _brief(node: ast.expr) -> str:
     if isinstance(node, ast.Subscript):
         return f"{_brief(node.value)}[]"
     return "(...)"
+
+
+def _does_not_wait(call: ast.Call, path: str) -> bool:
+    """Tell whether a call says that it shall not wait: `lock.acquire(False)`."""
+    by_number = not path.startswith(("os.", "fcntl."))  # those have flags
+    told = [*call.args, *(k.value for k in call.keywords if k.arg in PATIENCE)]
+    for node in told:
+        if isinstance(node, ast.Constant):
+            number = isinstance(node.value, (bool, int, float)) and by_number
+            if number and not node.value:
+                return True
+        elif isinstance(node, (ast.BinOp, ast.Attribute)):
+            if AT_ONCE.search(ast.unparse(node)):
+                return True
+    return False
 
 
 def _last_name(node: ast.expr) -> str:

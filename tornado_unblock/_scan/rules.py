@@ -656,6 +656,11 @@ os.popen2                           process
 os.popen3                           process
 os.wait                             process
 os.waitid                           process
+os.waitpid                          process
+os.wait3                            process
+os.wait4                            process
+signal.pause                        wait
+signal.sigwait*                     wait
 os.spawn*                           process
 popen2.*                            process
 commands.getoutput                  process
@@ -837,6 +842,15 @@ urlparse cPickle StringIO cStringIO ConfigParser HTMLParser md5 Cookie httplib
 """
 QUIET.update(getattr(sys, "stdlib_module_names", ()))  # from Python 3.10 on
 QUIET.update(_OLD_STDLIB.split())
+
+#: They wait no longer than they are told to, by a number or a flag.
+PATIENT = re.compile(
+    r"(threading|[qQ]ueue|multiprocessing|mp|futures|concurrent|filelock|select|time"
+    r"|gevent|eventlet|fcntl|psutil)\b.*|subprocess\.Popen\(\)\.\w+|os\.wait\w*"
+)
+#: What they are told by, where it has a name.
+PATIENCE = {"block", "blocking", "timeout", "wait", "secs", "seconds", "timeout_ms"}
+AT_ONCE = re.compile(r"\b(LOCK_NB|WNOHANG)\b")
 
 #: Methods that give away what they are called on, whatever it is.
 TELLING = {
