@@ -9,12 +9,14 @@ import sys
 import tempfile
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, Optional
+from typing import Any, NamedTuple, Optional
 
 from tornado_unblock._scan.fixes import RULES, Facts, Left
 from tornado_unblock._scan.fixes.edits import lines_of
 from tornado_unblock._scan.formats import many
+from tornado_unblock._scan.frames import Frame
 from tornado_unblock._scan.project import Class
+from tornado_unblock._scan.reach import Found
 from tornado_unblock._scan.scan import Entry, Scan, room
 from tornado_unblock._scan.settings import SettingsError, read_settings, with_bases
 from tornado_unblock._scan.source import Source, parse, python_files, read
@@ -161,14 +163,15 @@ def _facts(
         bases = with_bases(settings, options.handler_base)
         scan = Scan(list(options.paths), bases, sources)
         entries = scan.entries()
+        runs = _runs(scan, entries)
         facts = {
             module.path: Facts(
                 applications=_applications(scan),
                 classes=frozenset(_classes(scan, entries, module.path)),
                 unblocked=scan.unblocked_by(module.path),
-                on_loop=frozenset(_packages(entries, module.path, on_loop=True)),
-                on_workers=frozenset(_packages(entries, module.path, on_loop=False)),
-                leaves=tuple(_leaves(scan, entries, module.path).items()),
+                on_loop=frozenset(_packages(runs, module.path, on_loop=True)),
+                on_workers=frozenset(_packages(runs, module.path, on_loop=False)),
+                leaves=tuple(_leaves(scan, entries, runs, module.path).items()),
             )
             for module in scan.project.modules
         }
@@ -204,13 +207,26 @@ def _by_base(scan: Scan, cls: Class, blocking: set[Class]) -> bool:
     return any(base in blocking for base in scan.interpreter.mro(cls)[1:])
 
 
-def _packages(entries: list[Entry], path: str, on_loop: bool) -> set[str]:
+class _Run(NamedTuple):
+    """What one entry reaches, or what the loop is given besides."""
+
+    on_loop: bool
+    found: list[Found]
+    frames: list[Frame]
+
+
+def _runs(scan: Scan, entries: list[Entry]) -> list[_Run]:
+    runs = [_Run(not entry.unblocked, entry.found, entry.frames) for entry in entries]
+    return [*runs, _Run(True, *scan.on_loop())]
+
+
+def _packages(runs: list[_Run], path: str, on_loop: bool) -> set[str]:
     """Return the packages whose calls in a file are reached on the loop, or not."""
     return {
         _package(each.leaf.path)
-        for entry in entries
-        if bool(entry.unblocked) is not on_loop
-        for each in entry.found
+        for run in runs
+        if run.on_loop is on_loop
+        for each in run.found
         if each.steps[-1].path == path
     }
 
@@ -220,13 +236,15 @@ def _package(path: str) -> str:
     return path.partition(".")[0].partition("(")[0]
 
 
-def _leaves(scan: Scan, entries: list[Entry], path: str) -> dict[int, bool]:
+def _leaves(
+    scan: Scan, entries: list[Entry], runs: list[_Run], path: str
+) -> dict[int, bool]:
     """Return the functions of a file that block, and whether only workers call them."""
     found: dict[int, bool] = {}
     methods = {id(entry.node) for entry in entries}
-    for entry in entries:
-        lines = {each.leaf.line for each in entry.found}
-        for frame in entry.frames:
+    for run in runs:
+        lines = {each.leaf.line for each in run.found}
+        for frame in run.frames:
             node: Optional[Any] = frame.node
             if frame.module.path != path or id(node) in methods:
                 continue
@@ -237,7 +255,7 @@ def _leaves(scan: Scan, entries: list[Entry], path: str) -> dict[int, bool]:
             )
             if blocks and hasattr(node, "decorator_list"):
                 line = frame.node.lineno
-                found[line] = found.get(line, True) and bool(entry.unblocked)
+                found[line] = found.get(line, True) and not run.on_loop
     return found
 
 

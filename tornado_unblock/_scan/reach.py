@@ -9,13 +9,14 @@ from collections.abc import Iterable, Iterator
 from typing import Any, NamedTuple, Optional
 
 from tornado_unblock._scan.frames import Frame
+from tornado_unblock._scan.handlers import is_async
 from tornado_unblock._scan.interpret import (
     Interpreter,
     decorator_names,
     is_property,
     is_session,
 )
-from tornado_unblock._scan.project import Class
+from tornado_unblock._scan.project import Class, Module
 from tornado_unblock._scan.rules import (
     AT_ONCE,
     HINTED,
@@ -44,8 +45,9 @@ from tornado_unblock._scan.values import (
 _CALLERS = re.compile(
     r"map|filter|sorted|min|max|reduce|functools\.reduce|any|all"
     r"|itertools\.\w+"
-    r"|(.*\.)?(add_callback|spawn_callback|call_later|add_timeout|call_at"
-    r"|add_future|call_soon|run_sync)"
+    r"|(.*\.)?(add_callback|spawn_callback|call_later|add_timeout|call_at|add_future"
+    r"|call_soon|run_sync|PeriodicCallback|add_callback_from_signal|add_handler"
+    r"|call_soon_threadsafe|add_reader|add_writer)"
 )
 #: They go through what they are given, or through all but the first of it.
 _ITERATING = re.compile(
@@ -347,6 +349,24 @@ class Reach:
             for func in self._getters(atom, "current_user"):
                 line = frame.node.decorator_list[0].lineno
                 self._edge(func, self.interpreter.no_args, line, edges)
+
+    # --- what nobody's request runs ------------------------------------------------
+
+    def scheduled(self, module: Module) -> Iterator[Frame]:
+        """Yield what a module's code gives to the loop, and its coroutines."""
+        interpreter = self.interpreter
+        for frame in interpreter.plain_frames(module):
+            if isinstance(frame.node, FunctionNode) and is_async(frame.node):
+                yield frame
+            for call in frame.scope.calls:
+                name = _last_name(call)
+                if _CALLERS.fullmatch(f".{name}") is None:
+                    continue
+                args = interpreter.args(call, frame)
+                for value in (*args.placed, *(value for _, value in args.named)):
+                    for atom in value:
+                        if isinstance(atom, Func):
+                            yield interpreter.frame_for(atom, interpreter.no_args)
 
     # --- what only a name tells ----------------------------------------------------
 

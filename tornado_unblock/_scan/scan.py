@@ -179,6 +179,16 @@ class Scan:
                 ]
                 yield entry
 
+    def on_loop(self) -> tuple[list[Found], list[Frame]]:
+        """Return what runs on the loop though no handler asks: callbacks, coroutines.
+
+        Returns:
+            What blocks in it, and all frames that it reaches.
+        """
+        modules = self.project.modules
+        frames = [frame for m in modules for frame in self.reach.scheduled(m)]
+        return self.reach.search(frames)
+
     def report(self) -> Report:
         """Find everything."""
         entries = self.entries()
