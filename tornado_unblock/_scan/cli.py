@@ -10,7 +10,7 @@ from typing import Any
 
 from tornado_unblock._scan.baseline import BaselineError, split, write_baseline
 from tornado_unblock._scan.findings import CERTAINTY, Report
-from tornado_unblock._scan.formats import FORMATS, many
+from tornado_unblock._scan.formats import FORMATS, many, say
 from tornado_unblock._scan.observed import ObservedError, Stall, rank, read_stalls
 from tornado_unblock._scan.scan import scan
 from tornado_unblock._scan.settings import SettingsError, read_settings, with_bases
@@ -28,10 +28,10 @@ def main(arguments: Sequence[str]) -> int:
     try:
         report, missed = _scanned(options)
         if options.write_baseline is not None:
-            print(_accept(report, options.write_baseline), file=sys.stderr)
+            say(_accept(report, options.write_baseline), sys.stderr)
             return CLEAN
     except (SettingsError, BaselineError, ObservedError, OSError) as error:
-        print(f"scan: {error}", file=sys.stderr)
+        say(f"scan: {error}", sys.stderr)
         return WRONG
     _print(report, missed, options)
     return _exit_code(report, options)
@@ -59,13 +59,13 @@ def _accept(report: Report, file: Path) -> str:
 
 
 def _print(report: Report, missed: list[Stall], options: Any) -> None:
-    print(FORMATS[options.format](report, options.verbose))
+    say(FORMATS[options.format](report, options.verbose))
     for stall in missed:
         place = f"{stall.file}:{stall.line}" if stall.file else "no place"
         message = (
             f"scan: seen while it ran, not in the source: {stall.endpoint} {place}"
         )
-        print(message, file=sys.stderr)
+        say(message, sys.stderr)
 
 
 def _exit_code(report: Report, options: Any) -> int:

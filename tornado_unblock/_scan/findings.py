@@ -68,7 +68,9 @@ class Finding:
     def fingerprint(self) -> str:
         """What stays the same when lines move: for a baseline."""
         parts = (self.endpoint, self.path.replace("\\", "/"), self.kind, self.source)
-        return hashlib.sha256("\0".join(parts).encode()).hexdigest()[:20]
+        # A name of a file may be of bytes that are no text.
+        data = "\0".join(parts).encode("utf-8", "surrogatepass")
+        return hashlib.sha256(data).hexdigest()[:20]
 
     @property
     def rank(self) -> tuple[float, int, int, str, str, int]:

@@ -13,7 +13,7 @@ from typing import Any, NamedTuple, Optional
 
 from tornado_unblock._scan.fixes import RULES, Facts, Left
 from tornado_unblock._scan.fixes.edits import lines_of
-from tornado_unblock._scan.formats import many
+from tornado_unblock._scan.formats import many, say
 from tornado_unblock._scan.frames import Frame
 from tornado_unblock._scan.project import Class
 from tornado_unblock._scan.reach import Found
@@ -37,7 +37,7 @@ def main(arguments: Sequence[str]) -> int:
     try:
         return _fix(options)
     except (SettingsError, OSError) as error:
-        print(f"fix: {error}", file=sys.stderr)
+        say(f"fix: {error}", sys.stderr)
         return WRONG
 
 
@@ -98,19 +98,17 @@ def _fix(options: Any) -> int:
     for one in changes:
         path = one.source.path
         if one.source.problem is not None:
-            print(one.source.problem, file=sys.stderr)
+            say(one.source.problem, sys.stderr)
             failed = True
         for name, left in one.left:
-            print(
-                f"{path}:{left.line}: {name}: not changed: {left.why}", file=sys.stderr
-            )
+            say(f"{path}:{left.line}: {name}: not changed: {left.why}", sys.stderr)
         if one.changed is not one.source:
             changed = True
-            print(one.diff, end="")
+            say(one.diff, end="")
             if options.write:
                 write(path, one.changed.text)
     if stays and {"application", "class"} & set(names):
-        print(_still_blocks(stays), file=sys.stderr)
+        say(_still_blocks(stays), sys.stderr)
     if failed:
         return UNREAD
     return CHANGES if changed and not options.write else UNCHANGED

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import json
+import sys
 from collections.abc import Iterator
 from pathlib import Path, PurePath
-from typing import Any, Callable
+from typing import Any, Callable, Optional, TextIO
 
 from tornado_unblock._scan.findings import Finding, Note, Report
 
@@ -95,6 +96,20 @@ def _summary(report: Report) -> Iterator[str]:
 def many(number: int, word: str) -> str:
     """Return how many there are: "1 file", "2 files"."""
     return f"{number} {word}" if number == 1 else f"{number} {word}s"
+
+
+def say(text: object, to: Optional[TextIO] = None, end: str = "\n") -> None:
+    """Print; what a stream cannot encode is escaped.
+
+    Args:
+        text: What to say.
+        to: Where; standard output if None.
+        end: What comes behind it.
+    """
+    stream = sys.stdout if to is None else to
+    encoding = getattr(stream, "encoding", None) or "utf-8"
+    safe = str(text).encode(encoding, "backslashreplace").decode(encoding)
+    print(safe, end=end, file=stream)
 
 
 def as_json(report: Report, verbose: bool = False) -> str:
