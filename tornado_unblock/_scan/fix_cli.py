@@ -192,6 +192,7 @@ def _classes(scan: Scan, entries: list[Entry], path: str) -> set[int]:
         entry.cls
         for entry in entries
         if entry.found and not entry.unblocked and not entry.stays
+        if entry.name != "log_function"  # of all of them
         if scan.handlers.is_handler(entry.cls)  # and no UI module
     }
     return {

@@ -157,6 +157,7 @@ class Interpreter:
         self._stores: Optional[dict[str, list[Module]]] = None
         self._module_stores: dict[str, dict[str, list[tuple[Frame, Any, Binding]]]] = {}
         self._importing: set[tuple[str, str]] = set()
+        self._decorated_functions: Optional[dict[str, list[tuple[Any, Frame]]]] = None
         self._nested = 0
 
     def forget(self) -> None:
@@ -297,9 +298,38 @@ class Interpreter:
                     pairs[key[0].text] = stored
                 else:
                     others = union(others, stored)
+        if frame is frame.module.frame:
+            others = union(others, self._registered(name, frame))
         if not pairs and not others:
             return value
         return union(value, (self.atoms.make(Map, tuple(pairs.items()), others),))
+
+    def _registered(self, name: str, frame: Frame) -> Value:
+        """Return what decorators of a module put into one of its dictionaries."""
+        registers = [
+            node for node in frame.scope.functions if _stores_parameter(node, name)
+        ]
+        found: list[Atom] = []
+        for register in registers:
+            for node, place in self._decorated_by(register.name):
+                for decorator in node.decorator_list:
+                    func = getattr(decorator, "func", decorator)
+                    for atom in self.eval(func, place):
+                        if isinstance(atom, Func) and atom.node is register:
+                            found.append(self.plain_function(node, place))
+        return tuple(found)
+
+    def _decorated_by(self, name: str) -> list[tuple[Any, Frame]]:
+        """Return the functions that have a decorator of that name."""
+        if self._decorated_functions is None:
+            self._decorated_functions = {}
+            for module in self.project.modules:
+                frame = module.frame
+                for node in frame.scope.functions:
+                    for each in decorator_names(node):
+                        found = self._decorated_functions.setdefault(each, [])
+                        found.append((node, frame))
+        return self._decorated_functions.get(name, [])
 
     def _starred(self, name: str, frame: Frame) -> Value:
         stars = list(frame.module.frame.scope.stars)
@@ -821,6 +851,7 @@ class Interpreter:
                 found.append((self.ext(same, atom.level),))
             elif isinstance(atom, Obj):
                 enter = self.attribute(atom, "__enter__")
+                enter = enter or self.attribute(atom, "__aenter__")
                 found.append(union(*(self.call(e, self.no_args) for e in enter)))
             elif isinstance(atom, Items):
                 found.append(union(*atom.items))
@@ -1196,6 +1227,21 @@ def _bind(atoms: Atoms, func: Func, args: Args) -> dict[str, Value]:
     if spec.kwarg is not None:
         params[spec.kwarg.arg] = (atoms.make(Map, tuple(named.items()), EMPTY),)
     return params
+
+
+def _stores_parameter(function: Any, name: str) -> bool:
+    """Tell whether a function, or one in it, does `name[...] = parameter`."""
+    parameters: set[str] = set()
+    stored: set[str] = set()
+    for node in ast.walk(function):
+        if isinstance(node, ast.arg):
+            parameters.add(node.arg)
+        elif isinstance(node, ast.Assign) and isinstance(node.value, ast.Name):
+            for target in node.targets:
+                base = target.value if isinstance(target, ast.Subscript) else None
+                if isinstance(base, ast.Name) and base.id == name:
+                    stored.add(node.value.id)
+    return bool(stored & parameters)
 
 
 def _is_coroutine(node: Any) -> bool:

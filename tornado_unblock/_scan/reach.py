@@ -55,6 +55,8 @@ _ITERATING = re.compile(
     r"|max|any|all|collections\.(deque|OrderedDict|Counter)|itertools\.\w+"
     r"|(heapq\.(nlargest|nsmallest)|map|filter|reduce|functools\.reduce)"
 )
+#: `open` in all its forms, and what is done with what it gives.
+_OPENED = re.compile(r"(?:^|[._])(?:open|file)\b")
 _STEPS = ("__iter__", "__next__")
 #: Too common to be followed by their name alone.
 _COMMON = re.compile(
@@ -163,6 +165,10 @@ class Reach:
             self._protocol(node, ("__enter__", "__exit__"), frame, edges)
         for node in scope.iterated:
             self._protocol(node, _STEPS, frame, edges)
+        for node in scope.async_withs:
+            self._protocol(node, ("__aenter__", "__aexit__"), frame, edges)
+        for node in scope.async_iterated:
+            self._protocol(node, ("__aiter__", "__anext__"), frame, edges)
         for item in scope.subscripts:
             for atom in self.interpreter.eval(item.value, frame):
                 if isinstance(atom, Obj):
@@ -233,6 +239,7 @@ class Reach:
         elif isinstance(atom, Cls):
             obj = self.interpreter.object_of(atom.cls, args)
             self._method(obj, "__init__", call, edges, args)
+            self._method(obj, "__post_init__", call, edges)
             for base in self.interpreter.mro(atom.cls):
                 if isinstance(base, str):
                     self._leaf(base, call.func, atom.level, edges)
@@ -286,10 +293,12 @@ class Reach:
             for atom in value:
                 if isinstance(atom, Func):
                     self._edge(atom, self.interpreter.no_args, call.lineno, edges)
-        for node in call.args:
+        named = dict(args.named)
+        starred = any(isinstance(node, ast.Starred) for node in call.args)
+        given = [] if starred else list(zip(call.args, args.placed))
+        given += [(k.value, named.get(k.arg or "", ())) for k in call.keywords]
+        for node, value in given:
             if isinstance(node, (ast.Name, ast.Attribute)):
-                position = call.args.index(node)
-                value = args.placed[position] if position < len(args.placed) else ()
                 for atom in value:
                     if isinstance(atom, Ext) and atom.path[-1] not in ")]":
                         self._leaf(atom.path, node, atom.level, edges)
@@ -338,7 +347,7 @@ class Reach:
             for name in names:
                 if isinstance(atom, Obj):
                     self._method(atom, name, node, edges)
-                elif isinstance(atom, Ext):
+                elif isinstance(atom, Ext) and not name.startswith("__a"):
                     path = self._step(atom, f".{name}")
                     self._leaf(path, node, max(atom.level, level), edges)
 
@@ -467,12 +476,13 @@ class Reach:
         frames: dict[Frame, tuple[Optional[Frame], int]],
         found: dict[tuple[str, int, str], Found],
     ) -> None:
-        files: set[str] = set()
+        opened = False
         for leaf in edges.leaves:
-            if leaf.kind == "file":  # the first of `open`, `read`, `write` is enough
-                if "file" in files:
+            # The first of `open`, `read`, `write` is enough.
+            if leaf.kind == "file" and _OPENED.search(leaf.path):
+                if opened:
                     continue
-                files.add("file")
+                opened = True
             key = (frame.module.path, leaf.line, leaf.kind)
             sure = max(level, leaf.level)
             if key not in found or found[key].level > sure:

@@ -45,6 +45,7 @@ from tornado_unblock._scan.values import (
     Ext,
     Func,
     FunctionNode,
+    Map,
     Moved,
     Obj,
 )
@@ -118,6 +119,8 @@ class Entry:
     @property
     def endpoint(self) -> str:
         """The method, by the class that defines it."""
+        if self.name == "log_function":
+            return "Application.log_function"
         return f"{self.owner.name}.{self.name}"
 
 
@@ -155,7 +158,11 @@ class Scan:
         self._read_places()
         self.chosen = self._chosen(every)
         entries = [entry for cls in self.chosen for entry in self._entries(cls)]
-        return [*entries, *self._in_templates(every, entries)]
+        return [
+            *entries,
+            *self._in_templates(every, entries),
+            *self._log_functions(),
+        ]
 
     def _in_templates(
         self, every: list[Class], entries: list[Entry]
@@ -178,6 +185,25 @@ class Scan:
                     each._replace(level=max(each.level, LIKELY)) for each in entry.found
                 ]
                 yield entry
+
+    def _log_functions(self) -> Iterator[Entry]:
+        """Yield `log_function` of applications: it ends each request."""
+        logs = {
+            atom: self.interpreter.frame_for(atom, self.interpreter.no_args)
+            for settings in self.interpreter.settings
+            if isinstance(settings, Map)
+            for atom in dict(settings.pairs).get("log_function", ())
+            if isinstance(atom, Func)
+        }
+        for frame in logs.values():
+            found, reached = self.reach.search([frame])
+            for cls in self.chosen if found else ():
+                stays = self._stays(cls, "log_function")
+                node = frame.node
+                moved = self._unblocked(cls, cls, None, "", stays)
+                name = "log_function"
+                owner = self.chosen[0]
+                yield Entry(name, owner, cls, frame, node, moved, stays, found, reached)
 
     def on_loop(self) -> tuple[list[Found], list[Frame]]:
         """Return what runs on the loop though no handler asks: callbacks, coroutines.

@@ -35,6 +35,8 @@ class Scope:
     """One scope, read."""
 
     __slots__ = (
+        "async_iterated",
+        "async_withs",
         "attributes",
         "awaited",
         "bindings",
@@ -63,6 +65,8 @@ class Scope:
         self.subscripts: list[ast.Subscript] = []
         self.iterated: list[ast.expr] = []
         self.withs: list[ast.expr] = []
+        self.async_iterated: list[ast.expr] = []
+        self.async_withs: list[ast.expr] = []
         self.returns: list[ast.expr] = []
         self.yields: list[ast.expr] = []
         self.attributes: list[Store] = []
@@ -174,8 +178,8 @@ class Scope:
         return True
 
     def _for(self, node: Any) -> bool:
-        if not isinstance(node, ast.AsyncFor) and not getattr(node, "is_async", 0):
-            self.iterated.append(node.iter)
+        waits = isinstance(node, ast.AsyncFor) or getattr(node, "is_async", False)
+        (self.async_iterated if waits else self.iterated).append(node.iter)
         self._target(node.target, Binding(ITEM, node.iter))
         return True
 
@@ -186,8 +190,8 @@ class Scope:
 
     def _with(self, node: Any) -> bool:
         for item in node.items:
-            if isinstance(node, ast.With):
-                self.withs.append(item.context_expr)
+            plain = isinstance(node, ast.With)
+            (self.withs if plain else self.async_withs).append(item.context_expr)
             if item.optional_vars is not None:
                 self._target(item.optional_vars, Binding(ENTERED, item.context_expr))
         return True
