@@ -33,9 +33,12 @@ _PYTHON2 = re.compile(
 _PRINT = re.compile(
     r"^(\s*)(.*?:\s*|.*?;\s*|)print\b(?!\s*\()\s*(>>\s*[^,\n]+,?)?(.*)$"
 )
+_RAISE = re.compile(r"^((?:\s*|.*:\s+)raise\s+[\w.]+)\s*,\s*(.+)$")
+_LONG_STRING = re.compile(r'"""(?:\\.|[^\\])*?"""' r"|'''(?:\\.|[^\\])*?'''")
+_STRING = re.compile(r'"(?:\\.|[^"\\])*"' r"|'(?:\\.|[^'\\])*'")
+_FUNCTION = re.compile(r"^(\s*)def\s+(\w+)")
 _REWRITES = (
     (re.compile(r"^(\s*except\s+.+?),\s*(\w+)\s*:"), r"\1 as \2:"),
-    (re.compile(r"^(\s*raise\s+[\w.]+)\s*,\s*([^,\n]+?)\s*(?:,.*)?$"), r"\1(\2)"),
     (re.compile(r"^(\s*)exec\s+(?!\()(.+)$"), r"\1exec(\2)"),
     (re.compile(r"\bu?r?([\"'])(?<=ur[\"'])"), r"\1"),
     (re.compile(r"(?<![\w.])0([0-7]+)(?![\w.])"), r"0o\1"),
@@ -139,9 +142,12 @@ def parse(path: Path, text: str) -> Source:
         return Source(path, text, _tree(text))
     except SyntaxError as error:
         if _PYTHON2.search(text) or "print" in str(error.msg):
-            tree = python2_tree(text)
+            tree, how = _mended(text), "read as far as it goes"
+            if tree is None:
+                tree = _classes_only(text)
+                how = "only the names of its classes, and imports, are read"
             if tree is not None:
-                message = f"is Python 2 ({error.msg}): read as far as it goes"
+                message = f"is Python 2 ({error.msg}): {how}"
                 problem = Problem(str(path), error.lineno or 1, "python2", message)
                 return Source(path, text, tree, problem)
         message = f"cannot be parsed: {error.msg}"
@@ -163,25 +169,52 @@ def _tree(text: str) -> ast.Module:
 def python2_tree(text: str) -> Optional[ast.Module]:
     """Return a tree of Python 2 text, line for line, or None.
 
-    What cannot be said today is left out. Where too much is, only the classes, with
-    their bases, and the imports are there.
+    What cannot be said today is left out: a line, or the function that it is in.
+    Where too much is, only the classes, with their bases, and the imports are there.
     """
+    return _mended(text) or _classes_only(text)
+
+
+def _mended(text: str) -> Optional[ast.Module]:
     lines = [_rewritten(line.expandtabs(8)) for line in text.split("\n")]
     for _ in range(_MOST_DROPPED):
         try:
             return _tree("\n".join(lines))
         except SyntaxError as error:
             number = (error.lineno or 1) - 1
-            if number >= len(lines) or lines[number].strip() == "pass":
-                break
-            lines[number] = _indent(lines[number]) + "pass"
+            if number < len(lines) and lines[number].strip() not in ("", "pass"):
+                lines[number] = _indent(lines[number]) + "pass"
+            elif not _drop_function(lines, number):
+                return None
         except (
             ValueError,
             RecursionError,
             MemoryError,
         ):  # pragma: no cover - Python 3.9
             return None
-    return _classes_only(text)
+    return None
+
+
+def _drop_function(lines: list[str], number: int) -> bool:
+    """Leave out the body of the function that a line is in; tell whether it is in one.
+
+    It may be the line behind one.
+    """
+    for start in range(min(number, len(lines) - 1), -1, -1):
+        found = _FUNCTION.match(lines[start])
+        if found is None:
+            continue
+        end = start + 1
+        while end < len(lines) and (
+            not lines[end].strip() or len(_indent(lines[end])) > len(found[1])
+        ):
+            end += 1
+        if end < number or not any(line.strip() for line in lines[start + 1 : end]):
+            return False
+        lines[start] = f"{found[1]}def {found[2]}(*args, **kwargs): pass"
+        lines[start + 1 : end] = [""] * (end - start - 1)
+        return True
+    return False
 
 
 def _classes_only(text: str) -> Optional[ast.Module]:
@@ -202,14 +235,27 @@ def _kept(line: str) -> str:
 def _rewritten(line: str) -> str:
     found = _PRINT.match(line)
     if found is not None and not line.lstrip().startswith("#"):
-        rest = found[4].strip().rstrip(",")
-        if rest.count("(") != rest.count(")") or rest.endswith("\\"):
-            # It goes on in the next line, as an expression that stands alone.
-            return f"{found[1]}{found[2]}{rest or 'pass'}"
-        return f"{found[1]}{found[2]}print({rest})"
+        rest = found[4].strip()
+        # It may go on in the next line, as an expression that stands alone.
+        printed = rest if _goes_on(rest) else f"print({rest.rstrip(',')})"
+        line = f"{found[1]}{found[2]}{printed}"
+    found = _RAISE.match(line)
+    if found is not None:
+        goes_on = _goes_on(found[2])
+        line = f"{found[1]} from {found[2]}" if goes_on else f"{found[1]}({found[2]})"
     for pattern, replacement in _REWRITES:
         line = pattern.sub(replacement, line)
     return line
+
+
+def _goes_on(text: str) -> bool:
+    """Tell whether no bracket may be put behind a line: an expression goes on."""
+    code = _LONG_STRING.sub("", text)
+    if '"""' in code or "'''" in code:
+        return True
+    code = _STRING.sub("", code)
+    opened = sum(map(code.count, "([{")) - sum(map(code.count, ")]}"))
+    return opened > 0 or code.endswith("\\") or "#" in code
 
 
 def _indent(line: str) -> str:
