@@ -13,6 +13,11 @@ from typing import Any, NamedTuple, Optional
 VALUE, ITEM, ENTERED, ANNOTATION, DEFINITION, IMPORT, FROM = range(7)
 
 
+#: They wait for the futures that they are given.
+_GATHERING = {"gather", "multi", "multi_future", "wait", "wait_for", "with_timeout"}
+_GATHERING |= {"shield", "convert_yielded"}
+
+
 class Binding(NamedTuple):
     """One place where a name, or an attribute, gets a value."""
 
@@ -35,6 +40,7 @@ class Scope:
     """One scope, read."""
 
     __slots__ = (
+        "_futures",
         "async_iterated",
         "async_withs",
         "attributes",
@@ -61,6 +67,7 @@ class Scope:
         self.calls: list[ast.Call] = []
         # What is awaited or yielded right away, or passed to what is, by id.
         self.awaited: set[int] = set()
+        self._futures: list[str] = []
         self.loads: list[ast.Attribute] = []
         self.subscripts: list[ast.Subscript] = []
         self.iterated: list[ast.expr] = []
@@ -90,6 +97,10 @@ class Scope:
             reader = _READERS.get(type(node))
             if reader is None or reader(self, node):
                 todo.extend(_children(node))
+        for name in self._futures:
+            for binding in self.bindings.get(name, ()):
+                if binding.how == VALUE:
+                    self.awaited.update(map(id, ast.walk(binding.node)))
 
     # Each returns whether the node's children are of this scope.
 
@@ -106,6 +117,10 @@ class Scope:
         self.calls.append(node)
         func = node.func
         name = getattr(func, "attr", "") or getattr(func, "id", "")
+        if name == "add_future" and node.args:
+            self._await(node.args[0])
+        elif name == "add_done_callback":
+            self._await(func)
         if name == "Return" and node.args:  # raise gen.Return(value)
             self.returns.append(node.args[0])
         return True
@@ -113,10 +128,26 @@ class Scope:
     def _awaits(self, node: Any) -> bool:
         value = node.value
         if value is not None:
-            self.awaited.update(map(id, ast.walk(value)))
+            self._await(value)
             if not isinstance(node, ast.Await):
                 self.yields.append(value)
         return True
+
+    def _await(self, value: ast.expr) -> None:
+        self.awaited.update(map(id, ast.walk(value)))
+        todo = [value]
+        while todo:
+            node = todo.pop()
+            if isinstance(node, ast.Name):
+                self._futures.append(node.id)
+            elif isinstance(node, (ast.List, ast.Tuple)):
+                todo += node.elts
+            elif isinstance(node, (ast.Starred, ast.Attribute)):
+                todo.append(node.value)
+            elif isinstance(node, ast.Call):
+                func = node.func
+                name = getattr(func, "attr", "") or getattr(func, "id", "")
+                todo += node.args if name in _GATHERING else ()
 
     def _return(self, node: ast.Return) -> bool:
         if node.value is not None:
