@@ -34,7 +34,7 @@ def fix(source: str, facts: Facts) -> Fixed:
             )
             continue
         try:
-            name = text.need("tornado_unblock", "unblock_application")
+            name = text.need("tornado_unblock", "unblock_application", node)
         except NameTaken as taken:
             text.leave(node, f"{taken} is something else in this file")
             continue

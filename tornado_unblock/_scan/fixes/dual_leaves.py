@@ -84,7 +84,7 @@ def _decorate(text: Text, node: Any) -> None:
     first = min([node.lineno, *(each.lineno for each in node.decorator_list)])
     indent = text.indent(node.lineno)
     try:
-        name = text.need("tornado_unblock", "shim")
+        name = text.need("tornado_unblock", "shim", node)
     except NameTaken:
         text.leave(node, f"shim is something else in this file: {node.name}")
         return

@@ -6,7 +6,11 @@ import ast
 import io
 import warnings
 from dataclasses import dataclass, field
-from typing import Any, NamedTuple, Optional
+from typing import Any, Callable, NamedTuple, Optional
+
+from tornado_unblock._scan.fixes.names import Names
+
+_BROKEN = "the result would be broken"
 
 
 class Left(NamedTuple):
@@ -66,15 +70,15 @@ class Text:
 
     def __init__(self, text: str) -> None:
         self.text = text
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            self.tree = ast.parse(text)
+        self.tree = _parse(text)
         self.left: list[Left] = []
         self._lines = [0]
         for line in lines_of(text):
             self._lines.append(self._lines[-1] + len(line))
         self._edits: list[tuple[int, int, str]] = []
         self._imports: list[tuple[str, str]] = []
+        #: The first line that needs one of them.
+        self._needed = 0
         self.names = Names(self.tree)
 
     # --- places --------------------------------------------------------------------
@@ -132,60 +136,90 @@ class Text:
         end = self._lines[last] if last < len(self._lines) else len(self.text)
         self.replace(self.line_start(first), end, "")
 
-    def need(self, module: str, name: str) -> str:
-        """Import a name if it is not there; return what it is called here.
+    def need(self, module: str, name: str, node: Any) -> str:
+        """Import a name if it is not there; return what it is called at a node.
 
         Raises:
             NameTaken: The text uses the name for something else.
         """
-        known = self.names.alias_of(f"{module}.{name}")
+        known = self.names.alias_of(f"{module}.{name}", node)
         if known is not None:
             return known
-        if name in self.names.bound and (module, name) not in self._imports:
+        if self.names.taken(name, f"{module}.{name}"):
             raise NameTaken(name)
         if (module, name) not in self._imports:
             self._imports.append((module, name))
+        line = _first_line(node)
+        self._needed = min(self._needed or line, line)
         return name
 
     def leave(self, node: Any, why: str) -> None:
         """Say that something is not changed."""
         self.left.append(Left(getattr(node, "lineno", 1), why))
 
+    def attempt(self, node: Any, change: Callable[[], None]) -> bool:
+        """Make all the changes that belong together, or say why none is made."""
+        edits, imports = len(self._edits), len(self._imports)
+        try:
+            change()
+            _parse(self._changed(self._edits[edits:]))
+        except NameTaken as taken:
+            self.leave(node, f"{taken} is something else in this file")
+        except SyntaxError:
+            self.leave(node, _BROKEN)
+        else:
+            return True
+        del self._edits[edits:], self._imports[imports:]
+        return False
+
     def fixed(self) -> Fixed:
         """Make all changes; what would be no Python any more is not changed at all."""
-        text = self.text
-        place = self._import_place() if self._imports and self._edits else None
-        if place is not None:
+        place = None
+        if self._imports and self._edits:
+            place = self._import_place()
+            if place is None:
+                why = "there is no line of its own for an import"
+                return self._unchanged(self._needed, why)
             lines = [f"from {m} import {n}{self.newline}" for m, n in self._imports]
             self._edits.append((place, place, "".join(lines)))
-        for start, end, new in sorted(self._edits, key=lambda e: e[:2], reverse=True):
-            text = text[:start] + new + text[end:]
+        text = self._changed(self._edits)
         try:
-            with warnings.catch_warnings():
-                warnings.simplefilter("ignore")
-                ast.parse(text)
+            _parse(text)
         except SyntaxError as error:
-            line = error.lineno or 1
-            return Fixed(
-                self.text, [*self.left, Left(line, "the result would be broken")]
-            )
+            return self._unchanged(error.lineno or 1, _BROKEN)
         return Fixed(text, sorted(self.left))
 
-    def _import_place(self) -> int:
-        """Return where an import goes: below those that stand at the top."""
-        last: Optional[ast.stmt] = None
-        for at, node in enumerate(self.tree.body):
-            if isinstance(node, (ast.Import, ast.ImportFrom)):
-                last = node
-            elif not (at == 0 and _is_docstring(node)) and last is not None:
+    def _changed(self, edits: list[tuple[int, int, str]]) -> str:
+        text = self.text
+        for start, end, new in sorted(edits, key=lambda e: e[:2], reverse=True):
+            text = text[:start] + new + text[end:]
+        return text
+
+    def _unchanged(self, line: int, why: str) -> Fixed:
+        return Fixed(self.text, sorted([*self.left, Left(line, why)]))
+
+    def _import_place(self) -> Optional[int]:
+        """Return where an import goes: below those at the top, above its first use."""
+        body = self.tree.body
+        top = 1 if _is_docstring(body[0]) else 0
+        while top < len(body) and _is_future(body[top]):
+            top += 1
+        last = top
+        for at in range(top, len(body)):
+            is_import = isinstance(body[at], (ast.Import, ast.ImportFrom))
+            if is_import and body[at].lineno < self._needed:
+                last = at + 1
+            elif last and isinstance(body[last - 1], (ast.Import, ast.ImportFrom)):
                 break
-        if last is not None:
-            return self._after(last)
-        first = self.tree.body[0]
-        if _is_docstring(first):
-            return self._after(first)
-        top = getattr(first, "decorator_list", None) or [first]
-        return self.line_start(top[0].lineno)
+        for at in (*range(last, top - 1, -1), *range(last + 1, len(body))):
+            below = _first_line(body[at])
+            if below > self._needed:
+                break
+            if at == 0:
+                return self.line_start(below)
+            if (body[at - 1].end_lineno or 0) < below:
+                return self._after(body[at - 1])
+        return None
 
     def _after(self, node: ast.stmt) -> int:
         line = node.end_lineno or node.lineno
@@ -196,66 +230,19 @@ class NameTaken(Exception):
     """A name that a fix would import means something else already."""
 
 
-_SUBMODULES = ("tornado_unblock.shim", "tornado.gen")
+def _parse(text: str) -> ast.Module:
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        return ast.parse(text)
 
 
-class Names:
-    """What the names at the top of a text are: imports, and other definitions."""
+def _first_line(node: Any) -> int:
+    first = (getattr(node, "decorator_list", None) or [node])[0]
+    return int(first.lineno)
 
-    def __init__(self, tree: ast.Module) -> None:
-        self.imported: dict[str, str] = {}
-        #: Modules that are imported with all that is around them.
-        self.modules: set[str] = set()
-        self.bound: set[str] = set()
-        for node in ast.walk(tree):
-            self._read(node)
 
-    def _read(self, node: ast.AST) -> None:
-        if isinstance(node, ast.Import):
-            for alias in node.names:
-                top = alias.name.partition(".")[0]
-                self.modules.add(alias.name)
-                self.imported[alias.asname or top] = alias.name if alias.asname else top
-        elif isinstance(node, ast.ImportFrom) and not node.level:
-            for alias in node.names:
-                self.imported[alias.asname or alias.name] = (
-                    f"{node.module}.{alias.name}"
-                )
-        elif isinstance(node, ast.ImportFrom):
-            self.bound.update(alias.asname or alias.name for alias in node.names)
-        elif isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)):
-            self.bound.add(node.name)
-        elif isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store):
-            self.bound.add(node.id)
-        elif isinstance(node, ast.arg):
-            self.bound.add(node.arg)
-        self.bound.update(self.imported)
-
-    def dotted(self, node: Any) -> str:
-        """Return what an expression names, from the import on; "" if nothing."""
-        parts: list[str] = []
-        while isinstance(node, ast.Attribute):
-            parts.insert(0, node.attr)
-            node = node.value
-        if not isinstance(node, ast.Name) or node.id not in self.imported:
-            return ""
-        return ".".join([self.imported[node.id], *parts])
-
-    def alias_of(self, path: str) -> Optional[str]:
-        """Return what a dotted name is called here, None if it is not imported."""
-        module = path.rpartition(".")[0]
-        for name, target in self.imported.items():
-            if target == path:
-                return name
-        if path in _SUBMODULES and path not in self.modules:
-            return None  # its package does not import it
-        for name, target in self.imported.items():
-            inside = target == module or (
-                module in self.modules and module.startswith(f"{target}.")
-            )
-            if inside:
-                return name + path[len(target) :]
-        return None
+def _is_future(node: ast.stmt) -> bool:
+    return isinstance(node, ast.ImportFrom) and node.module == "__future__"
 
 
 def _is_docstring(node: ast.stmt) -> bool:

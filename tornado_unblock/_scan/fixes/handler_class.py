@@ -41,7 +41,7 @@ def _decorate(text: Text, node: ast.ClassDef) -> None:
     start = text.line_start(node.lineno)
     indent = text.text[start : text.offset(node.lineno, node.col_offset)]
     try:
-        name = text.need("tornado_unblock", "unblock")
+        name = text.need("tornado_unblock", "unblock", node)
     except NameTaken:
         text.leave(node, f"unblock is something else in this file: {node.name}")
         return

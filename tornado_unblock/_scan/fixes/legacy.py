@@ -184,18 +184,18 @@ class _Legacy:
         value = node.value
         start, _ = self.text.span(node)
         if _is_nothing(value) or self.names.dotted(value) == "tornado.gen.moment":
-            self.text.replace_node(node, f"await {self._gen('sleep')}(0)")
+            self.text.replace_node(node, f"await {self._gen('sleep', node)}(0)")
             return
         assert value is not None
         seconds = self._sleep(value)
         if seconds is not None:
-            self.text.replace_node(node, f"await {self._gen('sleep')}({seconds})")
+            self.text.replace_node(node, f"await {self._gen('sleep', node)}({seconds})")
             for each in ast.walk(value):
                 self.done.add(id(each))
             return
         begins, ends = self.text.span(value)
         if isinstance(value, (ast.List, ast.Dict)):
-            self.text.replace(start, begins, f"await {self._gen('multi')}(")
+            self.text.replace(start, begins, f"await {self._gen('multi', node)}(")
             self.text.replace(ends, ends, ")")
         else:
             self.text.replace(start, begins, "await ")
@@ -234,9 +234,9 @@ class _Legacy:
                 return self.text.source(deadline.right)
         return None
 
-    def _gen(self, name: str) -> str:
-        known = self.names.alias_of("tornado.gen")
-        return f"{known}.{name}" if known else self.text.need("tornado.gen", name)
+    def _gen(self, name: str, node: Any) -> str:
+        known = self.names.alias_of("tornado.gen", node)
+        return f"{known}.{name}" if known else self.text.need("tornado.gen", name, node)
 
     def _unblock(self, node: Any, executor: ast.expr, count: int) -> None:
         returns = [n for n in _own_nodes(node) if isinstance(n, ast.Return)]
@@ -246,7 +246,7 @@ class _Legacy:
             self.text.leave(node, f"{node.name} returns a value, which was ignored")
         else:
             try:
-                name = self.text.need("tornado_unblock", "unblock")
+                name = self.text.need("tornado_unblock", "unblock", node)
             except NameTaken:
                 self.text.leave(node, f"unblock is something else: {node.name}")
                 return
@@ -270,7 +270,7 @@ class _Legacy:
             if is_name and self.names.dotted(node) == _CLIENT:
                 if isinstance(node, ast.Attribute):
                     self.text.replace_node(
-                        node, self.text.need(_SHIM, "AsyncHTTPClient")
+                        node, self.text.need(_SHIM, "AsyncHTTPClient", node)
                     )
                 else:
                     self.kept.add(_CLIENT)
@@ -317,7 +317,7 @@ class _Legacy:
                 self.kept.add(dotted)
                 continue
             try:
-                self.text.replace_node(node, self.text.need(_SHIM, _GONE[dotted]))
+                self.text.replace_node(node, self.text.need(_SHIM, _GONE[dotted], node))
             except NameTaken as taken:
                 self.text.leave(node, f"{taken} is something else in this file")
 
