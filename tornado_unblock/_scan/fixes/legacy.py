@@ -17,6 +17,7 @@ import ast
 from typing import Any, Optional
 
 from tornado_unblock._scan.fixes.edits import Facts, Fixed, NameTaken, Text, is_alone
+from tornado_unblock._scan.fixes.paths import always_finishes
 
 _SHIM = "tornado_unblock.shim.legacy"
 #: What is gone, and has its name in the shim.
@@ -39,7 +40,6 @@ _INSTANCE = "tornado.ioloop.IOLoop.instance"
 _AWAITABLE = {"tornado.gen.Task", "tornado.gen.sleep", "tornado.gen.multi"}
 _AWAITABLE |= {"tornado.gen.with_timeout", "tornado.gen.maybe_future"}
 _VERBS = {"get", "post", "put", "delete", "patch", "head", "options"}
-_ENDS = {"finish", "render", "redirect", "send_error", "write_error"}
 
 
 def fix(source: str, facts: Facts) -> Fixed:
@@ -137,12 +137,12 @@ class _Legacy:
             return False
         own = list(_own_nodes(node))
         calls = [n for n in own if isinstance(n, ast.Call)]
-        if not any(_method_of_self(call) in _ENDS for call in calls):
-            self.text.leave(node, f"{node.name} does not finish here")
-            return False
         raised = any(self._is_return(call) and call.args for call in calls)
         if raised or any(isinstance(n, ast.Return) and n.value for n in own):
             self.text.leave(node, f"{node.name} returns a value")
+            return False
+        if not always_finishes(node, self._is_return):
+            self.text.leave(node, f"{node.name} does not finish here on every path")
             return False
         for each in own:
             if isinstance(each, ast.Yield) and not self._is_understood(each.value, cls):
@@ -172,12 +172,12 @@ class _Legacy:
                 self._return(each)
 
     def _return(self, node: ast.Raise) -> None:
-        call = node.exc
-        if isinstance(call, ast.Call) and self._is_return(call):
+        if self._is_return(node.exc):
             self.text.replace_node(node, "return")
 
-    def _is_return(self, call: ast.Call) -> bool:
-        return self.names.dotted(call.func) == "tornado.gen.Return"
+    def _is_return(self, raised: Any) -> bool:
+        func = getattr(raised, "func", raised)
+        return self.names.dotted(func) == "tornado.gen.Return"
 
     def _await(self, node: ast.Yield) -> None:
         """Turn `yield x` into `await x`; x is understood."""
