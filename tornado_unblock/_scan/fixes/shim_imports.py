@@ -11,8 +11,10 @@ alone until their handlers are unblocked.
 from __future__ import annotations
 
 import ast
+from typing import Optional
 
 from tornado_unblock._scan.fixes.edits import Facts, Fixed, Text
+from tornado_unblock._scan.fixes.imports import alias_of, shares_its_line
 
 FACADES = ("redis", "requests", "smtplib", "subprocess", "time")
 _SHIM = "tornado_unblock.shim"
@@ -43,16 +45,20 @@ def _import(text: Text, node: ast.Import, facts: Facts) -> None:
         if alias.name != top:
             text.leave(node, f"import {alias.name}: a module inside {top}")
         elif _may(text, node, top, facts):
-            chosen.append(alias)
+            again = None if alias.asname else _again(text, node, top)
+            if again is None:
+                chosen.append(alias)
+            else:
+                text.leave(node, f"{again} gives its name to the package again")
     if not chosen:
         return
-    if _shares_its_line(text, node):
+    if shares_its_line(text, node):
         text.leave(node, "more than one statement on the line")
         return
     indent = text.indent(node.lineno)
     kept = [alias for alias in node.names if alias not in chosen]
-    lines = [f"import {', '.join(map(_alias, kept))}"] if kept else []
-    lines += [f"from {_SHIM} import {_alias(alias)}" for alias in chosen]
+    lines = [f"import {', '.join(map(alias_of, kept))}"] if kept else []
+    lines += [f"from {_SHIM} import {alias_of(alias)}" for alias in chosen]
     text.replace_node(node, f"{text.newline}{indent}".join(lines))
 
 
@@ -80,12 +86,19 @@ def _may(text: Text, node: ast.stmt, top: str, facts: Facts) -> bool:
     return facts.on_workers is None or top in facts.on_workers
 
 
-def _shares_its_line(text: Text, node: ast.Import) -> bool:
-    start, end = text.span(node)
-    before = text.text[text.line_start(node.lineno) : start]
-    after = text.text[end:].split("\n", 1)[0].strip()
-    return bool(before.strip()) or after.startswith(";")
+def _again(text: Text, node: ast.Import, top: str) -> Optional[str]:
+    """Return the import below that stays, and gives the name to the package again.
 
-
-def _alias(alias: ast.alias) -> str:
-    return f"{alias.name} as {alias.asname}" if alias.asname else alias.name
+    One of a module inside, above, does no harm: the facade passes on what it loaded.
+    """
+    scope = text.names.scope(node)
+    for other in ast.walk(text.tree):
+        if not isinstance(other, ast.Import) or text.names.scope(other) is not scope:
+            continue
+        for alias in other.names:
+            shared = other is not node and shares_its_line(text, other)
+            is_it = alias.name.partition(".")[0] == top and not alias.asname
+            stays = shared or alias.name != top
+            if is_it and stays and other.lineno >= node.lineno:
+                return f"import {alias.name} in line {other.lineno}"
+    return None

@@ -65,6 +65,26 @@ PAIRS = {
     "a module inside": pair(
         "import requests.adapters\n", "", "a module inside requests"
     ),
+    "given back below": pair(
+        "import requests, redis\nimport requests.adapters\n",
+        "import requests\nfrom tornado_unblock.shim import redis\n"
+        "import requests.adapters\n",
+        "import requests.adapters in line 2 gives its name to the package again",
+        "a module inside requests",
+    ),
+    "given back in the same line": pair(
+        "import redis, redis.client\n", "", "in line 1 gives", "a module inside"
+    ),
+    "given back by what stays": pair(
+        "import time\nimport time; x = 1\n", "", "line 2 gives", "more than one"
+    ),
+    "not given back": pair(
+        "import redis.client\nimport redis\nimport redis.lock as k\n"
+        "def f():\n    import redis.commands\n",
+        "import redis.client\nfrom tornado_unblock.shim import redis\n"
+        "import redis.lock as k\ndef f():\n    import redis.commands\n",
+        *["a module inside redis"] * 3,
+    ),
     "names of a module inside": pair(
         "from requests.adapters import HTTPAdapter\n", "", "not only names of requests"
     ),
