@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any, NamedTuple, Optional
 
 from tornado_unblock._scan.fixes import RULES, Facts, Left
+from tornado_unblock._scan.fixes.calls import called
 from tornado_unblock._scan.fixes.edits import lines_of
 from tornado_unblock._scan.formats import many, say
 from tornado_unblock._scan.frames import Frame
@@ -86,11 +87,12 @@ def _fix(options: Any) -> int:
     readable = [one for one in changes if one.source.problem is None]
     facts: Optional[dict[str, Facts]] = None
     for name in names:
-        # Anew where a rule has moved lines, and what runs where; `legacy` asks nothing.
+        # Anew where a rule has moved lines, and what runs where; `legacy` asks no scan.
         if facts is None and name != "legacy":
             facts, stays = _facts(options, [one.changed for one in changes])
+        told = Facts(called=_called(changes)) if name == "legacy" else Facts()
         used = [
-            one.use(name, (facts or {}).get(str(one.source.path), Facts()))
+            one.use(name, (facts or {}).get(str(one.source.path), told))
             for one in readable
         ]
         if any(used):
@@ -112,6 +114,11 @@ def _fix(options: Any) -> int:
     if failed:
         return UNREAD
     return CHANGES if changed and not options.write else UNCHANGED
+
+
+def _called(changes: Sequence[Change]) -> tuple[tuple[str, str], ...]:
+    sources = [one.source for one in changes]
+    return called((str(one.path), one.tree) for one in sources if one.tree is not None)
 
 
 def _still_blocks(stays: Sequence[str]) -> str:

@@ -287,6 +287,31 @@ def test_write_keeps(tmp_path: Path) -> None:
     assert sorted(os.listdir(tmp_path)) == ["link.py", "real.py"]
 
 
+def test_called_by_another_file(
+    code_base: WriteFiles, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A verb that a class of another file calls stays what that can call."""
+    verb = "@web.asynchronous\n    @gen.engine\n    def {}(self):\n        {}\n"
+    base = "from tornado import gen, web\nclass B(web.RequestHandler):\n"
+    body = "yield\n        self.finish()"
+    for name in ("get", "put", "post", "head"):
+        base += f"    {verb.format(name, body)}"
+    folder = code_base(
+        "#: file base.py\n" + base + "#: file child.py\n"
+        "import base\nclass C(base.B):\n"
+        "    def get(self): super(C, self).get()\n"
+        "    def put(self): base.B.put(self)\n"
+        "    def prepare(self): self.post()\n"
+    )
+    assert main([str(folder), "--rule", "legacy", "--write"]) == UNCHANGED
+    text = (folder / "base.py").read_text()
+    assert text.count("async def") == text.count("async def head") == 1
+    err = capsys.readouterr().err
+    for line, name in enumerate(("get", "put", "post"), 3):
+        why = f"{name}: one of this name is called in {folder / 'child.py'}:{line}"
+        assert f"legacy: not changed: {why}\n" in err
+
+
 def test_write_fails_whole(tmp_path: Path) -> None:
     """What cannot be written leaves the file, and nothing else, behind."""
     path = tmp_path / "real.py"

@@ -46,6 +46,7 @@ class Facts:
             the loop thread.
         on_workers: Those whose calls are reached on workers; None if nobody looked.
         leaves: Lines of functions that block, and whether only workers call them.
+        called: Verbs that code calls by itself, as `super().get()`, and where.
     """
 
     applications: frozenset[str] = frozenset()
@@ -54,6 +55,7 @@ class Facts:
     on_loop: frozenset[str] = frozenset()
     on_workers: Optional[frozenset[str]] = None
     leaves: tuple[tuple[int, bool], ...] = ()
+    called: tuple[tuple[str, str], ...] = ()
 
 
 def lines_of(text: str) -> list[str]:

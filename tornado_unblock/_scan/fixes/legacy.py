@@ -16,7 +16,9 @@ from __future__ import annotations
 import ast
 from typing import Any, Optional
 
+from tornado_unblock._scan.fixes.calls import VERBS, called
 from tornado_unblock._scan.fixes.edits import Facts, Fixed, NameTaken, Text, is_alone
+from tornado_unblock._scan.fixes.imports import without
 from tornado_unblock._scan.fixes.paths import always_finishes
 
 _SHIM = "tornado_unblock.shim.legacy"
@@ -39,7 +41,6 @@ _CLIENT = "tornado.httpclient.AsyncHTTPClient"
 _INSTANCE = "tornado.ioloop.IOLoop.instance"
 _AWAITABLE = {"tornado.gen.Task", "tornado.gen.sleep", "tornado.gen.multi"}
 _AWAITABLE |= {"tornado.gen.with_timeout", "tornado.gen.maybe_future"}
-_VERBS = {"get", "post", "put", "delete", "patch", "head", "options"}
 
 
 def fix(source: str, facts: Facts) -> Fixed:
@@ -47,14 +48,14 @@ def fix(source: str, facts: Facts) -> Fixed:
 
     Args:
         source: The text of a file.
-        facts: Not used.
+        facts: Its `called` is used.
     """
     text = Text(source)
     hard = _hard(text)
     if hard is not None:
         text.leave(hard, f"{ast.unparse(hard)}: too old a form; docs/legacy.md has it")
         return text.fixed()
-    return _Legacy(text).fix()
+    return _Legacy(text, dict(called([("", text.tree)]) + facts.called)).fix()
 
 
 def _hard(text: Text) -> Optional[Any]:
@@ -74,8 +75,9 @@ def _hard(text: Text) -> Optional[Any]:
 class _Legacy:
     """Rewrites one text."""
 
-    def __init__(self, text: Text) -> None:
+    def __init__(self, text: Text, called: dict[str, str]) -> None:
         self.text = text
+        self.called = called
         self.names = text.names
         #: Nodes that are gone, or rewritten as part of others, by id.
         self.done: set[int] = set()
@@ -94,7 +96,7 @@ class _Legacy:
             if isinstance(node, ast.Call):
                 self._instance(node)
         self._rest()
-        for node in self.text.tree.body:
+        for node in ast.walk(self.text.tree):
             if isinstance(node, ast.ImportFrom):
                 self._import(node)
         return self.text.fixed()
@@ -115,7 +117,9 @@ class _Legacy:
         engine = decorators.get("tornado.gen.engine")
         coroutine = decorators.get("tornado.gen.coroutine")
         if engine is not None and self._may_be_async(node, cls, old):
-            self._to_async(node, [engine] if old is None else [engine, old])
+            done = set(self.done)
+            if not self.text.attempt(node, lambda: self._to_async(node)):
+                self.done = done
         elif old is not None and engine is None:
             if coroutine is not None or isinstance(node, ast.AsyncFunctionDef):
                 self._remove(old)
@@ -124,20 +128,22 @@ class _Legacy:
                     node, f"{node.name} ends in a callback: async def is better"
                 )
         executor = decorators.get("tornado.concurrent.run_on_executor")
-        if executor is not None and node.name in _VERBS:
+        if executor is not None and node.name in VERBS:
             self._unblock(node, executor, len(node.decorator_list))
 
     def _may_be_async(self, node: Any, cls: ast.ClassDef, old: Optional[Any]) -> bool:
         """Tell whether an engine can be a coroutine: a verb that finishes, no more."""
-        if node.name not in _VERBS or old is None:
-            if node.name in _VERBS:
+        if node.name not in VERBS or old is None:
+            if node.name in VERBS:
                 self.text.leave(node, f"{node.name}: gen.engine without asynchronous")
             else:
                 self.text.leave(node, f"{node.name} gives its result to a callback")
             return False
         own = list(_own_nodes(node))
         calls = [n for n in own if isinstance(n, ast.Call)]
-        raised = any(self._is_return(call) and call.args for call in calls)
+        raised = any(
+            self._is_return(call) and (call.args or call.keywords) for call in calls
+        )
         if raised or any(isinstance(n, ast.Return) and n.value for n in own):
             self.text.leave(node, f"{node.name} returns a value")
             return False
@@ -149,8 +155,7 @@ class _Legacy:
                 what = ast.unparse(each.value) if each.value else ""
                 self.text.leave(each, f"{node.name} yields {what}: is it awaitable?")
                 return False
-        if _called_bare(cls, node.name):
-            self.text.leave(node, f"{node.name} is called by other methods")
+        if self._is_called(node, cls):
             return False
         alone = all(is_alone(self.text, each) for each in node.decorator_list)
         if not alone or len(node.decorator_list) > 2:
@@ -160,8 +165,20 @@ class _Legacy:
             return False
         return True
 
-    def _to_async(self, node: Any, decorators: list[Any]) -> None:
-        for decorator in decorators:
+    def _is_called(self, node: Any, cls: ast.ClassDef) -> bool:
+        names = {node.name, *_other_names(cls, node.name)}
+        where = next((w for name, w in self.called.items() if name in names), None)
+        if any(_called_bare(cls, name) for name in names):
+            self.text.leave(node, f"{node.name} is called by other methods")
+        elif where is not None:
+            where = f"in {where}" if ":" in where else f"in line {where}"
+            self.text.leave(node, f"{node.name}: one of this name is called {where}")
+        else:
+            return False
+        return True
+
+    def _to_async(self, node: Any) -> None:
+        for decorator in node.decorator_list:  # these two, as was made sure
             self._remove(decorator)
         start = self.text.offset(node.lineno, node.col_offset)
         self.text.replace(start, start, "async ")
@@ -194,11 +211,12 @@ class _Legacy:
                 self.done.add(id(each))
             return
         begins, ends = self.text.span(value)
+        behind = start + len("yield")
         if isinstance(value, (ast.List, ast.Dict)):
-            self.text.replace(start, begins, f"await {self._gen('multi', node)}(")
+            space = " " if begins == behind else ""
+            self.text.replace(begins, begins, f"{space}{self._gen('multi', node)}(")
             self.text.replace(ends, ends, ")")
-        else:
-            self.text.replace(start, begins, "await ")
+        self.text.replace(start, behind, "await")
 
     def _is_understood(self, value: Any, cls: ast.ClassDef) -> bool:
         """Tell whether what is yielded can be awaited, or is made so."""
@@ -226,6 +244,8 @@ class _Legacy:
             return None
         if self.names.dotted(value.func) != "tornado.gen.Task" or value.keywords:
             return None
+        if "#" in self.text.source(value):
+            return None  # a comment, maybe
         function, deadline = value.args
         if not (isinstance(function, ast.Attribute) and function.attr == "add_timeout"):
             return None
@@ -268,12 +288,7 @@ class _Legacy:
         for node in ast.walk(tree):
             is_name = isinstance(node, (ast.Name, ast.Attribute))
             if is_name and self.names.dotted(node) == _CLIENT:
-                if isinstance(node, ast.Attribute):
-                    self.text.replace_node(
-                        node, self.text.need(_SHIM, "AsyncHTTPClient", node)
-                    )
-                else:
-                    self.kept.add(_CLIENT)
+                self._from_shim(node, _CLIENT, "AsyncHTTPClient")
 
     def _has_callback(self, node: Any) -> bool:
         if not isinstance(node, ast.Call):
@@ -311,35 +326,39 @@ class _Legacy:
             if id(node) in self.done or not isinstance(node, (ast.Name, ast.Attribute)):
                 continue
             dotted = self.names.dotted(node)
-            if dotted not in _GONE:
-                continue
-            if isinstance(node, ast.Name):
-                self.kept.add(dotted)
-                continue
-            try:
-                self.text.replace_node(node, self.text.need(_SHIM, _GONE[dotted], node))
-            except NameTaken as taken:
-                self.text.leave(node, f"{taken} is something else in this file")
+            if dotted in _GONE:
+                self._from_shim(node, dotted, _GONE[dotted])
+
+    def _from_shim(self, node: Any, dotted: str, name: str) -> None:
+        """Have a name, or `module.name`, be the shim's."""
+        known = None
+        if isinstance(node, ast.Attribute):
+            known = self.names.imported_as(dotted, node)
+            if known is None:
+                self._need(node, name)
+                return
+            self.text.replace_node(node, known)
+        self.kept.add(dotted)
+
+    def _need(self, node: Any, name: str) -> None:
+        try:
+            self.text.replace_node(node, self.text.need(_SHIM, name, node))
+        except NameTaken as taken:
+            self.text.leave(node, f"{taken} is something else in this file")
 
     def _import(self, node: ast.ImportFrom) -> None:
         """Take away what Tornado has no longer; what stays in use is the shim's."""
-        gone = {**_GONE, _CLIENT: "AsyncHTTPClient"}
         paths = {alias: f"{node.module}.{alias.name}" for alias in node.names}
         moved = [a for a, p in paths.items() if p in self.kept]
         dropped = [a for a, p in paths.items() if p in _GONE and p not in self.kept]
-        if not moved and not dropped:
+        if node.level or not (moved or dropped):
             return
-        kept = [a for a in node.names if a not in moved and a not in dropped]
-        lines = []
-        if kept:
-            lines.append(f"from {node.module} import {', '.join(map(_alias, kept))}")
-        if moved:
-            names = [ast.alias(gone[paths[a]], a.asname) for a in moved]
-            lines.append(f"from {_SHIM} import {', '.join(map(_alias, names))}")
-        if lines:
-            self.text.replace_node(node, self.text.newline.join(lines))
-        else:
-            self.text.remove_lines(node.lineno, node.end_lineno or node.lineno)
+        if node not in self.text.tree.body:
+            names = ", ".join(alias.name for alias in moved + dropped)
+            why = f"imported in a function, or on a condition; {_SHIM} has it"
+            self.text.leave(node, f"{names} of {node.module}: {why}")
+            return
+        without(self.text, node, moved, dropped, _SHIM)
 
 
 def _own_nodes(function: Any) -> list[Any]:
@@ -376,5 +395,13 @@ def _called_bare(cls: ast.ClassDef, name: str) -> bool:
     )
 
 
-def _alias(alias: ast.alias) -> str:
-    return f"{alias.name} as {alias.asname}" if alias.asname else alias.name
+def _other_names(cls: ast.ClassDef, name: str) -> set[str]:
+    """Return what else a class calls its method: `head = get`."""
+    return {
+        target.id
+        for node in cls.body
+        if isinstance(node, ast.Assign)
+        and any(isinstance(n, ast.Name) and n.id == name for n in ast.walk(node.value))
+        for target in node.targets
+        if isinstance(target, ast.Name)
+    }

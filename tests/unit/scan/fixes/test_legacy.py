@@ -203,6 +203,159 @@ COROUTINE = pair(
         return Application([("/", A)])
     """,
 )
+LATER = pair(
+    """
+    from tornado.gen import Task, engine
+    from tornado.ioloop import IOLoop
+    from tornado.web import Application, RequestHandler, asynchronous
+
+    class A(RequestHandler):
+        @asynchronous
+        @engine
+        def get(self):
+            ready = yield Task(self.load)
+            if ready:
+                self.finish("at once")
+            else:
+                IOLoop.instance().call_later(0, self.on_ready)
+
+        def load(self, callback):
+            callback(self.get_argument("ready", ""))
+
+        def on_ready(self):
+            self.finish("later")
+
+    def make_app():
+        return Application([("/", A)])
+    """,
+    """
+    from tornado_unblock.shim.legacy import Task, engine
+    from tornado.ioloop import IOLoop
+    from tornado.web import Application, RequestHandler
+    from tornado_unblock.shim.legacy import asynchronous
+
+    class A(RequestHandler):
+        @asynchronous
+        @engine
+        def get(self):
+            ready = yield Task(self.load)
+            if ready:
+                self.finish("at once")
+            else:
+                IOLoop.current().call_later(0, self.on_ready)
+
+        def load(self, callback):
+            callback(self.get_argument("ready", ""))
+
+        def on_ready(self):
+            self.finish("later")
+
+    def make_app():
+        return Application([("/", A)])
+    """,
+    "get does not finish here on every path",
+)
+INHERITED = pair(
+    """
+    from tornado import gen
+    from tornado.web import Application, RequestHandler, asynchronous
+
+    class B(RequestHandler):
+        @asynchronous
+        @gen.engine
+        def get(self):
+            yield gen.sleep(0)
+            self.finish("done")
+
+        @asynchronous
+        @gen.engine
+        def post(self):
+            yield (gen.sleep(0))
+            self.finish("posted")
+
+    class C(B):
+        def get(self):
+            super(C, self).get()
+
+    def make_app():
+        return Application([("/", C)])
+    """,
+    """
+    from tornado import gen
+    from tornado.web import Application, RequestHandler
+    from tornado_unblock.shim.legacy import asynchronous
+    from tornado_unblock.shim.legacy import engine
+
+    class B(RequestHandler):
+        @asynchronous
+        @engine
+        def get(self):
+            yield gen.sleep(0)
+            self.finish("done")
+
+        async def post(self):
+            await (gen.sleep(0))
+            self.finish("posted")
+
+    class C(B):
+        def get(self):
+            super(C, self).get()
+
+    def make_app():
+        return Application([("/", C)])
+    """,
+    "get: one of this name is called in line 19",
+)
+BOTH_SPELLINGS = pair(
+    """
+    from tornado import httpclient, web
+    from tornado.httpclient import AsyncHTTPClient
+    from tornado.web import asynchronous
+
+    class Hello(web.RequestHandler):
+        @web.asynchronous
+        def get(self):
+            self.finish("hello")
+
+    class Proxy(web.RequestHandler):
+        @asynchronous
+        def get(self):
+            client = httpclient.AsyncHTTPClient()
+            assert isinstance(client, AsyncHTTPClient)
+            client.fetch("http://127.0.0.1:%d/hello" % PORT, callback=self.on_response)
+
+        def on_response(self, response):
+            self.finish(response.body)
+
+    def make_app():
+        return web.Application([("/", Proxy), ("/hello", Hello)])
+    """,
+    """
+    from tornado import httpclient, web
+    from tornado_unblock.shim.legacy import AsyncHTTPClient
+    from tornado_unblock.shim.legacy import asynchronous
+
+    class Hello(web.RequestHandler):
+        @asynchronous
+        def get(self):
+            self.finish("hello")
+
+    class Proxy(web.RequestHandler):
+        @asynchronous
+        def get(self):
+            client = AsyncHTTPClient()
+            assert isinstance(client, AsyncHTTPClient)
+            client.fetch("http://127.0.0.1:%d/hello" % PORT, callback=self.on_response)
+
+        def on_response(self, response):
+            self.finish(response.body)
+
+    def make_app():
+        return web.Application([("/", Proxy), ("/hello", Hello)])
+    """,
+    "async def is better",
+    "async def is better",
+)
 RUN: dict[str, tuple[Pair, list[tuple[str, str]], list[Any]]] = {
     "engine": (
         ENGINE,
@@ -211,6 +364,9 @@ RUN: dict[str, tuple[Pair, list[tuple[str, str]], list[Any]]] = {
     ),
     "callback": (CALLBACK, [("GET", "/")], [200]),
     "executor": (EXECUTOR, [("GET", "/"), ("POST", "/")], [200, 201]),
+    "later": (LATER, [("GET", "/"), ("GET", "/?ready=1")], [200, 200]),
+    "inherited": (INHERITED, [("GET", "/"), ("POST", "/")], [200, 200]),
+    "both spellings": (BOTH_SPELLINGS, [("GET", "/")], [200]),
     "coroutine": (COROUTINE, [("GET", "/"), ("POST", "/")], [200, 200]),
 }
 HEAD = "from tornado import gen, web\n"
@@ -228,6 +384,15 @@ def engine(
 LEFT = {
     engine("yield gen.sleep(0)"): "does not finish here",
     engine("self.finish()\n        return 3; yield"): "returns a value",
+    engine("yield\n        if x: self.finish()"): "on every path",
+    engine("self.finish()\n        yield other"): "is it awaitable",
+    engine("self.finish(); yield\n    head = get\n    x = lambda s: self.head()"): (
+        "called by other"
+    ),
+    engine("self.finish(); yield") + "B.get(self)\n": "called in line 7",
+    engine("self.finish(); yield") + "class B(A):\n    x = lambda self: self.get()\n": (
+        "called in line 8"
+    ),
     engine("self.finish(self.get); yield"): "called by other methods",
     engine(
         "yield\n        self.finish()\n        raise gen.Return(1)"
@@ -298,11 +463,112 @@ SMALL = {
         "",
         "unblock is something else",
     ),
+    "yields in parentheses": pair(
+        engine("x = yield(gen.Task(f))\n        yield ([f()])\n        yield[f()]")
+        + "        yield (None)\n        self.finish()\n",
+        HEAD + SHIM + "Task\nclass A(web.RequestHandler):\n    async def get(self):\n"
+        "        x = await(Task(f))\n        await (gen.multi([f()]))\n"
+        "        await gen.multi([f()])\n        await gen.sleep(0)\n"
+        "        self.finish()\n",
+    ),
+    "one that cannot be, and one that can": pair(
+        "import tornado.web\nfrom tornado.gen import engine\nsleep = 1\n"
+        "class A(tornado.web.RequestHandler):\n"
+        "    @tornado.web.asynchronous\n    @engine\n"
+        "    def get(self):\n        yield\n        self.finish()\n"
+        "    @tornado.web.asynchronous\n    @engine\n"
+        "    def put(self):\n        self.finish()\n",
+        "import tornado.web\n" + SHIM + "engine\n" + SHIM + "asynchronous\nsleep = 1\n"
+        "class A(tornado.web.RequestHandler):\n"
+        "    @asynchronous\n    @engine\n"
+        "    def get(self):\n        yield\n        self.finish()\n"
+        "    async def put(self):\n        self.finish()\n",
+        "sleep is something else",
+    ),
+    "the class Return": pair(
+        engine("yield\n        self.finish()\n        raise gen.Return"),
+        HEAD + "class A(web.RequestHandler):\n    async def get(self):\n"
+        "        await gen.sleep(0)\n        self.finish()\n        return\n",
+    ),
+    "a comment in a wait": pair(
+        engine("yield gen.Task(a.add_timeout,  # b\n            time.time() + 1)")
+        + "        self.finish()\n",
+        HEAD + SHIM + "Task\nclass A(web.RequestHandler):\n    async def get(self):\n"
+        "        await Task(a.add_timeout,  # b\n            time.time() + 1)\n"
+        "        self.finish()\n",
+    ),
+    "of another kind": pair(
+        engine("yield\n        self.finish()")
+        + "class D(dict):\n    def x(self): return super().get(self.get(1))\n"
+        "class E:\n    def get(self): pass\n    def x(self): return self.get()\n",
+        HEAD + "class A(web.RequestHandler):\n    async def get(self):\n"
+        "        await gen.sleep(0)\n        self.finish()\n"
+        "class D(dict):\n    def x(self): return super().get(self.get(1))\n"
+        "class E:\n    def get(self): pass\n    def x(self): return self.get()\n",
+    ),
+    "imported elsewhere": pair(
+        "def f():\n    from tornado.gen import Task, engine, sleep\n    return Task\n"
+        "try:\n    from tornado.web import asynchronous\n"
+        "except ImportError:\n    asynchronous = None\n",
+        "",
+        "Task, engine of tornado.gen: imported in a function",
+        "asynchronous of tornado.web: imported in a function, or on a condition",
+    ),
+    "a relative import": pair("from .tornado.web import asynchronous\n"),
+    "an import that shares its line": pair(
+        "from tornado.web import asynchronous; x = 1\n"
+        "from tornado.web import (asynchronous as a, url); y = 2\n@a\ndef f(): 1\n",
+        SHIM + "asynchronous; x = 1\n" + SHIM + "asynchronous as a; "
+        "from tornado.web import (url); y = 2\n@a\ndef f(): 1\n",
+    ),
+    "a shared line that is left empty": pair(
+        "from tornado.web import asynchronous; x = 1\n", "pass; x = 1\n"
+    ),
     "no verb": pair(
         "from tornado.concurrent import run_on_executor\nclass A:\n"
         "    @run_on_executor\n    def work(self): return 1\n"
     ),
 }
+#: What stands between the parentheses of an import, with the module in front.
+IMPORTS = {
+    "web import (\n    # c\n    HTTPError,  # a\n    asynchronous,  # b\n    url,\n)": (
+        "from tornado.web import (\n    # c\n    HTTPError,  # a\n    url,\n)\n"
+        + SHIM
+        + "asynchronous  # b\n"
+    ),
+    "web import (asynchronous, url,  # a\n    RequestHandler)  # c": (
+        "from tornado.web import (url,  # a\n    RequestHandler)  # c\n"
+        + SHIM
+        + "asynchronous\n"
+    ),
+    "web import (url,  # a\n    RequestHandler, asynchronous)": (
+        "from tornado.web import (url,  # a\n    RequestHandler, )\n"
+        + SHIM
+        + "asynchronous\n"
+    ),
+    "web import (url, asynchronous,  # a\n    RequestHandler)": (
+        "from tornado.web import (url,  # a\n    RequestHandler)\n"
+        + SHIM
+        + "asynchronous\n"
+    ),
+    "web import (  # a\n    asynchronous\n    ,\n)": (
+        SHIM + "(  # a\n    asynchronous\n    ,\n)\n"
+    ),
+    "web import url, \\\n    asynchronous": (
+        "from tornado.web import url\n" + SHIM + "asynchronous\n"
+    ),
+    "gen import (  # a\n    Task as T,  # b\n    # c\n    engine,  # d\n)": (
+        SHIM + "(  # a\n    Task as T,  # b\n    # c\n)\n"
+    ),
+}
+
+
+@pytest.mark.parametrize("written", IMPORTS)
+def test_imports(written: str) -> None:
+    """Comments and layout of an import stay with the names that stay."""
+    use = "x = asynchronous\n" if written.startswith("web") else "x = T\n"
+    fixed = RULES["legacy"](f"from tornado.{written}\n{use}", Facts())
+    assert fixed.text == f"{IMPORTS[written]}{use}"
 
 
 @pytest.mark.parametrize("name", RUN)
