@@ -64,6 +64,11 @@ class Change:
         return True
 
     @property
+    def is_changed(self) -> bool:
+        """Whether they make anything else of it."""
+        return self.changed is not self.source
+
+    @property
     def diff(self) -> str:
         """The change, as a patch."""
         name = str(self.source.path)
@@ -82,7 +87,6 @@ def _fix(options: Any) -> int:
             raise SettingsError(f"there is no {path}")
     names = [name for name in RULES if name in (options.rule or [DEFAULT])]
     changes = [Change(read(path)) for path in python_files(options.paths)]
-    failed = changed = False
     stays: Sequence[str] = ()
     readable = [one for one in changes if one.source.problem is None]
     facts: Optional[dict[str, Facts]] = None
@@ -97,28 +101,44 @@ def _fix(options: Any) -> int:
         ]
         if any(used):
             facts = None
-    for one in changes:
-        path = one.source.path
-        if one.source.problem is not None:
-            say(one.source.problem, sys.stderr)
-            failed = True
-        for name, left in one.left:
-            say(f"{path}:{left.line}: {name}: not changed: {left.why}", sys.stderr)
-        if one.changed is not one.source:
-            changed = True
-            say(one.diff, end="")
-            if options.write:
-                write(path, one.changed.text)
+    # First all files, and only then what may fail: a pipe is closed, say.
+    unread = _write_all(readable) if options.write else []
+    unread += [str(one.source.problem) for one in changes if one.source.problem]
+    _show(changes, unread)
     if stays and {"application", "class"} & set(names):
         say(_still_blocks(stays), sys.stderr)
-    if failed:
+    if unread:
         return UNREAD
+    changed = any(one.is_changed for one in changes)
     return CHANGES if changed and not options.write else UNCHANGED
 
 
 def _called(changes: Sequence[Change]) -> tuple[tuple[str, str], ...]:
     sources = [one.source for one in changes]
     return called((str(one.path), one.tree) for one in sources if one.tree is not None)
+
+
+def _write_all(changes: Sequence[Change]) -> list[str]:
+    """Write what has changed; return what could not be written."""
+    failed = []
+    for one in changes:
+        try:
+            if one.is_changed:
+                write(one.source.path, one.changed.text)
+        except (OSError, UnicodeError) as error:
+            failed.append(f"{one.source.path}: cannot be written: {error}")
+    return failed
+
+
+def _show(changes: Sequence[Change], problems: Sequence[str]) -> None:
+    for problem in problems:
+        say(problem, sys.stderr)
+    for one in changes:
+        for name, left in one.left:
+            where = f"{one.source.path}:{left.line}"
+            say(f"{where}: {name}: not changed: {left.why}", sys.stderr)
+        if one.is_changed:
+            say(one.diff, end="")
 
 
 def _still_blocks(stays: Sequence[str]) -> str:
@@ -132,20 +152,44 @@ def _still_blocks(stays: Sequence[str]) -> str:
 
 
 def write(path: Path, text: str) -> None:
-    """Put a text into a file: all of it or nothing, with its encoding and its mode."""
+    """Put a text into a file: all of it or nothing; only lines that are new change.
+
+    Args:
+        path: Of the file; its encoding and its mode stay.
+        text: Its lines end as `read` has them.
+    """
     data = path.read_bytes()
     encoding = _encoding(data)
-    newline = "\r\n" if b"\r\n" in data else "\n"
+    new = _with_ends(text, data.decode(encoding)).encode(encoding)
     path = path.resolve()  # a link stays one
     handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
     try:
-        with open(handle, "w", encoding=encoding, newline=newline) as file:
-            file.write(text)
+        with open(handle, "wb") as file:
+            file.write(new)
         os.chmod(temporary, path.stat().st_mode & 0o7777)
         os.replace(temporary, path)
     except BaseException:
         os.unlink(temporary)
         raise
+
+
+def _with_ends(text: str, old: str) -> str:
+    """Return a text whose lines end as those of the old one did."""
+    lines, new = lines_of(old), lines_of(text)
+    bare = [line.rstrip("\r\n") for line in lines]
+    ends = [line[len(words) :] for line, words in zip(lines, bare)]
+    kinds = sorted(set(ends) - {""})
+    usual = max(kinds, key=ends.count, default="\n")
+    if len(kinds) < 2:
+        return text.replace("\n", usual)
+    words = [line.rstrip("\n") for line in new]
+    matcher = difflib.SequenceMatcher(None, bare, words, autojunk=False)
+    for _, begin, end, first, last in matcher.get_opcodes():
+        for at in range(first, last):
+            of = begin + at - first
+            own = ends[of] if of < end else ""
+            new[at] = new[at].replace("\n", own or usual)
+    return "".join(new)
 
 
 def _encoding(data: bytes) -> str:

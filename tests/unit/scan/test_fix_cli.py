@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import os
 import stat
 from pathlib import Path
@@ -285,6 +286,102 @@ def test_write_keeps(tmp_path: Path) -> None:
     assert link.is_symlink()
     assert stat.S_IMODE(path.stat().st_mode) == 0o755
     assert sorted(os.listdir(tmp_path)) == ["link.py", "real.py"]
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "written"),
+    [
+        (b"a\r\nb\nc\n", "a\nx\nc\n", b"a\r\nx\nc\n"),
+        (b"a\r\nb\nc\n", "x\nb\nc\n", b"x\r\nb\nc\n"),
+        (b"a\nb\r\nc", "a\nb\nx\ny\nc", b"a\nb\r\nx\ny\nc"),
+        (b"a\r\nb\nc\n", "n\na\nb\nc\nm\n", b"n\na\r\nb\nc\nm\n"),
+        (b"a\r\nb\nc\n", "c\n", b"c\n"),
+        (b"a\rb\r\nc\n", "a\nb\nd\n", b"a\rb\r\nd\n"),
+        (b"a\rb\r", "a\nx\nb\n", b"a\rx\rb\r"),
+        (b"a", "x\na", b"x\na"),
+        (b"\xef\xbb\xbfa\r\n", "x\na\n", b"\xef\xbb\xbfx\r\na\r\n"),
+    ],
+)
+def test_line_ends(tmp_path: Path, old: bytes, new: str, written: bytes) -> None:
+    """Lines that stay end as they did, whichever way; new ones as most do."""
+    path = tmp_path / "a.py"
+    path.write_bytes(old)
+    write(path, new)
+    assert path.read_bytes() == written
+
+
+def test_mixed_line_ends(
+    code_base: WriteFiles, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """One line that ends in another way is no reason to change the others."""
+    folder = code_base("x = 1")
+    (folder / "app.py").write_bytes(
+        b"from tornado.ioloop import IOLoop\r\nIOLoop.instance()\nx = 1\n"
+    )
+    assert main([str(folder), "--rule", "legacy", "--write"]) == UNCHANGED
+    assert (folder / "app.py").read_bytes() == (
+        b"from tornado.ioloop import IOLoop\r\nIOLoop.current()\nx = 1\n"
+    )
+    capsys.readouterr()
+
+
+LETTERS = """
+#: file a.py
+from tornado.ioloop import IOLoop
+IOLoop.instance()  # é
+#: file b.py
+from tornado.ioloop import IOLoop
+IOLoop.instance()
+"""
+
+
+def test_letters_that_cannot_be_printed(
+    code_base: WriteFiles, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """They are printed as numbers, and the files are written."""
+    folder = code_base(LETTERS)
+    printed = io.BytesIO()
+    out = io.TextIOWrapper(printed, encoding="cp1251")
+    monkeypatch.setattr("sys.stdout", out)
+    assert main([str(folder), "--rule", "legacy", "--write"]) == UNCHANGED
+    out.flush()
+    assert b"+IOLoop.current()  # \\xe9" in printed.getvalue()
+    for name in ("a.py", "b.py"):
+        assert "current()" in (folder / name).read_text(encoding="utf-8")
+
+
+def test_nobody_reads_what_is_printed(
+    code_base: WriteFiles, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """By then all files are written."""
+    folder = code_base(LETTERS)
+
+    class Closed(io.StringIO):
+        def write(self, text: str) -> int:
+            raise BrokenPipeError
+
+    monkeypatch.setattr("sys.stdout", Closed())
+    main([str(folder), "--rule", "legacy", "--write"])
+    assert "current()" in (folder / "b.py").read_text()
+
+
+def test_one_file_cannot_be_written(
+    code_base: WriteFiles,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """It is told, and the others are written."""
+    folder = code_base(LETTERS)
+
+    def refuse(path: Path, text: str) -> None:
+        if path.name == "a.py":
+            raise PermissionError("no")
+        write(path, text)
+
+    monkeypatch.setattr("tornado_unblock._scan.fix_cli.write", refuse)
+    assert main([str(folder), "--rule", "legacy", "--write"]) == UNREAD
+    assert "a.py: cannot be written: no" in capsys.readouterr().err
+    assert "current()" in (folder / "b.py").read_text()
 
 
 def test_called_by_another_file(
