@@ -161,7 +161,7 @@ class Text:
 
     def attempt(self, node: Any, change: Callable[[], None]) -> bool:
         """Make all the changes that belong together, or say why none is made."""
-        edits, imports = len(self._edits), len(self._imports)
+        edits, imports, needed = len(self._edits), len(self._imports), self._needed
         try:
             change()
             _parse(self._changed(self._edits[edits:]))
@@ -172,6 +172,7 @@ class Text:
         else:
             return True
         del self._edits[edits:], self._imports[imports:]
+        self._needed = needed
         return False
 
     def fixed(self) -> Fixed:

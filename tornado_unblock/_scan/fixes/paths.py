@@ -29,6 +29,7 @@ class _Paths:
         self._is_return = is_return
         #: Whether a path ends without it.
         self.open = False
+        self._caught = False
 
     def after(self, body: list[Any], done: bool) -> Optional[bool]:
         """Return whether it is done behind statements; None if nothing gets there."""
@@ -40,8 +41,10 @@ class _Paths:
 
     def _one(self, node: Any, done: bool) -> Optional[bool]:
         if isinstance(node, (ast.Return, ast.Raise)):
-            if isinstance(node, ast.Return) or self._is_return(node.exc):
+            if isinstance(node, ast.Return):
                 self.open = self.open or not done
+            elif self._is_return(node.exc):  # an exception still: it may be caught
+                self.open = self.open or not done or self._caught
             return None
         if isinstance(node, (ast.Break, ast.Continue)):
             return None
@@ -73,7 +76,9 @@ class _Paths:
         if last and not self.open:
             done = True  # whatever leaves the rest comes by there
         self.open = self.open or was_open
+        was_caught, self._caught = self._caught, bool(self._caught or node.handlers)
         body = self.after(node.body, done)
+        self._caught = was_caught
         end = None if body is None else self.after(node.orelse, body)
         for handler in node.handlers:
             end = _joined(end, self.after(handler.body, done))

@@ -27,6 +27,7 @@ DONE = [
     "try:\n    x\n    self.finish()\nexcept E: self.send_error(500)",
     "try: x\nexcept E:\n    self.send_error()\n    return\nelse: self.finish()",
     "try: self.finish()\nfinally: x",
+    "self.finish()\ntry: x\nexcept E: raise Return",
     "try: return self.y\nfinally: self.finish()",
     "with x: y\nself.finish()",
 ]
@@ -46,6 +47,7 @@ OPEN = [
     "for x in y:\n    if x: break\nelse: self.finish()",
     "for x in y:\n    if x: continue\n    self.finish()",
     "while True:\n    if x: return\nself.finish()",
+    "self.finish()\ntry: raise Return\nexcept E: pass",
     "with x: self.finish()",
     "with x:\n    if y: return\nself.finish()",
     "try: self.finish()\nexcept E: pass",
