@@ -409,6 +409,21 @@ def test_called_by_another_file(
         assert f"legacy: not changed: {why}\n" in err
 
 
+def test_no_place_to_write(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A new file that cannot take the place of the old one goes."""
+    path = tmp_path / "real.py"
+    path.write_text("x = 1\n")
+
+    def refuse(*paths: object) -> None:
+        raise PermissionError
+
+    monkeypatch.setattr("os.replace", refuse)
+    with pytest.raises(PermissionError):
+        write(path, "y = 1\n")
+    assert path.read_text() == "x = 1\n"
+    assert os.listdir(tmp_path) == ["real.py"]
+
+
 def test_write_fails_whole(tmp_path: Path) -> None:
     """What cannot be written leaves the file, and nothing else, behind."""
     path = tmp_path / "real.py"

@@ -43,7 +43,7 @@ def test_import(text: str) -> None:
 
 def test_import_on_a_shared_line() -> None:
     """Where there is no place for an import, nothing changes, and that is told."""
-    edited = Text("from __future__ import annotations; f()")
+    edited = Text("from __future__ import annotations; f()\nimport a\nx = 1\n")
     (call,) = (n for n in ast.walk(edited.tree) if isinstance(n, ast.Call))
     edited.replace_node(call, edited.need("m", "n", call))
     fixed = edited.fixed()

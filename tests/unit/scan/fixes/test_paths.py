@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import sys
 import textwrap
 from typing import Any
 
@@ -71,6 +72,15 @@ def finishes(body: str) -> bool:
 def test_done(body: str) -> None:
     """Each way to the end comes by a call that finishes, or raises."""
     assert finishes(body)
+
+
+@pytest.mark.skipif(sys.version_info < (3, 10), reason="match is Python 3.10's")
+def test_cases() -> None:
+    """Whether one of them is always taken is not asked."""
+    cases = "match x:\n    case 1: {}\n    case _: self.finish()"
+    assert not finishes(cases.format("self.finish()"))
+    assert finishes(cases.format("pass") + "\nself.finish()")
+    assert not finishes(cases.format("return") + "\nself.finish()")
 
 
 @pytest.mark.parametrize("body", OPEN)
