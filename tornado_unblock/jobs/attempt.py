@@ -3,19 +3,24 @@
 # Threads: any; each worker runs one job at a time.
 # Guarantees:
 # - whatever a function raises ends its attempt, and not its worker;
-# - what has failed is not run for ever, whatever goes wrong with its error.
+# - what has failed is not run for ever, whatever goes wrong with its error;
+# - only the end of its worker puts a job back as if it had not been begun;
+# - a process that a job has forked ends with the job's function.
 """
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
-import threading
+import inspect
+import os
+import sys
 import time
 import traceback
 import types
 import uuid
 from collections.abc import Sequence
-from typing import Any, Callable, Optional, Union
+from typing import Any, Callable, NoReturn, Optional, Union
 
 from tornado.log import app_log
 
@@ -31,6 +36,7 @@ from tornado_unblock.jobs.records import (
     DEAD,
     DONE,
     FAILED,
+    QUEUED,
     NewJob,
     Outcome,
     State,
@@ -39,7 +45,11 @@ from tornado_unblock.jobs.records import (
 from tornado_unblock.jobs.running import Running, run_as
 from tornado_unblock.jobs.values import Sealer, check, plain_text
 
-_OURS = (__file__, run_as.__code__.co_filename)
+_OURS = os.path.dirname(__file__)
+
+
+class InterruptedJobError(KeyboardInterrupt):
+    """Raised where a job runs whose worker is to end now, by that worker's signal."""
 
 
 class BaseEngine:
@@ -111,20 +121,36 @@ class BaseEngine:
 
         Returns:
             What it raised, if it did.
+
+        Raises:
+            InterruptedJobError: Its worker is to end; the job goes back.
         """
+        try:
+            return self._attempted(job, taken, outcome, call)
+        except InterruptedJobError:
+            outcome.state = QUEUED
+            raise
+
+    def _attempted(
+        self,
+        job: Job[..., Any],
+        taken: Taken,
+        outcome: Outcome,
+        call: Callable[[], object],
+    ) -> Optional[BaseException]:
         running = Running(taken, job.options.timeout, self.store)
         try:
-            value = run_as(running, call)
+            value = run_as(running, _ending_forks(call))
+            outcome.result = self._result(job, value)
+            outcome.state = DONE
+            return None
+        except InterruptedJobError:
+            raise
         except Exception as error:
             failure: BaseException = error
         except BaseException as error:
-            if _is_interrupt(error):
-                raise
-            failure = BodyExitError(f"{job.name} raised {error!r}; only it ends")
+            failure = BodyExitError(f"{job.name} raised {_named(error)}; only it ends")
             failure.__cause__ = error
-        else:
-            outcome.result, outcome.state = self._result(job, value), DONE
-            return None
         # Whatever goes wrong from here on, it is not run for ever.
         outcome.state = DEAD
         try:
@@ -137,6 +163,7 @@ class BaseEngine:
         try:
             check(value, f"the result of {job.name}")
         except JobArgumentError as error:
+            _refuse_unrun(job, value)
             # It has done its work: to do it again would not help.
             app_log.warning("%s; it is not kept", error)
             return None
@@ -151,7 +178,7 @@ def _failed(
     error: BaseException,
 ) -> None:
     """Say what becomes of an attempt that failed; nothing more unless said here."""
-    outcome.error = plain_text(f"{type(error).__name__}: {_said(error)}")
+    outcome.error = plain_text(_named(error))
     lines = traceback.format_exception(type(error), error, _from_the_job(error))
     outcome.traceback = plain_text("".join(lines))
     if isinstance(error, JobCancelledError) and not running.timed_out():
@@ -185,20 +212,67 @@ def no_such_job(name: str) -> LookupError:
 def _from_the_job(error: BaseException) -> Optional[types.TracebackType]:
     """Return the traceback without what stands between the engine and the function."""
     trace = error.__traceback__
-    while trace is not None and trace.tb_frame.f_code.co_filename in _OURS:
+    while trace is not None and _is_ours(trace.tb_frame.f_code):
         trace = trace.tb_next
     return trace
+
+
+def _is_ours(code: types.CodeType) -> bool:
+    return os.path.dirname(code.co_filename) == _OURS
+
+
+def _named(error: BaseException) -> str:
+    return f"{type(error).__name__}: {_said(error)}".rstrip(": ")
 
 
 def _said(error: BaseException) -> str:
     try:
         return str(error)
-    except Exception as failure:
+    except InterruptedJobError:
+        raise
+    except BaseException as failure:
         return f"(its str() raises {type(failure).__name__})"
 
 
-def _is_interrupt(error: BaseException) -> bool:
-    return (
-        isinstance(error, KeyboardInterrupt)
-        and threading.current_thread() is threading.main_thread()
+def _refuse_unrun(job: Job[..., Any], value: object) -> None:
+    """Raise if a result is work that nobody has done."""
+    if inspect.isgenerator(value) or inspect.iscoroutine(value):
+        value.close()  # or Python warns that it was never awaited
+    elif not (inspect.isawaitable(value) or inspect.isasyncgen(value)):
+        return
+    raise TypeError(
+        f"{job.name} returned an object of type {type(value).__qualname__}, and nobody "
+        "awaits or iterates it: do that in the job, with asyncio.run(...) or list(...)"
     )
+
+
+def _ending_forks(call: Callable[[], object]) -> Callable[[], object]:
+    """Have a process that ``call`` forks end with it: it is no second worker."""
+    process = os.getpid()
+
+    def called() -> object:
+        failure: Optional[BaseException] = None
+        try:
+            return call()
+        except BaseException as error:
+            failure = error
+            raise
+        finally:
+            if os.getpid() != process:
+                _end(failure)
+
+    return called
+
+
+def _end(failure: Optional[BaseException]) -> NoReturn:  # pragma: no cover - in a fork
+    """End this process as the interpreter would have."""
+    status: object = 0
+    if isinstance(failure, SystemExit):
+        status = failure.code or 0
+    elif failure is not None:
+        app_log.error("A process that a job has forked failed", exc_info=failure)
+        status = 1
+    for stream in (sys.stdout, sys.stderr):
+        with contextlib.suppress(Exception):
+            stream.flush()
+    os._exit(status & 0xFF if isinstance(status, int) else 1)

@@ -13,25 +13,38 @@ was taken.
 from __future__ import annotations
 
 import functools
+import os
+import signal
 import time
 from typing import Any, Callable, Optional, Union
 
 from huey import Huey  # type: ignore[import-untyped]
-from huey.consumer import Consumer  # type: ignore[import-untyped]
+from huey.consumer import (  # type: ignore[import-untyped]
+    Consumer,
+    Scheduler,
+    Worker,
+    WorkerRecycle,
+)
 from huey.exceptions import HueyException, RetryTask  # type: ignore[import-untyped]
 from huey.registry import Message, Registry  # type: ignore[import-untyped]
 from huey.serializer import Serializer  # type: ignore[import-untyped]
 from tornado.log import app_log
 
-from tornado_unblock._errors import JobStoreError
-from tornado_unblock.jobs.attempt import BaseEngine, no_such_job, parked
+from tornado_unblock.jobs.attempt import (
+    BaseEngine,
+    InterruptedJobError,
+    no_such_job,
+    parked,
+)
 from tornado_unblock.jobs.later import Job
-from tornado_unblock.jobs.records import DEAD, FAILED, Outcome, Taken
+from tornado_unblock.jobs.records import DEAD, FAILED, QUEUED, Outcome, Taken
 from tornado_unblock.jobs.storage import Acknowledging
 from tornado_unblock.jobs.values import Sealer
 
 # How often an idle worker asks for work, in seconds: at first, and at last.
 _FIRST, _LAST = 0.05, 0.25
+# What an alarm can be set to, in seconds: three years.
+_LONGEST = 1e8
 
 
 class JSONSerializer(Serializer):  # type: ignore[misc]
@@ -46,15 +59,18 @@ class JSONSerializer(Serializer):  # type: ignore[misc]
         self._sealer = sealer
 
     def deserialize(self, data: str) -> Any:
-        """Return the message.
+        """Return the message: what we have written of it, and nothing else.
 
         Raises:
             ValueError: It is none of ours.
         """
         fields = self._sealer.open(data)
-        if not isinstance(fields, dict):
-            raise ValueError("it is no message")
-        return Message(**fields)
+        try:
+            positional, named = fields["args"]
+            shown = [*positional], {**named}
+            return Message(id=fields["id"], name=fields["name"], args=shown, kwargs={})
+        except (TypeError, KeyError, ValueError):
+            raise ValueError("it is no message") from None
 
 
 class _Names(Registry):  # type: ignore[misc]
@@ -99,17 +115,12 @@ class AcknowledgingHuey(Huey):  # type: ignore[misc]
     def add(self, job: Job[Any, Any]) -> None:
         """Have a job's function run under its name."""
 
-        def body(*args: Any, task: Any, **kwargs: Any) -> Any:
-            positional, named = args
-            return self._run(job, task, functools.partial(job.fn, *positional, **named))
+        def body(positional: Any, named: Any, *, task: Any) -> Any:
+            call = functools.partial(job.fn, *positional, **named)
+            return self._run(job, task, functools.partial(self._limited, job, call))
 
         body.__module__ = job.module
-        self.task(
-            name=job.name,
-            context=True,
-            timeout=job.options.timeout,
-            job_name=job.name,
-        )(body)
+        self.task(name=job.name, context=True, job_name=job.name)(body)
 
     def remove(self, job: Job[Any, Any]) -> None:
         """Forget a job's function; another one takes its name."""
@@ -153,6 +164,17 @@ class AcknowledgingHuey(Huey):  # type: ignore[misc]
 
     # ------------------------------------------------------------------------------
 
+    def _limited(self, job: Job[Any, Any], call: Callable[[], Any]) -> Any:
+        """Call it, and end it after its timeout where huey can.
+
+        By huey's own means an alarm would come while the result is being kept, too.
+        """
+        timeout, limit = job.options.timeout, self._timeout_handler
+        if timeout is None or limit is None:
+            return call()
+        with limit(min(timeout, _LONGEST)):
+            return call()
+
     def _run(self, job: Job[Any, Any], task: Any, call: Callable[[], Any]) -> None:
         outcome: Outcome = task.outcome
         error = self._engine.attempt(job, task.taken, outcome, call)
@@ -162,13 +184,15 @@ class AcknowledgingHuey(Huey):  # type: ignore[misc]
             raise RetryTask(delay=outcome.run_at - time.time()) from error
 
     def _acknowledge(self, taken: Taken, outcome: Outcome) -> None:
+        if outcome.state is None:
+            outcome = Outcome(DEAD, error="it could not be begun; the log has why")
         try:
-            if outcome.state is None:  # Ctrl-C
+            if outcome.state == QUEUED:
                 self._store.put_back(taken)
             else:
                 self._store.finish(taken, outcome)
-        except JobStoreError as error:
-            if outcome.state is not None:
+        except Exception as error:
+            if outcome.state != QUEUED:
                 self._store.unwritten.append((taken, outcome))
             app_log.error(
                 "The end of job %s (%s) is not written yet: %s",
@@ -177,6 +201,46 @@ class AcknowledgingHuey(Huey):  # type: ignore[misc]
 
     def _park(self, taken: Taken, error: Exception) -> None:
         self._acknowledge(taken, parked(taken, error))
+
+
+class _OfConsumer:
+    """A loop of huey's that ends with the process that has begun it."""
+
+    def __init__(self, **kwargs: Any) -> None:
+        self._consumer = os.getpid()
+        super().__init__(**kwargs)
+
+    def initialize(self) -> None:
+        """Called first, where it runs."""
+        own: Any = super()
+        own.initialize()
+        if os.getpid() != self._consumer:
+            signal.signal(signal.SIGINT, self._interrupt)
+
+    def _interrupt(self, number: int, frame: object) -> None:
+        own: Any = self
+        if own.huey._tasks_in_flight:
+            raise InterruptedJobError
+
+    def loop(self, now: Any = None) -> None:
+        """Called again and again."""
+        if self._consumer not in (os.getpid(), os.getppid()):
+            raise WorkerRecycle  # a process whose consumer was killed
+        own: Any = super()
+        own.loop(now)
+
+
+class _Worker(_OfConsumer, Worker):  # type: ignore[misc]
+    pass
+
+
+class _Scheduler(_OfConsumer, Scheduler):  # type: ignore[misc]
+    pass
+
+
+class _Consumer(Consumer):  # type: ignore[misc]
+    worker_class = _Worker
+    scheduler_class = _Scheduler
 
 
 class Engine(BaseEngine):
@@ -210,7 +274,7 @@ class Engine(BaseEngine):
         """
         with self.store.db():
             pass  # says at once if it cannot be reached
-        consumer = Consumer(
+        consumer = _Consumer(
             self.huey,
             workers=workers,
             worker_type="process" if processes else "thread",

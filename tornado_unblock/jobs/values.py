@@ -16,12 +16,14 @@ from typing import Any, Optional, Union
 
 from tornado_unblock._errors import JobArgumentError
 
-#: What JSON knows, and gives back as it was; floats are looked at.
-PLAIN = frozenset((str, int, bool, type(None)))
+#: What JSON knows, and gives back as it was; floats and large ints are looked at.
+PLAIN = frozenset((str, bool, type(None)))
 # One for all: json.dumps makes one for each value. `check` has looked for circles.
 _encode = json.JSONEncoder(separators=(",", ":"), check_circular=False).encode
 # Nested deeper than this, JSON itself gives up.
 _DEPTH = 200
+# Python writes a shorter int whatever `sys.set_int_max_str_digits` has been told.
+_FEW_BITS = 2000
 
 
 def check(value: object, where: str, depth: int = 0) -> None:
@@ -32,6 +34,9 @@ def check(value: object, where: str, depth: int = 0) -> None:
     """
     kind = type(value)
     if kind in PLAIN:
+        return
+    if kind is int:
+        _check_digits(value, where)  # type: ignore[arg-type]
         return
     if kind is float:
         if value != value or value in (float("inf"), float("-inf")):
@@ -46,7 +51,8 @@ def check(value: object, where: str, depth: int = 0) -> None:
         for key, item in value.items():  # type: ignore[attr-defined]
             if type(key) is not str:
                 raise JobArgumentError(
-                    f"{where} has the key {key!r}; JSON has only str for keys"
+                    f"{where} has a key of type {type(key).__qualname__}; JSON has "
+                    "only str for keys"
                 )
             check(item, f"{where}[{key!r}]", depth + 1)
     else:
@@ -54,6 +60,18 @@ def check(value: object, where: str, depth: int = 0) -> None:
             f"{where} is of type {kind.__qualname__}, which JSON does not know: pass "
             "plain data, such as the id under which the job finds it again"
         )
+
+
+def _check_digits(value: int, where: str) -> None:
+    if value.bit_length() <= _FEW_BITS:
+        return
+    try:
+        str(value)
+    except ValueError as error:
+        raise JobArgumentError(
+            f"{where} is a number that cannot be written as text ({error}): pass "
+            "hex(number), say"
+        ) from None
 
 
 def plain_text(text: str) -> str:

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-import threading
+import contextlib
+import os
+import sys
 
 import pytest
 from huey.exceptions import TaskTimeout
 
-from tornado_unblock._errors import JobStoreError
+from tornado_unblock._errors import JobArgumentError, JobStoreError
+from tornado_unblock.jobs.attempt import InterruptedJobError
 from tornado_unblock.jobs.later import Job
 from tornado_unblock.jobs.records import NewJob
 
@@ -24,6 +27,15 @@ def run(app):
         return app.state(ticket.id)
 
     return run
+
+
+UNREADABLE = [
+    *("", "[]", "5", '{"nonsense": 1}', '{"id": "a"}', "[" * 100_000),
+    *(
+        f'{{"id": "a", "name": "it", "args": {args}}}'
+        for args in ("5", "[]", "[[]]", "[[], {}, 1]", "[5, {}]", "[[], 5]", "[[], []]")
+    ),
+]
 
 
 def nothing():
@@ -77,7 +89,9 @@ def test_give_up(run, expect_log):
     assert run(raising(KeyError("k")), retries=9, give_up_on=KeyError).state == "dead"
 
 
-@pytest.mark.parametrize("error", [SystemExit(3), GeneratorExit()], ids=repr)
+@pytest.mark.parametrize(
+    "error", [SystemExit(3), GeneratorExit(), KeyboardInterrupt()], ids=repr
+)
 def test_what_would_end_a_worker(run, expect_log, error):
     """It ends the attempt, and not the worker."""
     expect_log("huey", "Unhandled exception")
@@ -114,28 +128,160 @@ def test_a_result_of_another_secret(app, run):
 
 
 def test_an_interrupt(run, expect_log):
-    """Ctrl-C is no failure: the job is queued as before."""
+    """The end of a worker is no failure: the job is queued as before."""
     expect_log("huey", "Received exit signal")
-    state = run(raising(KeyboardInterrupt()))
+    state = run(raising(InterruptedJobError()))
     assert (state.state, state.attempts) == ("queued", 0)
 
 
-def test_an_interrupt_in_a_thread(run, expect_log):
-    """There it is the function's own, and an error like any other."""
-    expect_log("huey", "Unhandled exception")
-    states = []
-    thread = threading.Thread(
-        target=lambda: states.append(run(raising(KeyboardInterrupt())))
-    )
-    thread.start()
-    thread.join()
-    assert states[0].state == "dead"
+class InterruptedTextError(Exception):
+    def __str__(self):
+        raise InterruptedJobError
+
+
+def test_an_interrupt_while_a_failure_is_told(run, expect_log):
+    """That attempt goes back, too."""
+    expect_log("huey", "Received exit signal")
+    assert run(raising(InterruptedTextError())).state == "queued"
 
 
 def test_hueys_timeout(run, expect_log):
     """In a process, huey ends what takes too long: a failure like any other."""
     expect_log("tornado.application", "attempt 1 failed with TaskTimeout")
     assert run(raising(TaskTimeout("slow")), retries=1).state == "failed"
+
+
+def test_an_alarm_after_the_function(app, run, monkeypatch):
+    """Its timeout is the function's own: what is done with the result is not ended."""
+    inside = []
+
+    @contextlib.contextmanager
+    def limit(seconds):
+        inside.append(seconds)
+        yield
+        inside.clear()
+
+    app.engine.huey._timeout_handler = limit
+    attempt, seal = app.engine._result, []
+    monkeypatch.setattr(
+        app.engine,
+        "_result",
+        lambda *args: seal.append(not inside) or attempt(*args),
+    )
+    assert run(lambda: inside[0], timeout=1e300).result == 1e8
+    assert seal == [True]
+
+
+@pytest.mark.parametrize("error", [ValueError("no"), KeyboardInterrupt()], ids=repr)
+def test_a_result_that_cannot_be_sealed(run, expect_log, monkeypatch, app, error):
+    """Whatever is raised is told, and the attempt counts."""
+
+    def refuse(value):
+        raise error
+
+    job = app.job(name="it")(nothing)
+    ticket = job.later()
+    monkeypatch.setattr(app.engine.sealer, "seal", refuse)
+    expect_log("huey", "Unhandled exception")
+    app.engine.run_next()
+    state = app.state(ticket.id)
+    assert (state.state, state.attempts) == ("dead", 1)
+    assert type(error).__name__ in state.error
+
+
+def test_what_fails_before_an_attempt(run, expect_log, monkeypatch, app):
+    """It is dead, and not put back to fail again at once."""
+
+    def refuse(*args):
+        raise ZeroDivisionError
+
+    monkeypatch.setattr(app.engine, "attempt", refuse)
+    expect_log("huey", "Unhandled exception")
+    state = run(nothing)
+    assert (state.state, state.error) == (
+        "dead",
+        "it could not be begun; the log has why",
+    )
+
+
+HUGE = 10**5000
+
+
+@pytest.mark.skipif(
+    not hasattr(sys, "get_int_max_str_digits"), reason="they can be written"
+)
+@pytest.mark.parametrize(
+    "argument", [HUGE, -HUGE, [HUGE], {"a": HUGE}], ids=["+", "-", "list", "dict"]
+)
+def test_numbers_that_are_too_long_to_be_written(app, run, expect_log, argument):
+    """As an argument they are refused; as a result they are not kept."""
+    expect_log("tornado.application", "cannot be written as text .*; it is not kept")
+    assert run(lambda: argument).state == "done"
+    job = app.job(name="echo")(lambda x: x)
+    with pytest.raises(JobArgumentError, match="hex"):
+        job.later(argument)
+    assert job.later(10**4000).created
+
+
+def test_an_end_that_fails_otherwise(app, expect_log, monkeypatch):
+    """It is kept to be written later, like one for which the store is away."""
+    store = app.engine.store
+    ticket = app.job(name="it")(nothing).later()
+
+    def refuse(*args):
+        raise MemoryError
+
+    monkeypatch.setattr(store, "finish", refuse)
+    expect_log("tornado.application", "is not written yet")
+    app.engine.run_next()
+    monkeypatch.undo()
+    app.tick()
+    assert app.state(ticket.id).state == "done"
+
+
+async def coroutine():
+    raise AssertionError
+
+
+def generator():
+    yield
+
+
+async def asynchronous_generator():
+    yield
+
+
+@pytest.mark.parametrize("fn", [coroutine, generator, asynchronous_generator])
+def test_results_that_nobody_has_worked_for(run, expect_log, fn):
+    """What a function only prepares is not done, and says so; nothing warns."""
+    expect_log("huey", "Unhandled exception")
+    state = run(lambda: fn())
+    assert state.state == "dead"
+    assert "nobody awaits or iterates it" in state.error
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork")
+@pytest.mark.parametrize(
+    ("end", "status"),
+    [
+        (lambda: None, 0),
+        (lambda: sys.exit(3), 3),
+        (lambda: sys.exit("no"), 1),
+        (lambda: 1 / 0, 1),
+    ],
+)
+def test_a_job_that_forks(run, end, status, capfd):
+    """Its child ends where the function does, as any process would."""
+    worker = os.getpid()
+
+    def work():
+        child = os.fork()
+        if child == 0:  # pragma: no cover - in the child
+            return end()
+        return os.waitpid(child, 0)[1]
+
+    assert os.WEXITSTATUS(run(work).result) == status
+    assert os.getpid() == worker
 
 
 def test_a_result_that_cannot_be_kept(run, expect_log):
@@ -162,7 +308,7 @@ def test_an_unknown_name(app, run, expect_log):
     assert "no job here is called 'gone'; deploy the code" in state.error
 
 
-@pytest.mark.parametrize("data", ["", "[]", '{"nonsense": 1}', '{"id": "a"}'])
+@pytest.mark.parametrize("data", UNREADABLE)
 def test_data_that_cannot_be_read(app, expect_log, data):
     """It is parked as well."""
     app.engine.store.put_job(NewJob("a", "f", data, 3))
@@ -198,7 +344,7 @@ def test_an_interrupt_that_cannot_be_written(run, expect_log, monkeypatch, app):
     monkeypatch.setattr(app.engine.store, "put_back", refuse)
     expect_log("tornado.application", "is not written yet: away")
     expect_log("huey", "Received exit signal")
-    assert run(raising(KeyboardInterrupt())).state == "running"
+    assert run(raising(InterruptedJobError())).state == "running"
     assert app.engine.store.unwritten == []
 
 

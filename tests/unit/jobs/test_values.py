@@ -44,7 +44,7 @@ def test_plain_data_comes_back(value):
     [
         (object(), "x is of type object"),
         ({"a": [1, {2}]}, "x['a'][1] is of type set"),
-        ({1: 2}, "x has the key 1"),
+        ({1: 2}, "x has a key of type int"),
         ((1, b"y"), "x[1] is of type bytes"),
         (float("nan"), "x is nan"),
         ([float("-inf")], "x[0] is -inf"),
