@@ -77,10 +77,10 @@ class Running:
             of: Of so much in all, if that is known.
 
         Raises:
-            ConfigurationError: These are no numbers.
+            ConfigurationError: These are no numbers, or not finite.
             JobStoreError: The store cannot be reached.
         """
-        if not is_number(done) or not (of is None or is_number(of)):
+        if not _is_finite(done) or not (of is None or _is_finite(of)):
             raise ConfigurationError(
                 f"progress(done, of) takes numbers, not {done!r} and {of!r}"
             )
@@ -100,6 +100,10 @@ class Running:
             self._asked_at = now
             self._unwanted = self._store.is_cancelled(self.id)
         return self._unwanted
+
+
+def _is_finite(value: object) -> bool:
+    return is_number(value) and abs(value) < 1e300  # type: ignore[arg-type]
 
 
 def current() -> Optional[Running]:

@@ -54,7 +54,14 @@ def test_progress(run, app, seen):
     assert (state.done, state.of) == (4, 4)
 
 
-@pytest.mark.parametrize("arguments", [("1",), (True,), (1, "2")])
+INF = float("inf")
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [("1",), (True,), (1, "2"), (INF,), (float("nan"),), (1, -INF), (10**400,)],
+    ids=range(7),
+)
 def test_progress_is_in_numbers(run, arguments):
     """Else it says so."""
 
