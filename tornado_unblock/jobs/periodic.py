@@ -33,7 +33,9 @@ class Interval:
 
     def next_after(self, now: float) -> float:
         """Return the first time after ``now`` that it is due."""
-        return now + self._seconds
+        # Not so long after ``now``, which is a little after the time before.
+        due = (now // self._seconds + 1) * self._seconds
+        return due if due > now else due + self._seconds
 
 
 class Crontab:

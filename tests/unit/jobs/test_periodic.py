@@ -52,10 +52,20 @@ def test_crontab(line, tz, start, due):
 
 @pytest.mark.parametrize("every", [90, 90.0, datetime.timedelta(minutes=1.5)])
 def test_intervals(every):
-    """Seconds or a timedelta between two."""
+    """Seconds or a timedelta between two; that it is late moves nothing."""
     when = parse(every, "UTC")
-    assert when.next_after(1000.0) == 1090.0
+    assert when.next_after(1000.0) == 1080.0
+    assert when.next_after(1080.0) == when.next_after(1081.0) == 1170.0
     assert when.spec == "every 90 s"
+
+
+@pytest.mark.parametrize("seconds", [1, 1.1, 3.3, 7.000001, 1e-3 + 1])
+def test_an_interval_goes_on(seconds):
+    """Each time comes after the one before, whatever the fractions are."""
+    when, now = parse(seconds, "UTC"), 1.7e9
+    for _ in range(1000):
+        before, now = now, when.next_after(now)
+        assert before < now <= before + seconds + 1e-6
 
 
 def test_spec_names_the_time_zone():
