@@ -6,6 +6,7 @@ import argparse
 import importlib
 import logging
 import sys
+import threading
 from collections.abc import Sequence
 from typing import Any
 
@@ -64,7 +65,7 @@ def _parser() -> argparse.ArgumentParser:
     )
     add(
         "--deadline",
-        type=float,
+        type=_seconds,
         default=30.0,
         help="seconds for jobs to end after SIGTERM (30)",
     )
@@ -77,6 +78,16 @@ def _count(text: str) -> int:
     if not text.isdigit() or int(text) < 1:
         raise argparse.ArgumentTypeError(f"a whole number from 1 on, not {text!r}")
     return int(text)
+
+
+def _seconds(text: str) -> float:
+    try:
+        seconds = float(text)
+    except ValueError:
+        seconds = -1.0
+    if not 0 <= seconds <= threading.TIMEOUT_MAX:
+        raise argparse.ArgumentTypeError(f"seconds from 0 on, not {text!r}")
+    return seconds
 
 
 def _app(target: str) -> Any:

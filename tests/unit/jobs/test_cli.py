@@ -203,6 +203,14 @@ def test_workers_are_a_number(workers, capsys):
     assert "a whole number from 1 on" in capsys.readouterr().err
 
 
+@pytest.mark.parametrize("deadline", ["inf", "nan", "1e300", "-1", "soon"])
+def test_the_deadline_is_in_seconds(deadline, capsys):
+    """The same."""
+    with pytest.raises(SystemExit):
+        cli.main(["worked", f"--deadline={deadline}"])
+    assert f"seconds from 0 on, not '{deadline}'" in capsys.readouterr().err
+
+
 @pytest.fixture
 def default_app(monkeypatch):
     """Return the application of the module's functions, as it is at first."""
