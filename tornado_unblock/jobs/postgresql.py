@@ -14,8 +14,15 @@ from tornado_unblock._errors import ConfigurationError, JobStoreError
 from tornado_unblock.jobs import owners
 from tornado_unblock.jobs.storage import Acknowledging
 
-# How long to wait for a server that does not answer, in seconds.
-_CONNECT = 1
+# How long to wait for a server that does not answer: to connect, in seconds; and for
+# what was sent, or a sign of life, when there is a connection. The URL may say others.
+_PATIENCE = {
+    "connect_timeout": 1,
+    "tcp_user_timeout": 10_000,  # milliseconds
+    "keepalives_idle": 5,
+    "keepalives_interval": 2,
+    "keepalives_count": 3,
+}
 # Who makes the tables takes this lock; any number will do.
 _SCHEMA_LOCK = 0x756E626C6F636B
 
@@ -49,18 +56,16 @@ class PostgresStore(Acknowledging, PostgresStorage):  # type: ignore[misc]
 
     def __init__(self, url: str, queue: str, keep: float) -> None:
         try:
-            psycopg.conninfo.conninfo_to_dict(url)
+            said = psycopg.conninfo.conninfo_to_dict(url)
         except psycopg.ProgrammingError as error:
             raise ConfigurationError(f"{error} (the URL of the jobs)") from None
         self._url = url
+        self._parameters: dict[str, Any] = {**_PATIENCE, **said}
         super().__init__(queue, keep, connection=self._connected, blocking=False)
 
     def _connected(self) -> Any:
-        return psycopg.connect(
-            self._url,
-            connect_timeout=_CONNECT,
-            application_name=_session_of(owners.own_name()),
-        )
+        name = _session_of(owners.own_name())
+        return psycopg.connect(**{**self._parameters, "application_name": name})
 
     @property
     def place(self) -> str:
