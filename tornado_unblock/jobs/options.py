@@ -18,6 +18,8 @@ _Errors = Union[type[BaseException], tuple[type[BaseException], ...]]
 _CRASHES = 5
 # No pause between two attempts is longer, in seconds.
 _LONGEST_PAUSE = 3600.0
+# More attempts than a store can count, its own few included.
+_MOST = 2_000_000_000
 
 
 @dataclasses.dataclass(frozen=True)
@@ -133,6 +135,8 @@ def _check_count(name: str, value: object, least: int) -> None:
         raise ConfigurationError(
             f"{name} must be a whole number from {least} on, not {value!r}"
         )
+    if value > _MOST:
+        raise ConfigurationError(f"{name} must be {_MOST} at most")
 
 
 def _check_errors(name: str, errors: object) -> None:

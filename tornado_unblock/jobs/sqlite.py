@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import re
 import sqlite3
 import weakref
 from typing import Any
@@ -11,10 +12,13 @@ from typing import Any
 from huey.storage import SqliteStorage  # type: ignore[import-untyped]
 
 from tornado_unblock._errors import JobStoreError
+from tornado_unblock.jobs.database import TABLES
 from tornado_unblock.jobs.storage import Acknowledging
 
 # How long to wait for another process that writes, in seconds.
 _BUSY = 5.0
+# The tables and indices, without the prefix.
+_NAMES = {re.split("{p}|[ (]", sql[sql.index("{p}") :])[1] for sql in TABLES}
 
 
 class SqliteStore(Acknowledging, SqliteStorage):  # type: ignore[misc]
@@ -75,6 +79,14 @@ class SqliteStore(Acknowledging, SqliteStorage):  # type: ignore[misc]
             connection.close()
             raise
 
+    def _prepare(self, connection: Any) -> None:
+        # To write, even nothing new, would wait for a transaction with within=.
+        rows = connection.execute("select name from sqlite_master").fetchall()
+        if {name.partition(self.prefix)[2] for (name,) in rows} >= _NAMES:
+            self._check_version(connection.cursor())
+        else:
+            super()._prepare(connection)
+
     def put_into(self, connection: Any, job: Any) -> tuple[str, bool]:
         """Put a job in, in the transaction that a connection of the caller's has.
 
@@ -92,6 +104,9 @@ class SqliteStore(Acknowledging, SqliteStorage):  # type: ignore[misc]
                 "within= takes a connection that has begun a transaction: execute "
                 "'begin' first"
             )
+        if not connection.in_transaction:
+            with self.db():
+                pass  # opened now, when nothing of the caller's is in its way
         cursor = connection.cursor()
         # Over this connection: another one would wait for it.
         self.make_tables(cursor)

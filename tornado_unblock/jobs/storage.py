@@ -24,6 +24,8 @@ import time
 from collections.abc import Sequence
 from typing import Any, Callable, Optional
 
+from tornado.log import app_log
+
 from tornado_unblock._errors import JobStoreError
 from tornado_unblock.jobs import owners
 from tornado_unblock.jobs.database import Asked, Database
@@ -41,6 +43,7 @@ from tornado_unblock.jobs.records import (
     Outcome,
     Taken,
 )
+from tornado_unblock.jobs.values import plain_text
 
 _STATE = (
     "id, name, state, attempts, crashes, enqueued_at, run_at, started_at, ended_at, "
@@ -55,6 +58,9 @@ BEAT = 2.0
 LATE = 60.0
 # How many rows one transaction changes at most: others wait meanwhile.
 _CHUNK = 500
+# How much of an error is kept where the whole may be too much, and what may be too much
+# for a server, in characters.
+_LONG, _TOO_LARGE = 1000, 2**28
 
 
 class Acknowledging(Database):
@@ -93,7 +99,7 @@ class Acknowledging(Database):
         batch = [self.asked.popleft() for _ in range(min(len(self.asked), _CHUNK))]
         try:
             self._put_all(batch)
-        except (self.unique_error, JobStoreError) as error:
+        except Exception as error:
             self._put_each(batch, error)
         finally:
             # After Ctrl-C the threads of the others are on their own.
@@ -112,7 +118,7 @@ class Acknowledging(Database):
                 try:
                     self._put_all([each])
                     continue
-                except (self.unique_error, JobStoreError) as own:
+                except Exception as own:
                     error = own
             each.error, each.over = error, True
 
@@ -288,20 +294,30 @@ class Acknowledging(Database):
     def _again(self, cursor: Any, seq: int, counts: bool) -> None:
         self.run(
             cursor,
-            "update {p}job set state = ?, attempts = attempts - ?, "
+            "update {p}job set state = ?, run_at = ?, attempts = attempts - ?, "
             "crashes = crashes + ? where seq = ?",
-            *(QUEUED, int(not counts), int(counts), seq),
+            *(QUEUED, time.time(), int(not counts), int(counts), seq),
         )
         self._line_up(cursor, seq)
 
-    def forgive(self) -> None:
-        """What this process still runs is not to count when it ends before that."""
+    def forgive(self, given: Sequence[Taken] = ()) -> None:
+        """What this process still runs is not to count when it ends before that.
+
+        Args:
+            given: What processes of its own run, which have it in flight.
+        """
         with self.db(commit=True) as cursor:
             self.run(
                 cursor,
                 "update {p}inflight set counts = 0 where owner = ?",
                 self._owner,
             )
+            for taken in given:
+                self.run(
+                    cursor,
+                    "update {p}inflight set counts = 0 where seq = ?",
+                    taken.seq,
+                )
 
     # -- what is to be done now and then -------------------------------------------
 
@@ -322,8 +338,29 @@ class Acknowledging(Database):
         """Write the ends that could not be written when they came."""
         with self.lock:  # each once, whoever comes by
             while self.unwritten:
-                self.finish(*self.unwritten[0])
+                self._write_end(*self.unwritten[0])
                 self.unwritten.pop(0)
+
+    def _write_end(self, taken: Taken, outcome: Outcome) -> None:
+        try:
+            self.finish(taken, outcome)
+        except Exception as error:
+            if not self._is_at_fault(outcome, error):
+                raise
+            # It would be tried for ever, and before all others.
+            reason = plain_text(f"its end cannot be written: {error}")[:_LONG]
+            self.finish(taken, Outcome(DEAD, error=reason))
+            app_log.error("Job %s (%s) is dead: %s", taken.id, taken.name, reason)
+
+    def _is_at_fault(self, outcome: Outcome, error: Exception) -> bool:
+        """Whether it is for the end itself, and not for the store, that it failed."""
+        if isinstance(error, JobStoreError):
+            if error.__cause__ is None:  # the store is too new
+                return False
+            if isinstance(error.__cause__, self.away_errors):
+                # A server may end the connection over what is too large.
+                return len(outcome.result or "") > _TOO_LARGE
+        return True
 
     def move_due(self, everything: bool = False) -> None:
         """Move what is due into the queue, in one transaction.
@@ -551,10 +588,10 @@ class Acknowledging(Database):
         with self.db(commit=True) as cursor:
             self.run(
                 cursor,
-                "update {p}job set state = ?, attempts = 0, failures = 0, crashes = 0, "
-                "cancel = 0, ended_at = null "
+                "update {p}job set state = ?, run_at = ?, attempts = 0, failures = 0, "
+                "crashes = 0, cancel = 0, ended_at = null "
                 "where id = ? and queue = ? and state in (?, ?)",
-                *(QUEUED, job_id, self.name, DEAD, CANCELLED),
+                *(QUEUED, time.time(), job_id, self.name, DEAD, CANCELLED),
             )
             if not cursor.rowcount:
                 return False
