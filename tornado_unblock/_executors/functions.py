@@ -21,10 +21,7 @@ def check_function(fn: object) -> None:
 
 def is_async(fn: object) -> bool:
     """Whether calling ``fn`` makes a coroutine or an asynchronous generator."""
-    while isinstance(fn, functools.partial):
-        fn = fn.func
-    if not inspect.isroutine(fn) and not inspect.isclass(fn):
-        fn = type(fn).__call__
+    fn = _called(fn)
     flags = getattr(getattr(fn, "__code__", None), "co_flags", 0)
     return (
         inspect.iscoroutinefunction(fn)
@@ -32,6 +29,20 @@ def is_async(fn: object) -> bool:
         or bool(gen.is_coroutine_function(fn))
         or bool(flags & inspect.CO_ITERABLE_COROUTINE)
     )
+
+
+def is_generator(fn: object) -> bool:
+    """Whether calling ``fn`` makes a generator, and runs nothing of its body."""
+    return inspect.isgeneratorfunction(_called(fn))
+
+
+def _called(fn: object) -> object:
+    """Return the function that runs when ``fn`` is called."""
+    while isinstance(fn, functools.partial):
+        fn = fn.func
+    if not inspect.isroutine(fn) and not inspect.isclass(fn):
+        fn = type(fn).__call__
+    return fn
 
 
 def describe(fn: object) -> str:

@@ -16,7 +16,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Callable, Generic, Optional, TypeVar
 
 from tornado_unblock._errors import ConfigurationError
-from tornado_unblock._executors.functions import check_function, describe
+from tornado_unblock._executors.functions import (
+    check_function,
+    describe,
+    is_generator,
+)
 from tornado_unblock._loop.lease import running_loop
 from tornado_unblock._offload.run_in_executor import run_in_executor
 from tornado_unblock.jobs.options import JobOptions, LaterOptions
@@ -59,6 +63,11 @@ class Job(Generic[_P, _R]):
         options: JobOptions,
     ) -> None:
         check_function(fn)
+        if is_generator(fn):
+            raise TypeError(
+                f"{describe(fn)} is a generator: to call it runs nothing of it, and a "
+                "worker does no more; return a list, or use up the values in the job"
+            )
         self.app, self.fn, self.options = app, fn, options
         self.name = _name_of(fn) if name is None else _checked_name(name)
         self.module = str(getattr(fn, "__module__", None) or "")
@@ -219,16 +228,17 @@ def _name_of(fn: Callable[..., Any]) -> str:
 
 
 def _module_of(fn: Callable[..., Any]) -> str:
-    """Return the module's name; that of the script's own is not ``__main__``."""
+    """Return the module's name; that of a script is its own, in each process."""
     module = fn.__module__
-    if module != "__main__":
+    if module not in ("__main__", "__mp_main__"):
         return module
-    main: Any = sys.modules["__main__"]
+    # multiprocessing runs the script in its processes under the other name.
+    main: Any = sys.modules[module]
     spec = getattr(main, "__spec__", None)
     if spec is not None:
         return str(spec.name)
     file = getattr(main, "__file__", None)
-    return Path(file).stem if file else module
+    return Path(file).stem if file else "__main__"
 
 
 def _checked_name(name: object) -> str:

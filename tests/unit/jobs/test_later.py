@@ -141,8 +141,20 @@ def test_only_sync_functions():
     async def fetch():
         pass
 
-    with pytest.raises(TypeError, match="asynchronous"):
-        Jobs().job(fetch)
+    def rows():
+        yield 1
+
+    async def later_rows():
+        yield 1
+
+    for fn in (fetch, later_rows):
+        with pytest.raises(TypeError, match="asynchronous"):
+            Jobs().job(fn)
+    for fn in (rows, functools.partial(rows)):
+        with pytest.raises(TypeError, match="rows is a generator: .* return a list"):
+            Jobs().job(name="x")(fn)
+    with pytest.raises(TypeError, match="is a generator"):
+        Jobs().every(60)(rows)
     with pytest.raises(TypeError, match="expected a function"):
         Jobs().job(name="x")(5)
 
@@ -166,9 +178,13 @@ def test_a_function_that_does_not_say_what_it_takes(monkeypatch):
         (None, None, "__main__"),
     ],
 )
-def test_the_name_of_a_script(monkeypatch, spec, file, name):
-    """What runs as __main__ is found under the name by which others import it."""
-    main = types.ModuleType("__main__")
+@pytest.mark.parametrize("module", ["__main__", "__mp_main__"])
+def test_the_name_of_a_script(monkeypatch, module, spec, file, name):
+    """What runs as __main__ is found under the name by which others import it.
+
+    So it is in the processes of multiprocessing's, which run it under another one.
+    """
+    main = types.ModuleType(module)
     main.__spec__, main.__file__ = spec, file
-    monkeypatch.setitem(sys.modules, "__main__", main)
-    assert _module_of(types.SimpleNamespace(__module__="__main__")) == name
+    monkeypatch.setitem(sys.modules, module, main)
+    assert _module_of(types.SimpleNamespace(__module__=module)) == name
