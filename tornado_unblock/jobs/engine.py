@@ -177,6 +177,7 @@ class AcknowledgingHuey(Huey):  # type: ignore[misc]
 
     def _run(self, job: Job[Any, Any], task: Any, call: Callable[[], Any]) -> None:
         outcome: Outcome = task.outcome
+        task.timeout = job.options.timeout  # for huey's log
         error = self._engine.attempt(job, task.taken, outcome, call)
         if error is not None and outcome.state == DEAD:
             raise error

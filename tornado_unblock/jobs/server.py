@@ -7,8 +7,8 @@ job is one offload, so the executor's statistics and its drain know it by name.
 # thread of its own. A taken job is in `_handed` until one of them pops it.
 # Guarantees:
 # - no job is begun once the loop's drain has begun; those that run may end;
-# - what still runs at the deadline goes back to the queue when this process ends, and
-#   that is not counted as an attempt;
+# - what still runs at the deadline goes back to the queue when this process ends, or
+#   the one that runs it, which is ended then; that is not counted as an attempt;
 # - a store that is away is asked again each second, and loses nothing here.
 """
 
@@ -20,11 +20,12 @@ import contextlib
 import functools
 import threading
 import time
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Optional
 
 from tornado.log import app_log
 
 from tornado_unblock._errors import (
+    ConfigurationError,
     JobStoreError,
     LoopClosedError,
     RejectedError,
@@ -36,6 +37,7 @@ from tornado_unblock._executors.threads import start_thread
 from tornado_unblock._loop.portal import current_portal
 from tornado_unblock._offload.run_in_executor import run_in_executor
 from tornado_unblock._shutdown.drain import is_draining
+from tornado_unblock.jobs.attempt import parked
 from tornado_unblock.jobs.child import run_in_child
 
 if TYPE_CHECKING:
@@ -62,8 +64,13 @@ class Server:
         self._wake = threading.Event()
         self._stopping = False
         self._handed: dict[str, Any] = {}
-        # Taken, but no worker could have them: for the thread to put back.
-        self._refused: collections.deque[Any] = collections.deque()
+        # Taken, but no worker could have them, or none ever can and why: for the thread
+        # to put back.
+        self._refused: collections.deque[tuple[Any, Optional[Exception]]]
+        self._refused = collections.deque()
+        # What processes run: for which the loop waits, and for which it does not.
+        self._begun: dict[str, Any] = {}
+        self._left: collections.deque[Any] = collections.deque(maxlen=workers)
         self._ended: asyncio.Future[None] = self._portal.loop.create_future()
 
     @classmethod
@@ -99,7 +106,7 @@ class Server:
         if made is None or options_of(made) != options:
             configure(executor, **wanted)
         app.engine.store.on_put = server._wake.set
-        server._portal.before_close.append(server.stop)
+        server._portal.before_close.append(server._shut)
         server._portal.after_close.append(server._tell_stop)
         start_thread(server._feed, "unblock-jobs")
         return server
@@ -111,6 +118,27 @@ class Server:
         """
         self._tell_stop()
         await self._ended
+
+    async def _shut(self) -> None:
+        """Stop, and end the processes that run on after the deadline; loop thread."""
+        await self.stop()
+        await asyncio.sleep(0)  # what the drain has given up is told of now
+        if self._left:
+            self._ended = self._portal.loop.create_future()
+            start_thread(self._kill, "unblock-jobs-kill")
+            await self._ended
+
+    def _kill(self) -> None:
+        self._forgive(list(self._left))
+        executor: Any = executors()[self._executor]
+        executor.kill()
+        self._post(self._end)
+
+    def _forgive(self, tasks: list[Any]) -> None:
+        try:
+            self._engine.store.forgive(*(task.taken for task in tasks))
+        except Exception as error:
+            app_log.error("What runs here is put back when this ends: %s", error)
 
     def _tell_stop(self) -> None:
         self._stopping = True
@@ -166,19 +194,23 @@ class Server:
 
     def _put_back(self) -> None:
         while self._refused:
-            self._engine.store.put_back(self._refused[0].taken)
+            task, error = self._refused[0]
+            if error is None:
+                self._engine.store.put_back(task.taken)
+            else:
+                self._engine.store.finish(task.taken, parked(task.taken, error))
             self._refused.popleft()
 
     def _leave(self) -> None:
         """Put back what was not begun, and excuse what runs on."""
         while self._handed:
             with contextlib.suppress(KeyError):  # the loop thread was faster
-                self._refused.append(self._handed.popitem()[1])
+                self._refused.append((self._handed.popitem()[1], None))
         try:
             self._put_back()
-            self._engine.store.forgive()
-        except JobStoreError as error:
+        except Exception as error:
             app_log.error("What runs here is put back when this ends: %s", error)
+        self._forgive([*self._begun.copy().values(), *self._left])
 
     # -- the loop thread -----------------------------------------------------------
 
@@ -191,9 +223,11 @@ class Server:
         try:
             future = run_in_executor(self._work(task), executor=self._executor)
         except RejectedError:  # others use the executor, and it is full
-            self._refused.append(task)
+            self._refused.append((task, None))
             self._free.release()
             return
+        if self._processes:
+            self._begun[task.id] = task
         future.add_done_callback(functools.partial(self._over, task))
 
     def _work(self, task: Any) -> Any:
@@ -210,11 +244,24 @@ class Server:
         return run
 
     def _over(self, task: Any, future: asyncio.Future[None]) -> None:
-        self._free.release()
         error = None if future.cancelled() else future.exception()
-        if error is not None and not isinstance(error, _RUNS_ON):
+        begun, pause = self._begun.pop(task.id, None), False
+        if isinstance(error, _RUNS_ON):
+            if begun is not None:
+                self._left.append(task)
+        elif isinstance(error, ConfigurationError):
+            self._refused.append((task, error))  # no process will ever find it
+        elif error is not None:
             app_log.error("Job %s (%s): %s", task.id, task.job_name, error)
-            self._refused.append(task)
+            self._refused.append((task, None))
+            pause = True  # what fails at once is not to be tried again at once
+        if pause:
+            self._portal.loop.call_later(_TICK, self._free_one)
+        else:
+            self._free_one()
+
+    def _free_one(self) -> None:
+        self._free.release()
         self._wake.set()
 
     def _end(self) -> None:

@@ -300,11 +300,11 @@ class Acknowledging(Database):
         )
         self._line_up(cursor, seq)
 
-    def forgive(self, given: Sequence[Taken] = ()) -> None:
+    def forgive(self, *given: Taken) -> None:
         """What this process still runs is not to count when it ends before that.
 
         Args:
-            given: What processes of its own run, which have it in flight.
+            *given: What processes of its own run, which have it in flight.
         """
         with self.db(commit=True) as cursor:
             self.run(

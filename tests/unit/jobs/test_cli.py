@@ -38,6 +38,11 @@ def spin():
 
 
 @jobs.job
+def interrupt():
+    raise KeyboardInterrupt
+
+
+@jobs.job
 def crash():
     os.kill(os.getpid(), 9)
 """
@@ -132,6 +137,37 @@ def test_a_process_that_is_killed(ask, consume, app, gate):
     with gate.open("w"):
         pass
     assert until(app, ticket, "done").crashes == 1
+    assert consumer.end(signal.SIGTERM) == 0
+
+
+@pytest.mark.parametrize("job", ["hold", None])
+def test_processes_whose_consumer_is_killed(ask, consume, app, gate, job):
+    """They end, and take no more: the one that has a job, after that."""
+    tickets = [ask(job)] if job else []
+    consumer = consume(WORKED, "--processes", "--workers", "2")
+    if not job:
+        tickets.append(ask("say", "begun"))
+        consumer.line("say begun")
+    else:
+        consumer.line("hold")
+    os.kill(consumer.pid, signal.SIGKILL)
+    if job:
+        with gate.open("w"):
+            pass
+    assert consumer.process.stdout.read() == ""  # until the last of them has ended
+    assert until(app, tickets[0], "done").attempts == 1
+    assert app.state(ask("say", "late").id).state == "queued"
+
+
+def test_a_job_that_raises_an_interrupt(ask, consume, app):
+    """In a process it has the main thread, and is a failure all the same."""
+    ticket = ask("interrupt")
+    consumer = consume(WORKED, "--processes", "--workers", "1")
+    state = until(app, ticket, "dead")
+    assert (state.attempts, state.error) == (
+        1,
+        "BodyExitError: worked.interrupt raised KeyboardInterrupt; only it ends",
+    )
     assert consumer.end(signal.SIGTERM) == 0
 
 

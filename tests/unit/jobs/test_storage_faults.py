@@ -176,6 +176,6 @@ def test_what_given_jobs_count(store, make):
     taken = store.take()
     with store.db(commit=True) as cursor:
         store.run(cursor, "update {p}inflight set owner = ?", "child")
-    store.forgive([taken])
+    store.forgive(taken)
     child.take_back("child")
     assert child.row("a")[2:5] == ("queued", 0, 0)
