@@ -86,7 +86,7 @@ def _seconds(text: str) -> float:
     except ValueError:
         seconds = -1.0
     if not 0 <= seconds <= threading.TIMEOUT_MAX:
-        raise argparse.ArgumentTypeError(f"seconds from 0 on, not {text!r}")
+        raise argparse.ArgumentTypeError(f"0 or more seconds, not {text!r}")
     return seconds
 
 

@@ -244,7 +244,7 @@ def test_the_deadline_is_in_seconds(deadline, capsys):
     """The same."""
     with pytest.raises(SystemExit):
         cli.main(["worked", f"--deadline={deadline}"])
-    assert f"seconds from 0 on, not '{deadline}'" in capsys.readouterr().err
+    assert f"0 or more seconds, not '{deadline}'" in capsys.readouterr().err
 
 
 @pytest.fixture

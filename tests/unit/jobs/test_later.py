@@ -151,7 +151,7 @@ def test_only_sync_functions():
         with pytest.raises(TypeError, match="asynchronous"):
             Jobs().job(fn)
     for fn in (rows, functools.partial(rows)):
-        with pytest.raises(TypeError, match="rows is a generator: .* return a list"):
+        with pytest.raises(TypeError, match=r"rows is a generator: .* return a list"):
             Jobs().job(name="x")(fn)
     with pytest.raises(TypeError, match="is a generator"):
         Jobs().every(60)(rows)
