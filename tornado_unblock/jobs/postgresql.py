@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
+import time
+from collections.abc import Generator
 from typing import Any, Optional
 from urllib.parse import urlsplit
 
@@ -12,7 +14,7 @@ from huey.storage import PostgresStorage  # type: ignore[import-untyped]
 
 from tornado_unblock._errors import ConfigurationError, JobStoreError
 from tornado_unblock.jobs import owners
-from tornado_unblock.jobs.storage import Acknowledging
+from tornado_unblock.jobs.storage import SILENCE, Acknowledging
 
 # How long to wait for a server that does not answer: to connect, in seconds; and for
 # what was sent, or a sign of life, when there is a connection. The URL may say others.
@@ -30,6 +32,27 @@ _WHICH = (
     "select current_database(), current_setting('search_path'), "
     "pg_postmaster_start_time()"
 )
+
+
+class _Connection(psycopg.Connection[Any]):
+    """One that is given up where the machine is there, and the server says nothing."""
+
+    def wait(self, gen: Any, *args: Any, **kwargs: Any) -> Any:
+        """Wait for what psycopg does."""
+        return super().wait(self._limited(gen), *args, **kwargs)
+
+    def _limited(self, gen: Any) -> Generator[Any, Any, Any]:
+        until = time.monotonic() + SILENCE
+        try:
+            wanted = next(gen)
+            while True:
+                ready = yield wanted
+                if not ready and time.monotonic() > until:
+                    self.pgconn.finish()  # or the end of the transaction would wait
+                    raise psycopg.OperationalError(f"no answer in {SILENCE:g} s")
+                wanted = gen.send(ready)
+        except StopIteration as end:
+            return end.value
 
 
 class PostgresStore(Acknowledging, PostgresStorage):  # type: ignore[misc]
@@ -65,7 +88,7 @@ class PostgresStore(Acknowledging, PostgresStorage):  # type: ignore[misc]
 
     def _connected(self) -> Any:
         name = _session_of(owners.own_name())
-        return psycopg.connect(**{**self._parameters, "application_name": name})
+        return _Connection.connect(**{**self._parameters, "application_name": name})
 
     @property
     def place(self) -> str:

@@ -16,7 +16,7 @@ from psycopg.rows import dict_row
 from tests.patience import WAIT
 from tornado_unblock import ConfigurationError
 from tornado_unblock._errors import JobStoreError
-from tornado_unblock.jobs import Jobs
+from tornado_unblock.jobs import Jobs, postgresql
 from tornado_unblock.jobs.postgresql import PostgresStore, _session_of
 from tornado_unblock.jobs.records import NewJob, Outcome
 
@@ -44,6 +44,32 @@ def test_nobody_there():
         store.put_job(JOB)
     assert f"postgresql://me@127.0.0.1:{port}/x" in str(caught.value)
     assert "secret" not in str(caught.value)
+
+
+def test_a_server_that_does_not_answer(store, monkeypatch):
+    """It is given up; what comes after that is another connection's."""
+    assert store.take() is None
+    monkeypatch.setattr(postgresql, "SILENCE", 0.0)
+
+    def ask():
+        with store.db(commit=True) as cursor:
+            cursor.execute("select pg_sleep(600)")
+
+    with pytest.raises(JobStoreError, match="no answer in 0 s"):
+        ask()
+    monkeypatch.undo()
+    store.put_job(JOB)
+    assert store.take().id == "a"
+
+
+def test_who_may_take_how_long(schema_url):
+    """The URL may say it; else a machine that is gone is noticed."""
+    store = PostgresStore(f"{schema_url}&keepalives_idle=77", "q", 1.0)
+    with store.db():
+        said = store.conn.info.get_parameters()
+    assert (said["keepalives_idle"], said["keepalives_count"]) == ("77", "3")
+    assert (said["connect_timeout"], said["tcp_user_timeout"]) == ("1", "10000")
+    store.close()
 
 
 def test_urls():
