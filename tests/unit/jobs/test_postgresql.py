@@ -53,7 +53,7 @@ def test_a_server_that_does_not_answer(store, monkeypatch):
 
     def ask():
         with store.db(commit=True) as cursor:
-            cursor.execute("select pg_sleep(600)")
+            cursor.execute("select pg_sleep(60)")
 
     with pytest.raises(JobStoreError, match="no answer in 0 s"):
         ask()
