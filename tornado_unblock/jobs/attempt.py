@@ -139,18 +139,18 @@ class BaseEngine:
         call: Callable[[], object],
     ) -> Optional[BaseException]:
         running = Running(taken, job.options.timeout, self.store)
+        process = os.getpid()
         try:
-            value = run_as(running, _ending_forks(call))
+            value = run_as(running, call)
+            if os.getpid() != process:
+                _end_fork(None)
             outcome.result = self._result(job, value)
             outcome.state = DONE
             return None
-        except InterruptedJobError:
-            raise
-        except Exception as error:
-            failure: BaseException = error
         except BaseException as error:
-            failure = BodyExitError(f"{job.name} raised {_named(error)}; only it ends")
-            failure.__cause__ = error
+            if os.getpid() != process:
+                _end_fork(error)
+            failure = _failure_of(job, error)
         # Whatever goes wrong from here on, it is not run for ever.
         outcome.state = DEAD
         try:
@@ -246,26 +246,21 @@ def _refuse_unrun(job: Job[..., Any], value: object) -> None:
     )
 
 
-def _ending_forks(call: Callable[[], object]) -> Callable[[], object]:
-    """Have a process that ``call`` forks end with it: it is no second worker."""
-    process = os.getpid()
-
-    def called() -> object:
-        failure: Optional[BaseException] = None
-        try:
-            return call()
-        except BaseException as error:
-            failure = error
-            raise
-        finally:
-            if os.getpid() != process:
-                _end(failure)
-
-    return called
+def _failure_of(job: Job[..., Any], error: BaseException) -> Exception:
+    """Return what an attempt has failed with; raise what ends the worker, too."""
+    if isinstance(error, InterruptedJobError):
+        raise error
+    if isinstance(error, Exception):
+        return error
+    failure = BodyExitError(f"{job.name} raised {_named(error)}; only it ends")
+    failure.__cause__ = error
+    return failure
 
 
-def _end(failure: Optional[BaseException]) -> NoReturn:  # pragma: no cover - in a fork
-    """End this process as the interpreter would have."""
+def _end_fork(
+    failure: Optional[BaseException],
+) -> NoReturn:  # pragma: no cover - in a fork
+    """End what a job has forked, as the interpreter would: it is no second worker."""
     status: object = 0
     if isinstance(failure, SystemExit):
         status = failure.code or 0

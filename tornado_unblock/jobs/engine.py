@@ -116,8 +116,7 @@ class AcknowledgingHuey(Huey):  # type: ignore[misc]
         """Have a job's function run under its name."""
 
         def body(positional: Any, named: Any, *, task: Any) -> Any:
-            call = functools.partial(job.fn, *positional, **named)
-            return self._run(job, task, functools.partial(self._limited, job, call))
+            return self._run(job, task, functools.partial(job.fn, *positional, **named))
 
         body.__module__ = job.module
         self.task(name=job.name, context=True, job_name=job.name)(body)
@@ -164,20 +163,20 @@ class AcknowledgingHuey(Huey):  # type: ignore[misc]
 
     # ------------------------------------------------------------------------------
 
-    def _limited(self, job: Job[Any, Any], call: Callable[[], Any]) -> Any:
+    def _limited(self, timeout: float, call: Callable[[], Any]) -> Any:
         """Call it, and end it after its timeout where huey can.
 
         By huey's own means an alarm would come while the result is being kept, too.
         """
-        timeout, limit = job.options.timeout, self._timeout_handler
-        if timeout is None or limit is None:
-            return call()
-        with limit(min(timeout, _LONGEST)):
+        with self._timeout_handler(min(timeout, _LONGEST)):
             return call()
 
     def _run(self, job: Job[Any, Any], task: Any, call: Callable[[], Any]) -> None:
         outcome: Outcome = task.outcome
-        task.timeout = job.options.timeout  # for huey's log
+        timeout = job.options.timeout
+        if timeout is not None and self._timeout_handler is not None:
+            task.timeout = timeout  # for huey's log
+            call = functools.partial(self._limited, timeout, call)
         error = self._engine.attempt(job, task.taken, outcome, call)
         if error is not None and outcome.state == DEAD:
             raise error
