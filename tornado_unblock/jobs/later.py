@@ -25,7 +25,7 @@ from tornado_unblock._loop.lease import running_loop
 from tornado_unblock._offload.run_in_executor import run_in_executor
 from tornado_unblock.jobs.options import JobOptions, LaterOptions
 from tornado_unblock.jobs.records import NewJob, Ticket
-from tornado_unblock.jobs.values import PLAIN, check
+from tornado_unblock.jobs.values import LARGE, PLAIN, check
 from tornado_unblock.shim._crossing.wait import check_may_block
 
 if TYPE_CHECKING:
@@ -102,7 +102,8 @@ class Job(Generic[_P, _R]):
         else:  # nearly always, and much quicker
             given = dict(zip(plain, args))
         for name, value in given.items():
-            if type(value) not in PLAIN:
+            kind = type(value)
+            if kind not in PLAIN and (kind is not int or not -LARGE < value < LARGE):
                 check(value, f"{self.name}: argument {name!r}")
 
 
