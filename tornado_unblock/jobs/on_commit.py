@@ -2,8 +2,8 @@
 
 # Threads: the session's own; what waits stands in the session's ``info``.
 # Guarantees:
-# - a job waits with the transaction that it was asked for in: one of a savepoint goes to
-#   the transaction around it, or is gone with the savepoint's rollback;
+# - a job waits with the transaction that it was asked for in: one of a savepoint goes
+#   to the transaction around it, or is gone with the savepoint's rollback;
 # - what does not commit, by a rollback, ``close()`` or ``reset()``, asks for nothing;
 # - after a commit everything is tried; where that fails, ``session.commit()`` raises,
 #   though the transaction has committed.
