@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
+import functools
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Callable, Optional, TypeVar, Union, overload
@@ -286,7 +287,7 @@ class Jobs:
                 f"{each.when.spec}",
                 each.when.next_after,
                 each.skip_missed,
-                lambda job=each.job: self.engine.new_periodic(job),
+                functools.partial(self.engine.new_periodic, each.job),
             )
 
     # -- how they are --------------------------------------------------------------

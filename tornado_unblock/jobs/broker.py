@@ -22,6 +22,7 @@ import re
 import signal
 import threading
 import time
+import traceback
 import types
 import uuid
 import weakref
@@ -42,8 +43,9 @@ from tornado_unblock._loop.weak import members
 from tornado_unblock.jobs import owners
 from tornado_unblock.jobs.attempt import BaseEngine, no_such_job, parked
 from tornado_unblock.jobs.later import Job
-from tornado_unblock.jobs.records import FAILED, Counts, NewJob, Outcome, Taken
+from tornado_unblock.jobs.records import DEAD, FAILED, Counts, NewJob, Outcome, Taken
 from tornado_unblock.jobs.redis_records import BUSY, MESSAGE, Records, new_record
+from tornado_unblock.jobs.values import plain_text
 
 # How long a broker may take to be reached, or may refuse to take a message for want of
 # room; dramatiq tries six times.
@@ -374,12 +376,12 @@ class DramatiqStore:
         spec: str,
         next_after: Callable[[float], float],
         skip_missed: bool,
-        make: Callable[[], NewJob],
+        make: Callable[[str], NewJob],
     ) -> None:
         """Put a periodic job in if it is due; see `Records.put_periodic`."""
 
         def put(job_id: str) -> None:
-            self.put_job(dataclasses.replace(make(), id=job_id))
+            self.put_job(make(job_id))
 
         self.records.put_periodic(name, spec, next_after, skip_missed, put)
 
@@ -454,6 +456,14 @@ class DramatiqEngine(BaseEngine):
         """Forget a job's function; another one takes its name."""
         del self._jobs[job.name]
 
+    def new_periodic(self, job: Job[[], Any], job_id: Optional[str] = None) -> NewJob:
+        """Return one more run of a periodic job, under an id if one is given."""
+        new = super().new_periodic(job)
+        if job_id is None:
+            return new
+        data = self.message(job.name, job_id, (), {})
+        return dataclasses.replace(new, id=job_id, data=data)
+
     def perform(self, record: dict[str, Any]) -> None:
         """Do what a message asks for; when this returns, the broker forgets it."""
         store = self.store
@@ -477,6 +487,22 @@ class DramatiqEngine(BaseEngine):
     def _outcome(self, taken: Taken) -> Outcome:
         outcome = Outcome()
         try:
+            return self._attempted(taken, outcome)
+        except BaseException as error:
+            # Whatever it is: nobody else would ever write that it has ended.
+            if outcome.error is None:
+                said = "".join(traceback.format_exception_only(type(error), error))
+                outcome.state, outcome.error = DEAD, plain_text(said.strip())
+                outcome.traceback = plain_text(traceback.format_exc())
+            with contextlib.suppress(BaseException):
+                app_log.error(
+                    "Job %s (%s) is %s: %s",
+                    *(taken.id, taken.name, outcome.state, outcome.error),
+                )
+            return outcome
+
+    def _attempted(self, taken: Taken, outcome: Outcome) -> Outcome:
+        try:
             job, call = self._call_of(taken)
         except Exception as error:
             return parked(taken, error)
@@ -486,10 +512,20 @@ class DramatiqEngine(BaseEngine):
         return outcome
 
     def _call_of(self, taken: Taken) -> tuple[Job[Any, Any], Callable[[], object]]:
-        args, kwargs = self.sealer.open(taken.data)["args"]
+        fields = self.sealer.open(taken.data)
+        if not isinstance(fields, dict):
+            raise ValueError("it is no message")
+        # Only what is in there is signed, if anything is.
+        signed = fields.get("id"), fields.get("name")
+        if signed != (taken.id, taken.name):
+            raise ValueError(
+                f"it was asked for as the job {signed[0]} ({signed[1]}): somebody has "
+                "put another name, or another job's arguments, to it"
+            )
         job = self._jobs.get(taken.name)
         if job is None:
             raise no_such_job(taken.name)
+        args, kwargs = fields["args"]
         return job, functools.partial(job.fn, *args, **kwargs)
 
     def consume(self, workers: int, processes: bool, deadline: float) -> None:
