@@ -61,6 +61,8 @@ _TICK = 1.0
 # The one actor of an application; the message says which job.
 _ACTOR = "run_job"
 _HIGHEST = 9
+# No job is for later, in seconds since the epoch: milliseconds are counted in floats.
+_FARTHEST = 1e12
 
 _is_name = re.compile("[a-zA-Z0-9._-]+").fullmatch
 
@@ -230,13 +232,22 @@ class DramatiqStore:
                 "nothing: use RabbitMQ, or a Jobs of their own for what is urgent"
             )
 
+    def check(self, job: NewJob) -> None:
+        """Raise `ConfigurationError` if the broker cannot take such a job."""
+        self.check_priority(job.priority)
+        if job.run_at > _FARTHEST:
+            raise ConfigurationError(
+                f"a job cannot wait for the time {job.run_at:g}, in seconds since the "
+                f"epoch: with a broker no later one than {_FARTHEST:g}"
+            )
+
     def put_job(self, job: NewJob) -> tuple[str, bool]:
         """Put a job in; any thread.
 
         Returns:
             Its id, and whether it is new: with ``once`` it may be another's.
         """
-        self.check_priority(job.priority)
+        self.check(job)
         if not job.once:
             return self._put(job)
         assert job.key is not None

@@ -1,9 +1,10 @@
 """How each job is, in Redis, beside a broker that only knows messages.
 
-    jobs      the record of each, as JSON         last    the job asked for last, by key
+    jobs      the record of each, as JSON         waits:  those of a key that wait
     waiting   by when they are due                keys    which job of a key runs
     running   by when they were begun             owners  when each was last heard of
     done, dead, cancelled: by when they ended     periodic
+    gone      what has no record any more, by until when its message may come
 
 Each change is one script, so it happens at once or not at all.
 
@@ -11,6 +12,8 @@ Each change is one script, so it happens at once or not at all.
 # Guarantees:
 # - a job that has ended, or that a living process runs, is not begun again, however
 #   often its message comes;
+# - nor is one that was cancelled, when its record is gone: its id is kept until its
+#   message has come;
 # - attempts are counted before the function is called.
 """
 
@@ -56,6 +59,9 @@ _HELD, _LOOK = 5.0, 0.02
 # How long a message waits whose job another process runs, in seconds.
 BUSY = 0.5
 _CHUNK = 500
+# How long after its time the message of a cancelled job is waited for, when nobody
+# takes messages; and how long one may come again whose job has ended. In seconds.
+_UNTAKEN, _AGAIN = 30 * 86400.0, 7200.0
 
 _STATE = (
     *("id", "name", "state", "attempts", "crashes", "enqueued_at", "run_at"),
@@ -70,6 +76,7 @@ MESSAGE = (
 
 _SCRIPT = """
 local p, command, now = KEYS[1], ARGV[1], tonumber(ARGV[2])
+local untaken, again = UNTAKEN, AGAIN
 local place = {queued='waiting', failed='waiting', running='running', done='done',
     dead='dead', cancelled='cancelled'}
 
@@ -87,9 +94,18 @@ local function put(job, state)
     elseif place[job.state] ~= 'waiting' then
         job.ended_at = now
         score = now
+        -- Its message is still with the broker, whatever becomes of it here.
+        if state == 'cancelled' then
+            job.untaken = math.max(job.untaken or 0, job.run_at)
+        end
     end
     redis.call('zadd', p .. place[job.state], score, job.id)
     redis.call('hset', p .. 'jobs', job.id, cjson.encode(job))
+    if job.key and place[job.state] == 'waiting' then
+        redis.call('zadd', p .. 'waits:' .. job.key, job.enqueued_at, job.id)
+    elseif job.key then
+        redis.call('zrem', p .. 'waits:' .. job.key, job.id)
+    end
 end
 
 local function land(job)
@@ -111,9 +127,9 @@ local function forget(id)
         redis.call('zrem', p .. place[job.state], id)
         redis.call('hdel', p .. 'jobs', id)
         count(-job.failures)
-        if job.key and redis.call('hget', p .. 'last', job.key) == id then
-            redis.call('hdel', p .. 'last', job.key)
-        end
+        local till = math.max(now, job.run_at) + again
+        if job.untaken then till = math.max(now, job.untaken) + untaken end
+        redis.call('zadd', p .. 'gone', till, id)
     end
 end
 
@@ -133,14 +149,19 @@ local do_ = {}
 
 function do_.ask(job)
     job = cjson.decode(job)
-    if job.key then redis.call('hset', p .. 'last', job.key, job.id) end
-    if not get(job.id) then put(job, 'queued') end
+    if not get(job.id) and not redis.call('zscore', p .. 'gone', job.id) then
+        put(job, 'queued')
+    end
 end
 
 function do_.waiting(key)
-    local id = redis.call('hget', p .. 'last', key)
-    local job = id and get(id)
-    return job and place[job.state] == 'waiting' and id
+    local waits = p .. 'waits:' .. key
+    while true do
+        local id = redis.call('zrevrange', waits, 0, 0)[1]
+        local job = id and get(id)
+        if not id or job and place[job.state] == 'waiting' then return id end
+        redis.call('zrem', waits, id)  -- an older version has changed it
+    end
 end
 
 -- What is to become of a message: {'run', ...}, {'over'}, {'wait', until},
@@ -149,6 +170,12 @@ function do_.begin(message, owner, dead)
     message = cjson.decode(message)
     local job = get(message.id)
     if not job then
+        local gone = redis.call('zscore', p .. 'gone', message.id)
+        if gone then
+            local until_ = math.min(tonumber(gone), now + again)
+            redis.call('zadd', p .. 'gone', until_, message.id)
+            return {'over'}
+        end
         job = message
         put(job, 'queued')
     end
@@ -255,6 +282,7 @@ function do_.discard(id)
 end
 
 function do_.expire(before, many)
+    redis.call('zremrangebyscore', p .. 'gone', 0, now)
     for _, state in ipairs({'done', 'cancelled'}) do
         for _, id in ipairs(redis.call('zrangebyscore', p .. state, 0, before,
                 'limit', 0, many)) do
@@ -264,7 +292,7 @@ function do_.expire(before, many)
 end
 
 return do_[command](unpack(ARGV, 3))
-"""
+""".replace("UNTAKEN", repr(_UNTAKEN)).replace("AGAIN", repr(_AGAIN))
 
 # Each finds its own keys and values under the names that it asks for.
 _BOTH = """
@@ -425,6 +453,8 @@ class Records:
     def rows(self, state: str, limit: int) -> list[tuple[Any, ...]]:
         """Return the records of the jobs in a state, those that ended last first."""
         place = f"{self._prefix}{'waiting' if state in (QUEUED, FAILED) else state}"
+        if not limit:
+            return []
         with self._asked() as client:
             ids = client.zrevrange(place, 0, limit - 1 if limit >= 0 else -1)
             texts = client.hmget(f"{self._prefix}jobs", ids) if ids else []

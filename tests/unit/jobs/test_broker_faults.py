@@ -9,6 +9,7 @@ import time
 import pytest
 
 from tests.patience import WAIT
+from tornado_unblock import ConfigurationError
 from tornado_unblock.jobs import Jobs
 
 broker = pytest.importorskip("tornado_unblock.jobs.broker")
@@ -161,3 +162,44 @@ def test_the_worker_goes_on(app, allow_log):
     finally:
         workers.stop(WAIT)
     assert app.counts().running == 0
+
+
+# -- what was cancelled, what waits, and until when ----------------------------------
+
+
+def test_a_cancelled_job_without_a_record(app):
+    """Its message is of no use when it comes."""
+    ran = []
+    ticket = app.job(name="f")(lambda: ran.append(1)).later.options(delay=1000)()
+    record = record_of(app, ticket)
+    assert app.cancel(ticket.id)
+    assert app.discard(ticket.id)
+    app.engine.perform(record)
+    assert (ran, app.state(ticket.id)) == ([], None)
+
+
+def test_once_looks_at_all_that_wait(app):
+    """Not only at the one that was asked for last."""
+    job = app.job(name="f")(lambda: 7)
+    waits = job.later.options(key="k", delay=1000)()
+    done = job.later.options(key="k")()
+    app.engine.perform(record_of(app, done))
+    assert app.state(done.id).state == "done"
+    assert job.later.options(key="k", once=True)() == (waits.id, False)
+
+
+def test_none_of_the_dead(app, expect_log):
+    """A limit of none is none."""
+    expect_log("tornado.application", "no job here")
+    job = app.job(name="f")(lambda: 7)
+    app.engine.remove(job)
+    app.engine.perform(record_of(app, job.later()))
+    assert (len(app.dead()), app.dead(limit=0)) == (1, [])
+
+
+def test_a_time_that_never_comes(app):
+    """It is refused where the job is asked for."""
+    later = app.job(name="f")(lambda: 7).later
+    with pytest.raises(ConfigurationError, match="no later one than 1e"):
+        later.options(delay=1e308)()
+    assert later.options(delay=1e11)().created
