@@ -17,14 +17,17 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Callable, Optional, TypeVar, Union, overload
 from urllib.parse import urlsplit
 
+from tornado.log import app_log
+
 from tornado_unblock._errors import ConfigurationError, JobStoreError
 from tornado_unblock._executors.functions import describe
 from tornado_unblock._executors.options import check_seconds
 from tornado_unblock.jobs import periodic
 from tornado_unblock.jobs.later import Job
 from tornado_unblock.jobs.options import JobOptions, LaterOptions
-from tornado_unblock.jobs.outbox import Outbox
+from tornado_unblock.jobs.outbox import Outbox, OutboxError, is_refused
 from tornado_unblock.jobs.records import DEAD, Counts, NewJob, State, Ticket
+from tornado_unblock.jobs.values import plain_text
 from tornado_unblock.shim._crossing.dual import dual
 
 if TYPE_CHECKING:
@@ -251,44 +254,67 @@ class Jobs:
     def enqueue(self, new: NewJob, options: LaterOptions) -> Ticket:
         """Put a job into the store; any thread that may block."""
         store = self.engine.store
-        if options.within is not None:
-            return Ticket(*store.put_into(options.within, new))
         if options.on_commit is not None:
             from tornado_unblock.jobs.on_commit import after_commit
 
-            after_commit(options.on_commit, lambda: self._put(store, new))
+            if store.is_broker:
+                store.check(new)
+            put = functools.partial(self._put, store, self._box, self._outbox, new)
+            after_commit(options.on_commit, put)
             return Ticket(new.id)
-        if self._box is not None:
-            ticket = Ticket(*store.put_job(new))
-            self._box.was_put(ticket)
-            return ticket
-        return self._put(store, new)
+        if options.within is not None and self._box is None:
+            return Ticket(*store.put_into(options.within, new))
+        return self._put(store, self._box, self._outbox, new)
 
-    def _put(self, store: Any, new: NewJob) -> Ticket:
-        outbox = self._outbox
+    def _put(
+        self, store: Any, box: Optional[Box], outbox: Optional[Outbox], new: NewJob
+    ) -> Ticket:
         if outbox is None:
-            return Ticket(*store.put_job(new))
+            ticket = Ticket(*store.put_job(new))
+            if box is not None:
+                box.was_put(ticket)
+            return ticket
         try:
-            outbox.send(store)
+            with contextlib.suppress(OutboxError):  # the store may be there
+                outbox.send(store)
             return Ticket(*store.put_job(new))
-        except JobStoreError:
+        except JobStoreError as error:
+            if is_refused(error):
+                raise
             outbox.keep(new)
             return Ticket(new.id)
 
     def tick(self) -> None:
-        """Do what is to be done once a second, where there are workers; any thread."""
+        """Do what is to be done once a second, where there are workers; any thread.
+
+        Raises:
+            JobStoreError: The store cannot be reached.
+        """
         store = self.engine.store
         if self._outbox is not None:
-            self._outbox.send(store)
+            try:
+                self._outbox.send(store)
+            except JobStoreError as error:
+                # It is not to hold up what is asked of the store below.
+                app_log.error("The outbox is not sent for now: %s", error)
         store.tick()
         for each in list(self._periodic.values()):
-            store.put_periodic(
-                each.job.name,
-                f"{each.when.spec}",
-                each.when.next_after,
-                each.skip_missed,
-                functools.partial(self.engine.new_periodic, each.job),
-            )
+            try:
+                self._put_periodic(store, each)
+            except Exception as error:
+                if not is_refused(error):
+                    raise
+                name = each.job.name
+                app_log.error("The periodic job %s is refused", name, exc_info=True)
+
+    def _put_periodic(self, store: Any, each: _Periodic) -> None:
+        store.put_periodic(
+            each.job.name,
+            f"{each.when.spec}",
+            each.when.next_after,
+            each.skip_missed,
+            functools.partial(self.engine.new_periodic, each.job),
+        )
 
     # -- how they are --------------------------------------------------------------
 
@@ -300,7 +326,10 @@ class Jobs:
 
         Raises:
             JobStoreError: The store cannot be reached.
+            ConfigurationError: ``id`` is no text.
         """
+        if not _may_be(id):
+            return None
         found: Optional[State] = self.engine.state(id)
         return found
 
@@ -330,8 +359,9 @@ class Jobs:
 
         Raises:
             JobStoreError: The store cannot be reached.
+            ConfigurationError: ``id`` is no text.
         """
-        return bool(self.engine.store.retry(id))
+        return _may_be(id) and bool(self.engine.store.retry(id))
 
     @dual
     def discard(self, id: str) -> bool:
@@ -344,8 +374,9 @@ class Jobs:
 
         Raises:
             JobStoreError: The store cannot be reached.
+            ConfigurationError: ``id`` is no text.
         """
-        return bool(self.engine.store.discard(id))
+        return _may_be(id) and bool(self.engine.store.discard(id))
 
     @dual
     def cancel(self, id: str) -> bool:
@@ -359,8 +390,9 @@ class Jobs:
 
         Raises:
             JobStoreError: The store cannot be reached.
+            ConfigurationError: ``id`` is no text.
         """
-        return bool(self.engine.store.cancel(id))
+        return _may_be(id) and bool(self.engine.store.cancel(id))
 
     @dual
     def counts(self) -> Counts:
@@ -387,6 +419,9 @@ class Jobs:
     def testing(self, *, at_once: bool = False) -> Iterator[Box]:
         """Keep jobs in memory, and run them when the test says; a context manager.
 
+        One that is asked for ``within`` a transaction is there at once, also when that
+        does not commit.
+
         Args:
             at_once: Run each when it is asked for, in the thread that asks.
 
@@ -397,12 +432,12 @@ class Jobs:
         from tornado_unblock.jobs.sqlite import SqliteStore
 
         store = SqliteStore(":memory:", self.name, _DAY)
-        engine, box = self._install(store), self._box
-        self._box = Box(self, at_once)
+        before = self._install(store), self._box, self._outbox
+        self._box, self._outbox = Box(self, at_once), None
         try:
             yield self._box
         finally:
-            self._engine, self._box = engine, box
+            self._engine, self._box, self._outbox = before
             store.close()
 
 
@@ -414,6 +449,17 @@ def _options(options: dict[str, Any]) -> JobOptions:
                 f"a job has no option {name!r}; it has {', '.join(known)}"
             )
     return JobOptions(**options)
+
+
+def _may_be(id: object) -> bool:
+    """Whether a job can have that id: there is none that a store cannot keep.
+
+    Raises:
+        ConfigurationError: It is no text.
+    """
+    if not isinstance(id, str):
+        raise ConfigurationError(f"the id of a job is a text, not {id!r}")
+    return plain_text(id) == id
 
 
 def _source(job: Job[..., Any]) -> tuple[str, str]:

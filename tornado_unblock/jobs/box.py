@@ -65,4 +65,4 @@ class Box:
     def was_put(self, ticket: Ticket) -> None:
         """Called for each job that is asked for."""
         if self._at_once and ticket.created:
-            self._app.engine.run_next()
+            self.run()  # it, and what is before it in the queue
