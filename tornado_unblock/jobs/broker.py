@@ -55,6 +55,9 @@ _CONNECT, _BLOCKED = 1.0, 0.15
 _SILENCE, _ALWAYS = 5000, 1_000_000
 # How often a machine that runs workers says to RabbitMQ that it is there, in seconds.
 _HEARTBEAT = 5
+# How many messages that are not due a process holds, at about 3 kB each; while it holds
+# so many, it hears of no others. dramatiq has an environment variable for it.
+_DELAYED = 20_000
 # How often a worker without work looks for some, in milliseconds.
 _IDLE = 250
 _TICK = 1.0
@@ -608,6 +611,8 @@ class Workers:
         self._worker = dramatiq.Worker(
             self._broker, worker_threads=count, worker_timeout=_IDLE
         )
+        if not dramatiq.worker.DELAY_QUEUE_PREFETCH:
+            self._worker.delay_prefetch = _DELAYED
         self._worker.start()
         start_thread(self._tick, "unblock-jobs-tick")
 

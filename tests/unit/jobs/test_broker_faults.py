@@ -203,3 +203,17 @@ def test_a_time_that_never_comes(app):
     with pytest.raises(ConfigurationError, match="no later one than 1e"):
         later.options(delay=1e308)()
     assert later.options(delay=1e11)().created
+
+
+def test_many_that_are_not_due(app):
+    """They do not hold up one that is due soon, though a worker holds them all."""
+    never = app.job(name="never")(lambda: None).later.options(delay=1000)
+    for _ in range(1001):
+        never()
+    ran = threading.Event()
+    app.job(name="f")(ran.set).later.options(delay=0.01)()
+    workers = broker.Workers(app.engine, 1, app.engine.perform)
+    try:
+        assert ran.wait(WAIT)
+    finally:
+        workers.stop(WAIT)
