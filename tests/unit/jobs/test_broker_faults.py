@@ -7,6 +7,7 @@ import threading
 import time
 
 import pytest
+from sqlalchemy.orm import Session
 
 from tests.patience import WAIT
 from tornado_unblock import ConfigurationError
@@ -217,3 +218,22 @@ def test_many_that_are_not_due(app):
         assert ran.wait(WAIT)
     finally:
         workers.stop(WAIT)
+
+
+def test_as_many_as_the_environment_says(app, monkeypatch):
+    """What dramatiq has been told goes first."""
+    monkeypatch.setattr(broker.dramatiq.worker, "DELAY_QUEUE_PREFETCH", 5)
+    workers = broker.Workers(app.engine, 1, app.engine.perform)
+    assert workers._worker.delay_prefetch == 5
+    workers.stop(WAIT)
+
+
+def test_on_commit(app):
+    """What the broker would refuse is refused before the commit, and not by it."""
+    session = Session()
+    later = app.job(name="f")(lambda: 7).later.options(on_commit=session)
+    with pytest.raises(ConfigurationError, match="no later one than 1e"):
+        later.options(delay=1e308)()
+    ticket = later()
+    session.commit()
+    assert app.state(ticket.id).state == "queued"
