@@ -290,14 +290,15 @@ class Jobs:
         Raises:
             JobStoreError: The store cannot be reached.
         """
-        store = self.engine.store
+        store, unsent = self.engine.store, None
         if self._outbox is not None:
             try:
                 self._outbox.send(store)
             except JobStoreError as error:
-                # It is not to hold up what is asked of the store below.
-                app_log.error("The outbox is not sent for now: %s", error)
-        store.tick()
+                unsent = error
+        store.tick()  # says itself that the store is away
+        if unsent is not None:
+            app_log.error("The outbox is not sent for now: %s", unsent)
         for each in list(self._periodic.values()):
             try:
                 self._put_periodic(store, each)

@@ -148,6 +148,19 @@ def test_a_periodic_job_while_the_store_is_away(app, monkeypatch):
         app.tick()
 
 
+def test_the_store_is_away_altogether(app, job, monkeypatch):
+    """It is said once, by the store."""
+
+    def refuse():
+        raise JobStoreError("all of it") from psycopg.OperationalError()
+
+    with away(app):
+        job.later(1)
+        monkeypatch.setattr(app.engine.store, "tick", refuse)
+        with pytest.raises(JobStoreError, match="all of it"):
+            app.tick()
+
+
 class PikaError(Exception):
     reply_text = "PRECONDITION_FAILED - message size 9 is larger than max size 8"
 
