@@ -501,7 +501,7 @@ class DramatiqEngine(BaseEngine):
     def _outcome(self, taken: Taken) -> Outcome:
         outcome = Outcome()
         try:
-            return self._attempted(taken, outcome)
+            return self._tried(taken, outcome)
         except BaseException as error:
             # Whatever it is: nobody else would ever write that it has ended.
             if outcome.error is None:
@@ -515,7 +515,7 @@ class DramatiqEngine(BaseEngine):
                 )
             return outcome
 
-    def _attempted(self, taken: Taken, outcome: Outcome) -> Outcome:
+    def _tried(self, taken: Taken, outcome: Outcome) -> Outcome:
         try:
             job, call = self._call_of(taken)
         except Exception as error:
