@@ -142,13 +142,13 @@ class BaseEngine:
         process = os.getpid()
         try:
             value = run_as(running, call)
-            if os.getpid() != process:
+            if os.getpid() != process:  # pragma: no cover - in a fork
                 _end_fork(None)
             outcome.result = self._result(job, value)
             outcome.state = DONE
             return None
         except BaseException as error:
-            if os.getpid() != process:
+            if os.getpid() != process:  # pragma: no cover - in a fork
                 _end_fork(error)
             failure = _failure_of(job, error)
         # Whatever goes wrong from here on, it is not run for ever.

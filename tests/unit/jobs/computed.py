@@ -13,3 +13,10 @@ app = Jobs("computed")
 def process(n: int) -> list[int]:
     """Say who has done it."""
     return [n, os.getpid()]
+
+
+@app.job
+def hold(gate: str) -> None:
+    """Wait until somebody opens a pipe, writes and closes it."""
+    with open(gate) as pipe:
+        pipe.read()

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import contextlib
 import os
+import signal
 import sys
 
 import pytest
+from huey.consumer import WorkerRecycle
 from huey.exceptions import TaskTimeout
 
 from tornado_unblock._errors import JobArgumentError, JobStoreError
+from tornado_unblock.jobs import engine
 from tornado_unblock.jobs.attempt import InterruptedJobError
 from tornado_unblock.jobs.later import Job
 from tornado_unblock.jobs.records import NewJob
@@ -367,3 +370,30 @@ def test_for_a_process(app):
     assert (module, taken.name) == (__name__, "it")
     assert owner == app.engine.store.owner
     assert isinstance(app._jobs["it"], Job)
+
+
+@pytest.fixture
+def worker(app):
+    """A worker as the consumer makes it, whose consumer is another process."""
+    before = signal.getsignal(signal.SIGINT)
+    worker = engine._Worker(
+        huey=app.engine.huey, stop_flag=None, default_delay=1, max_delay=1, backoff=1
+    )
+    worker._consumer = -1
+    yield worker
+    signal.signal(signal.SIGINT, before)
+
+
+def test_a_worker_without_its_consumer(worker):
+    """It takes no more."""
+    with pytest.raises(WorkerRecycle):
+        worker.loop()
+
+
+def test_a_worker_that_is_to_end(worker, app):
+    """Its signal ends the job that it has; without one it sees to its end itself."""
+    worker.initialize()
+    signal.raise_signal(signal.SIGINT)
+    app.engine.huey._tasks_in_flight.add("it")
+    with pytest.raises(InterruptedJobError):
+        signal.raise_signal(signal.SIGINT)

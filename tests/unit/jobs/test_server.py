@@ -356,6 +356,43 @@ def test_processes(url):
     computed.app.engine.store.close()
 
 
+def test_processes_after_the_deadline(url, tmp_path, expect_log):
+    """What runs on there is ended, and goes back uncounted."""
+    gate = str(tmp_path / "gate")
+    os.mkfifo(gate)
+    computed.app.configure(url)
+    store = computed.app.engine.store
+
+    async def main():
+        computed.app.start(1, processes=True)
+        ticket = await computed.hold.later.aio(gate)
+        pipe = await run_in_executor(open, gate, "w")  # once the other end is open
+        await shutdown(deadline=0)
+        return pipe, ticket
+
+    expect_log("tornado.application", "still running")
+    pipe, ticket = asyncio.run(main())
+    while computed.app.state(ticket.id).state != "queued":
+        store.tick()
+    pipe.close()
+    state = computed.app.state(ticket.id)
+    assert (state.attempts, state.crashes) == (0, 0)
+    store.close()
+
+
+def test_a_job_that_no_process_finds(app, expect_log):
+    """It is on the dead list, and not tried for ever."""
+    job = app.job(name="inner")(lambda: None)
+
+    async def main(server):
+        return await ended(app, await job.later.aio())
+
+    expect_log("tornado.application", "is on the dead list")
+    state = serving(app, main, 1, executor="inner", processes=True)
+    assert (state.state, state.attempts) == ("dead", 1)
+    assert "found no job 'inner' at the top of module" in state.error
+
+
 def test_again_on_another_loop(app):
     """The executor is there already, and is used."""
     job = app.job(name="it")(lambda: "done")
