@@ -470,11 +470,10 @@ class DramatiqEngine(BaseEngine):
         """Forget a job's function; another one takes its name."""
         del self._jobs[job.name]
 
-    def new_periodic(self, job: Job[[], Any], job_id: Optional[str] = None) -> NewJob:
+    def new_periodic(self, job: Job[[], Any], job_id: str = "") -> NewJob:
         """Return one more run of a periodic job, under an id if one is given."""
         new = super().new_periodic(job)
-        if job_id is None:
-            return new
+        job_id = job_id or new.id
         data = self.message(job.name, job_id, (), {})
         return dataclasses.replace(new, id=job_id, data=data)
 
