@@ -102,11 +102,12 @@ class BaseEngine:
         if state.result is None:
             return state
         try:
-            return dataclasses.replace(state, result=self.sealer.open(state.result))
+            opened = self.sealer.open(state.result, result_of=state.id)
         except ValueError as error:
             raise JobStoreError(
                 f"the result of job {state.id} cannot be read: {error}"
             ) from None
+        return dataclasses.replace(state, result=opened)
 
     # -- one attempt ---------------------------------------------------------------
 
@@ -144,7 +145,7 @@ class BaseEngine:
             value = run_as(running, call)
             if os.getpid() != process:  # pragma: no cover - in a fork
                 _end_fork(None)
-            outcome.result = self._result(job, value)
+            outcome.result = self._result(job, taken, value)
             outcome.state = DONE
             return None
         except BaseException as error:
@@ -159,7 +160,7 @@ class BaseEngine:
             app_log.error("Job %s (%s) is dead", taken.id, job.name, exc_info=True)
         return failure
 
-    def _result(self, job: Job[..., Any], value: object) -> Optional[str]:
+    def _result(self, job: Job[..., Any], taken: Taken, value: object) -> Optional[str]:
         try:
             check(value, f"the result of {job.name}")
         except JobArgumentError as error:
@@ -167,7 +168,20 @@ class BaseEngine:
             # It has done its work: to do it again would not help.
             app_log.warning("%s; it is not kept", error)
             return None
-        return self.sealer.seal(value)
+        return self.sealer.seal(value, result_of=taken.id)
+
+
+def check_signed(taken: Taken, job_id: object, name: object) -> None:
+    """Raise unless a message is that of this very job: only the message is signed.
+
+    Raises:
+        ValueError: It is another's.
+    """
+    if (job_id, name) != (taken.id, taken.name):
+        raise ValueError(
+            f"it was asked for as the job {job_id} ({name}): somebody has put another "
+            "name, or another job's arguments, to it"
+        )
 
 
 def _failed(

@@ -41,7 +41,12 @@ from tornado_unblock._executors.threads import start_thread
 from tornado_unblock._loop.fork import Step, at_fork
 from tornado_unblock._loop.weak import members
 from tornado_unblock.jobs import owners
-from tornado_unblock.jobs.attempt import BaseEngine, no_such_job, parked
+from tornado_unblock.jobs.attempt import (
+    BaseEngine,
+    check_signed,
+    no_such_job,
+    parked,
+)
 from tornado_unblock.jobs.later import Job
 from tornado_unblock.jobs.records import DEAD, FAILED, Counts, NewJob, Outcome, Taken
 from tornado_unblock.jobs.redis_records import BUSY, MESSAGE, Records, new_record
@@ -528,13 +533,7 @@ class DramatiqEngine(BaseEngine):
         fields = self.sealer.open(taken.data)
         if not isinstance(fields, dict):
             raise ValueError("it is no message")
-        # Only what is in there is signed, if anything is.
-        signed = fields.get("id"), fields.get("name")
-        if signed != (taken.id, taken.name):
-            raise ValueError(
-                f"it was asked for as the job {signed[0]} ({signed[1]}): somebody has "
-                "put another name, or another job's arguments, to it"
-            )
+        check_signed(taken, fields.get("id"), fields.get("name"))
         job = self._jobs.get(taken.name)
         if job is None:
             raise no_such_job(taken.name)

@@ -33,6 +33,7 @@ from tornado.log import app_log
 from tornado_unblock.jobs.attempt import (
     BaseEngine,
     InterruptedJobError,
+    check_signed,
     no_such_job,
     parked,
 )
@@ -135,6 +136,7 @@ class AcknowledgingHuey(Huey):  # type: ignore[misc]
                 return None
             try:
                 task = self.deserialize_task(taken.data)
+                check_signed(taken, task.id, type(task).job_name)
             except Exception as error:
                 self._park(taken, error)
             else:

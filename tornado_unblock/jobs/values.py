@@ -95,28 +95,38 @@ class Sealer:
         key = secret.encode() if isinstance(secret, str) else secret
         self._key = key or None
 
-    def seal(self, value: object) -> str:
-        """Return ``value`` as text."""
+    def seal(self, value: object, result_of: str = "") -> str:
+        """Return ``value`` as text.
+
+        Args:
+            value: What is to be kept.
+            result_of: The job whose result it is: nobody is to pass it off for a
+                message, or for another job's.
+        """
         text = dumps(value)
         if self._key is None:
             return text
-        return f"{self._sign(text)}:{text}"
+        return f"{self._sign(text, result_of)}:{text}"
 
-    def open(self, text: str) -> Any:
+    def open(self, text: str, result_of: str = "") -> Any:
         """Return the value that was sealed.
 
         Raises:
-            ValueError: It was not signed with this secret, or is no JSON.
+            ValueError: It was not signed with this secret, or as something else, or is
+                no JSON.
         """
         if self._key is not None:
             signature, _, text = text.partition(":")
-            if not hmac.compare_digest(signature.encode(), self._sign(text).encode()):
+            own = self._sign(text, result_of)
+            if not hmac.compare_digest(signature.encode(), own.encode()):
                 raise ValueError(
                     "it was not signed with this secret: some process was configured "
                     "with another one, or somebody else wrote it"
                 )
         return json.loads(text)
 
-    def _sign(self, text: str) -> str:
+    def _sign(self, text: str, result_of: str) -> str:
         assert self._key is not None
-        return hmac.new(self._key, text.encode(), hashlib.sha256).hexdigest()
+        # No message begins so: each is a JSON object.
+        signed = f"result of {result_of}\n{text}" if result_of else text
+        return hmac.new(self._key, signed.encode(), hashlib.sha256).hexdigest()

@@ -179,7 +179,7 @@ def test_an_alarm_after_the_function(app, run, monkeypatch):
 def test_a_result_that_cannot_be_sealed(run, expect_log, monkeypatch, app, error):
     """Whatever is raised is told, and the attempt counts."""
 
-    def refuse(value):
+    def refuse(value, result_of):
         raise error
 
     job = app.job(name="it")(nothing)
@@ -397,3 +397,23 @@ def test_a_worker_that_is_to_end(worker, app):
     app.engine.huey._tasks_in_flight.add("it")
     with pytest.raises(InterruptedJobError):
         signal.raise_signal(signal.SIGINT)
+
+
+def test_a_message_of_another_job(app, expect_log):
+    """Whoever writes to the store may copy one: it is parked, and not run."""
+    expect_log("tornado.application", "is on the dead list")
+    ran = []
+    job = app.job(name="it")(ran.append)
+    small, large = job.later(1), job.later(1000)
+    store = app.engine.store
+    with store.db(commit=True) as cursor:
+        store.run(
+            cursor,
+            "update {p}job set data = (select data from {p}job where id = ?) "
+            "where id = ?",
+            *(large.id, small.id),
+        )
+    while app.engine.run_next() is not None:
+        pass
+    assert (app.state(small.id).state, ran) == ("dead", [1000])
+    assert "another job's arguments" in app.state(small.id).error

@@ -66,6 +66,17 @@ def test_only_what_was_signed_is_read(text):
         Sealer("secret").open(text)
 
 
+def test_a_result_is_nothing_else():
+    """What a job returns is no message, and not the result of another one."""
+    sealer = Sealer("secret")
+    message = {"id": "a", "name": "f", "args": [[], {}]}
+    text = sealer.seal(message, result_of="a")
+    assert sealer.open(text, result_of="a") == message
+    for other in ("", "b"):
+        with pytest.raises(ValueError, match="not signed with this secret"):
+            sealer.open(text, result_of=other)
+
+
 def test_a_secret_is_not_another():
     """What one secret has signed, another does not open."""
     with pytest.raises(ValueError, match="another one"):
