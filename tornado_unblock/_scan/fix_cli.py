@@ -212,10 +212,10 @@ def _facts(
         bases = with_bases(settings, options.handler_base)
         scan = Scan(list(options.paths), bases, sources)
         entries = scan.entries()
-        runs = _runs(scan, entries)
+        runs, applications = _runs(scan, entries), _applications(scan)
         facts = {
             module.path: Facts(
-                applications=_applications(scan),
+                applications=applications,
                 classes=frozenset(_classes(scan, entries, module.path)),
                 unblocked=scan.unblocked_by(module.path),
                 on_loop=frozenset(_packages(runs, module.path, on_loop=True)),

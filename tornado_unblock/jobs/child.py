@@ -82,7 +82,7 @@ def alarm(seconds: float) -> Iterator[None]:
     """End what runs in the main thread after so many seconds.
 
     Raises:
-        TaskTimeout: They have passed.
+        huey.exceptions.TaskTimeout: They have passed.
     """
     from huey.exceptions import TaskTimeout  # type: ignore[import-untyped]
 
