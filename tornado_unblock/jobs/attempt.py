@@ -75,9 +75,9 @@ class BaseEngine:
         fields = {"id": job_id, "name": name, "args": [args, kwargs], "kwargs": {}}
         return self.sealer.seal(fields)
 
-    def new_periodic(self, job: Job[[], Any]) -> NewJob:
-        """Return one more run of a periodic job."""
-        job_id = str(uuid.uuid4())
+    def new_periodic(self, job: Job[[], Any], job_id: str = "") -> NewJob:
+        """Return one more run of a periodic job, under an id if one is given."""
+        job_id = job_id or str(uuid.uuid4())
         return NewJob(
             id=job_id,
             name=job.name,

@@ -15,7 +15,6 @@ often it was begun, its result.
 from __future__ import annotations
 
 import contextlib
-import dataclasses
 import functools
 import os
 import re
@@ -474,13 +473,6 @@ class DramatiqEngine(BaseEngine):
     def remove(self, job: Job[Any, Any]) -> None:
         """Forget a job's function; another one takes its name."""
         del self._jobs[job.name]
-
-    def new_periodic(self, job: Job[[], Any], job_id: str = "") -> NewJob:
-        """Return one more run of a periodic job, under an id if one is given."""
-        new = super().new_periodic(job)
-        job_id = job_id or new.id
-        data = self.message(job.name, job_id, (), {})
-        return dataclasses.replace(new, id=job_id, data=data)
 
     def perform(self, record: dict[str, Any]) -> None:
         """Do what a message asks for; when this returns, the broker forgets it."""
