@@ -210,15 +210,8 @@ _BY_PACKAGE = (
             "compression"
         ),
         calls=(
-            "zlib.",
-            "_bz2.",
-            "_lzma.",
-            "_zstd.",
-            "_hashlib.",
-            "hashlib.",
-            "_bcrypt.",
-            "builtins.s",
-            "numpy.",
+            *("zlib.", "_bz2.", "_lzma.", "_zstd.", "_hashlib.", "hashlib."),
+            *("_bcrypt.", "builtins.s", "numpy."),
         ),
         computes=True,
     ),

@@ -164,20 +164,12 @@ class OwnCounts:
         """Call before the sleep."""
         self._sleeps_at = now()
 
-    def end(self, seconds: float, *, exact: bool = True) -> None:
-        """Call after a sleep that was to take ``seconds``, unless it was cut short.
-
-        Args:
-            seconds: How long it was to be.
-            exact: Whether a loop takes long, so that each millisecond may matter. Else
-                what is less than unusual passes unread: a busy loop has the interpreter
-                for `sys.getswitchinterval()`, and to read is to give it up once more.
-        """
+    def end(self, seconds: float) -> None:
+        """Call after a sleep that was to take ``seconds``, unless it was cut short."""
         late = now() - self._sleeps_at - seconds
         self._sleeps += 1
-        unusual = _PUNCTUAL if exact else _UNUSUAL
-        if late <= unusual and self._sleeps <= _UNREAD:
-            return
+        if late <= _PUNCTUAL and self._sleeps <= _UNREAD:
+            return  # to read is to give up the interpreter once more
         before, after, sleeps = self._before, self._counts.read(0.0), self._sleeps
         self._before, self._sleeps = after, 0
         queued = after.queued - before.queued

@@ -129,8 +129,6 @@ class _Watched:
         self.before: Optional[Reading] = None
         # How many turns there had been then.
         self.turns = -1
-        # When it was last looked at, and how busy the loop had been until then.
-        self._seen = (0.0, 0.0)
         self.story: Optional[Story] = None
         self.stall: Optional[Stall] = None
         self.stalled = self.starved = 0.0
@@ -152,10 +150,9 @@ class _Watched:
     def note_rest(self, own: OwnCounts) -> bool:
         """Note that nothing is the matter; False if counts have to be read for that."""
         clock = self.clock
-        was_busy = self._was_busy()
         if clock.counts_of(clock.thread) is None:
             return False
-        if clock.started or was_busy:
+        if clock.started:
             clock.ask_for_baseline()
             return True
         if self.before is None or self.turns != clock.turns:
@@ -166,14 +163,6 @@ class _Watched:
             at=at, process=process, stood=own.stood, kept=own.kept
         )
         return True
-
-    def _was_busy(self) -> bool:
-        """Whether the loop was, for most of the time since the last look.
-
-        Then it takes a breath at most, and will want the interpreter back at once.
-        """
-        (at, busy), self._seen = self._seen, (now(), self.clock.busy)
-        return self._seen[1] - busy > (self._seen[0] - at) / 2
 
     def latest_before(
         self, other: Optional[Reading], until: float
@@ -321,7 +310,7 @@ class Watcher:
             # At once: C code that held the interpreter may be about to go on, and
             # whatever lets go of the interpreter lets it.
             samples = self._samples()
-            own.end(pause, exact=bool(samples))
+            own.end(pause)
             self._look_at_all(samples, own)
             pause = self._pause()
             if self._unwritten and (now() >= self._next_write or not going):
